@@ -1,0 +1,274 @@
+//! One function's settings: as they are asked for ([`Settings`]) and as they were accepted
+//! ([`Function`]).
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use crate::name::FunctionName;
+use crate::variables::{InvalidVariables, Variables};
+
+const MEMORY_MIB: RangeInclusive<u32> = 128..=10_240;
+const TIMEOUT_S: RangeInclusive<u32> = 1..=900;
+const HANDLER_CHARS: usize = 128;
+
+/// How the platform and the managed runtimes write log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines as they come, with `START`, `END` and `REPORT` between them.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// What somebody asks a function to be. Not yet checked: [`Function::new`] does that.
+///
+/// [`Settings::new`] fills in AWS's defaults; change the fields that differ.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How callers name it.
+    pub name: FunctionName,
+    /// Runtime identifier as text, for instance `python3.13`. What it means on this host is not this
+    /// crate's business.
+    pub runtime: String,
+    /// Passed to the runtime in `_HANDLER`.
+    pub handler: String,
+    /// 128 to 10 240.
+    pub memory_mib: u32,
+    /// 1 to 900.
+    pub timeout_s: u32,
+    /// The customer's environment variables.
+    pub variables: BTreeMap<String, String>,
+    /// Folder of unpacked code, which the function finds in `LAMBDA_TASK_ROOT`.
+    pub code_folder: PathBuf,
+    /// Folder of all layers laid over each other, which the function knows as `/opt`.
+    pub opt_folder: Option<PathBuf>,
+    /// How logs are written.
+    pub log_format: LogFormat,
+}
+
+impl Settings {
+    /// Settings with AWS's defaults: 128 MiB, 3 s, no variables, no layers, text logs.
+    pub fn new(
+        name: FunctionName,
+        runtime: impl Into<String>,
+        handler: impl Into<String>,
+        code_folder: impl Into<PathBuf>,
+    ) -> Self {
+        Settings {
+            name,
+            runtime: runtime.into(),
+            handler: handler.into(),
+            memory_mib: 128,
+            timeout_s: 3,
+            variables: BTreeMap::new(),
+            code_folder: code_folder.into(),
+            opt_folder: None,
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+/// Why a function cannot have these settings. The mistake of whoever wrote them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSetting {
+    /// Outside what AWS sells.
+    #[error("memory of {memory_mib} MiB is not between 128 and 10240 MiB")]
+    Memory {
+        /// As asked for.
+        memory_mib: u32,
+    },
+    /// Outside what AWS allows.
+    #[error("timeout of {timeout_s} s is not between 1 and 900 s")]
+    Timeout {
+        /// As asked for.
+        timeout_s: u32,
+    },
+    /// Empty, longer than 128 characters, or with white space.
+    #[error("handler `{handler}` is not 1 to 128 characters without white space")]
+    Handler {
+        /// As asked for.
+        handler: String,
+    },
+    /// See [`InvalidVariables`].
+    #[error(transparent)]
+    Variables(#[from] InvalidVariables),
+}
+
+/// A function that can be run: every setting is within AWS's limits.
+///
+/// It never changes; an update is another value put in its place, so that an environment started from
+/// the old one keeps a consistent view.
+#[derive(Clone, Debug)]
+pub struct Function {
+    name: FunctionName,
+    runtime: String,
+    handler: String,
+    memory_mib: u32,
+    timeout_s: u32,
+    variables: Variables,
+    code_folder: PathBuf,
+    opt_folder: Option<PathBuf>,
+    log_format: LogFormat,
+}
+
+impl Function {
+    /// Checks the settings; the first that AWS would refuse is the error.
+    pub fn new(settings: Settings) -> Result<Self, InvalidSetting> {
+        let Settings {
+            name,
+            runtime,
+            handler,
+            memory_mib,
+            timeout_s,
+            variables,
+            code_folder,
+            opt_folder,
+            log_format,
+        } = settings;
+        if !MEMORY_MIB.contains(&memory_mib) {
+            return Err(InvalidSetting::Memory { memory_mib });
+        }
+        if !TIMEOUT_S.contains(&timeout_s) {
+            return Err(InvalidSetting::Timeout { timeout_s });
+        }
+        // NUL is no white space, but no process can be started with it in `_HANDLER`.
+        let unusable = |character: char| character.is_whitespace() || character == '\0';
+        if handler.is_empty() || handler.chars().count() > HANDLER_CHARS || handler.contains(unusable) {
+            return Err(InvalidSetting::Handler { handler });
+        }
+        let variables = Variables::new(variables)?;
+        Ok(Function {
+            name,
+            runtime,
+            handler,
+            memory_mib,
+            timeout_s,
+            variables,
+            code_folder,
+            opt_folder,
+            log_format,
+        })
+    }
+
+    /// How callers name it.
+    pub fn name(&self) -> &FunctionName {
+        &self.name
+    }
+
+    /// Runtime identifier as text.
+    pub fn runtime(&self) -> &str {
+        &self.runtime
+    }
+
+    /// What the runtime is told to call.
+    pub fn handler(&self) -> &str {
+        &self.handler
+    }
+
+    /// 128 to 10 240.
+    pub fn memory_mib(&self) -> u32 {
+        self.memory_mib
+    }
+
+    /// 1 to 900.
+    pub fn timeout_s(&self) -> u32 {
+        self.timeout_s
+    }
+
+    /// The customer's environment variables.
+    pub fn variables(&self) -> &Variables {
+        &self.variables
+    }
+
+    /// Folder of unpacked code.
+    pub fn code_folder(&self) -> &Path {
+        &self.code_folder
+    }
+
+    /// Folder of all layers, if there are any.
+    pub fn opt_folder(&self) -> Option<&Path> {
+        self.opt_folder.as_deref()
+    }
+
+    /// How logs are written.
+    pub fn log_format(&self) -> LogFormat {
+        self.log_format
+    }
+
+    /// The version this is: the unpublished code is the only one there is.
+    pub fn version(&self) -> &'static str {
+        "$LATEST"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings::new("f".parse().unwrap(), "python3.13", "app.handler", "/code")
+    }
+
+    fn refusal(change: impl FnOnce(&mut Settings)) -> Option<InvalidSetting> {
+        let mut settings = settings();
+        change(&mut settings);
+        Function::new(settings).err()
+    }
+
+    #[test]
+    fn defaults_are_those_of_aws() {
+        let function = Function::new(settings()).unwrap();
+        assert_eq!((function.memory_mib(), function.timeout_s()), (128, 3));
+        assert_eq!(function.log_format(), LogFormat::Text);
+        assert_eq!(function.version(), "$LATEST");
+        assert_eq!(function.opt_folder(), None);
+    }
+
+    #[test]
+    fn limits_are_inclusive() {
+        for memory_mib in [128, 10_240] {
+            assert_eq!(refusal(|settings| settings.memory_mib = memory_mib), None);
+        }
+        for memory_mib in [0, 127, 10_241] {
+            let expected = InvalidSetting::Memory { memory_mib };
+            assert_eq!(
+                refusal(|settings| settings.memory_mib = memory_mib),
+                Some(expected)
+            );
+        }
+        for timeout_s in [1, 900] {
+            assert_eq!(refusal(|settings| settings.timeout_s = timeout_s), None);
+        }
+        for timeout_s in [0, 901] {
+            let expected = InvalidSetting::Timeout { timeout_s };
+            assert_eq!(refusal(|settings| settings.timeout_s = timeout_s), Some(expected));
+        }
+    }
+
+    #[test]
+    fn handlers_have_no_white_space_and_128_characters_at_most() {
+        assert_eq!(refusal(|settings| settings.handler = "h".repeat(128)), None);
+        for bad in ["", "a b", "a\n", "a\0", &"h".repeat(129)] {
+            let expected = InvalidSetting::Handler {
+                handler: bad.to_owned(),
+            };
+            assert_eq!(
+                refusal(|settings| settings.handler = bad.to_owned()),
+                Some(expected)
+            );
+        }
+    }
+
+    #[test]
+    fn variables_are_checked_too() {
+        let expected = InvalidVariables::Reserved {
+            keys: vec!["AWS_REGION".into()],
+        };
+        let reserved = |settings: &mut Settings| {
+            settings.variables.insert("AWS_REGION".into(), "x".into());
+        };
+        assert_eq!(refusal(reserved), Some(InvalidSetting::Variables(expected)));
+    }
+}
