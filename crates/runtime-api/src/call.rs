@@ -12,7 +12,8 @@
 //! ```
 //!
 //! Every `AnswerBegun` that was accepted is followed by exactly one `AnswerEnded`, even when the
-//! connection breaks in between, so the lifecycle can never be left waiting for a body.
+//! connection breaks in between, so the lifecycle is never left waiting for a body. Accepted means that
+//! sending `Ok` into its reply succeeded: when that fails, the guest has gone and nothing follows.
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -47,7 +48,8 @@ pub enum Call {
         /// `Ok`: 202.
         reply: Reply<()>,
     },
-    /// `POST /runtime/init/error`, with its whole body.
+    /// `POST /runtime/init/error`, with its body as far as it came: a report cut short is better than
+    /// none. One beyond [`crate::PAYLOAD_LIMIT_BYTES`] is refused without a call.
     InitError {
         /// What the runtime says went wrong.
         report: ErrorReport,
@@ -97,8 +99,8 @@ pub enum ResponseMode {
     Streaming,
     /// Anything else. On `/response` the lifecycle, after it has judged id and state, answers
     /// [`Refusal::InvalidResponseMode`] and fails the invocation with
-    /// `Runtime.InvalidResponseModeHeader`; a plain `Ok` is rendered as that refusal too, and no
-    /// `AnswerEnded` follows. On `/error` AWS does not look at it.
+    /// `Runtime.InvalidResponseModeHeader`; that ends the answer, no `AnswerEnded` follows. On `/error` AWS
+    /// does not look at it.
     Unknown,
 }
 
@@ -129,9 +131,9 @@ pub enum AnswerBody {
 /// A failure reported in the trailers of a streamed response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamError {
-    /// `Lambda-Runtime-Function-Error-Type`.
+    /// `Lambda-Runtime-Function-Error-Type`, as sent: the caller of a streaming invoke sees it.
     pub error_type: String,
-    /// `Lambda-Runtime-Function-Error-Body`, decoded from its base64.
+    /// `Lambda-Runtime-Function-Error-Body`, decoded from its base64, or as it is when it is none.
     pub error_body: Bytes,
 }
 
@@ -141,7 +143,7 @@ pub struct ErrorReport {
     /// `Lambda-Runtime-Function-Error-Type` after the platform's rule: a recognisable
     /// `Runtime.*` or `Function.*` name, else `Function.Unknown` or `Runtime.Unknown`.
     pub error_type: String,
-    /// What [`ErrorReport::body`] is.
+    /// What [`ErrorReport::body`] is; empty when the runtime did not say.
     pub content_type: String,
     /// What the caller will see.
     pub body: Bytes,
