@@ -1,1 +1,36 @@
-//! runtime-api
+//! The Lambda Runtime API, server side: what a runtime inside an execution environment talks to.
+//!
+//! ```text
+//!  runtime ──HTTP/1──► server ──► routes ──► runtime ── Call ──► lifecycle (crate `environment`)
+//!          ◄───────────────── rendering, refusal ◄─── Reply ───
+//! ```
+//!
+//! One [`serve`] per execution environment: an environment is known by the listener a call arrives on,
+//! never by what the guest says. This crate parses requests into [`Call`]s, carries them to the
+//! lifecycle, and renders what the lifecycle answers, to the byte. It decides nothing: whether a call
+//! is allowed, which request id is the current one and when an event is delivered are all the
+//! lifecycle's. It never looks into a payload.
+#![forbid(unsafe_code)]
+
+mod body;
+mod call;
+mod error_report;
+mod error_type;
+mod metadata;
+mod refusal;
+mod rendering;
+mod routes;
+mod runtime;
+mod server;
+mod xray_cause;
+
+pub use call::{
+    AnswerBody, AnswerHead, AnswerKind, Call, Delivery, ErrorReport, Reply, ResponseMode, StreamError,
+};
+pub use metadata::Metadata;
+pub use refusal::Refusal;
+pub use server::serve;
+
+/// Most bytes of an event, of a buffered response and of a collected streamed response:
+/// 6 MiB and the 100 bytes AWS grants on top.
+pub const PAYLOAD_LIMIT_BYTES: usize = 6 * 1024 * 1024 + 100;

@@ -1,0 +1,155 @@
+//! The body of one request: read to its end, within bounds.
+//!
+//! Most clients of the Runtime API write their whole request before they read a byte of the answer. An
+//! answer sent earlier would never be read, and the connection would be reset under them; so a body is
+//! always read to its end, kept or not, before an answer leaves. Called by `routes` and `runtime`; knows
+//! nothing of what a body means.
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::HeaderMap;
+use hyper::body::{Body, Incoming};
+
+use crate::PAYLOAD_LIMIT_BYTES;
+
+/// Where reading on for politeness ends: the largest body a runtime may send at all (a streamed response).
+/// Without it a guest could keep the host reading for as long as its environment lives.
+const DISCARD_LIMIT_BYTES: u64 = 200 * 1024 * 1024;
+
+/// A request body, and how much of it was read.
+#[derive(Debug)]
+pub(crate) struct RequestBody {
+    incoming: Incoming,
+    read_bytes: u64,
+    /// The peer sends nothing before it has seen `100 Continue`, which goes out with the first read.
+    awaits_continue: bool,
+}
+
+/// How a body came to its end.
+#[derive(Debug)]
+pub(crate) enum Collected {
+    /// At its declared end.
+    Whole {
+        bytes: Bytes,
+        trailers: Option<HeaderMap>,
+    },
+    /// Beyond [`PAYLOAD_LIMIT_BYTES`]; nothing was kept.
+    TooLarge { size_bytes: u64 },
+    /// Before its declared end; `bytes` is what had come.
+    Truncated { bytes: Bytes },
+}
+
+impl RequestBody {
+    pub(crate) fn new(incoming: Incoming, headers: &HeaderMap) -> Self {
+        let awaits_continue = headers
+            .get(hyper::header::EXPECT)
+            .is_some_and(|expectation| expectation.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        Self {
+            incoming,
+            read_bytes: 0,
+            awaits_continue,
+        }
+    }
+
+    /// Reads the body to its end and keeps it, up to the limit.
+    ///
+    /// Dropped at an await, it leaves the body partly read; [`RequestBody::discard`] reads on.
+    pub(crate) async fn collect(&mut self) -> Collected {
+        self.awaits_continue = false;
+        let declared_bytes = self.incoming.size_hint().lower();
+        let mut gathered = Gathered::Nothing;
+        let mut trailers = None;
+        while let Some(frame) = self.incoming.frame().await {
+            let Ok(frame) = frame else {
+                return if self.is_too_large() {
+                    Collected::TooLarge {
+                        size_bytes: self.read_bytes,
+                    }
+                } else {
+                    Collected::Truncated {
+                        bytes: gathered.into_bytes(),
+                    }
+                };
+            };
+            match frame.into_data() {
+                Ok(data) => {
+                    self.read_bytes += data.len() as u64;
+                    if self.is_too_large() || declared_bytes > PAYLOAD_LIMIT_BYTES as u64 {
+                        gathered = Gathered::Nothing;
+                    } else {
+                        gathered.push(data, declared_bytes);
+                    }
+                    if self.read_bytes > DISCARD_LIMIT_BYTES {
+                        break;
+                    }
+                }
+                Err(frame) => trailers = frame.into_trailers().ok(),
+            }
+        }
+        if self.is_too_large() {
+            Collected::TooLarge {
+                size_bytes: self.read_bytes,
+            }
+        } else {
+            Collected::Whole {
+                bytes: gathered.into_bytes(),
+                trailers,
+            }
+        }
+    }
+
+    /// Reads what is left and keeps nothing. False when the peer still has something to send, so that the
+    /// connection cannot serve another request.
+    pub(crate) async fn discard(&mut self) -> bool {
+        while !self.incoming.is_end_stream() {
+            // Reading would ask the peer to begin with a body nobody wants.
+            if self.awaits_continue || self.read_bytes > DISCARD_LIMIT_BYTES {
+                return false;
+            }
+            match self.incoming.frame().await {
+                Some(Ok(frame)) => self.read_bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
+                Some(Err(_)) | None => break,
+            }
+        }
+        true
+    }
+
+    fn is_too_large(&self) -> bool {
+        self.read_bytes > PAYLOAD_LIMIT_BYTES as u64
+    }
+}
+
+/// Frames on their way into one buffer. A body that arrives in a single frame, as small ones do, is passed
+/// on as it is; only the second frame makes a copy necessary.
+enum Gathered {
+    Nothing,
+    One(Bytes),
+    Many(BytesMut),
+}
+
+impl Gathered {
+    fn push(&mut self, data: Bytes, declared_bytes: u64) {
+        *self = match std::mem::replace(self, Gathered::Nothing) {
+            Gathered::Nothing => Gathered::One(data),
+            Gathered::One(first) => {
+                let expected_bytes = usize::try_from(declared_bytes).unwrap_or(0);
+                let mut buffer = BytesMut::with_capacity(expected_bytes.max(first.len() + data.len()));
+                buffer.extend_from_slice(&first);
+                buffer.extend_from_slice(&data);
+                Gathered::Many(buffer)
+            }
+            Gathered::Many(mut buffer) => {
+                buffer.extend_from_slice(&data);
+                Gathered::Many(buffer)
+            }
+        };
+    }
+
+    fn into_bytes(self) -> Bytes {
+        match self {
+            Gathered::Nothing => Bytes::new(),
+            Gathered::One(bytes) => bytes,
+            Gathered::Many(buffer) => buffer.freeze(),
+        }
+    }
+}
