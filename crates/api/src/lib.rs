@@ -1,1 +1,56 @@
-//! api
+//! Front door: the Lambda HTTP API, as the AWS CLI and the SDKs speak it.
+//!
+//! ```text
+//!  POST /2015-03-31/functions/{name}/invocations ─► operations::invoke ─► invoke::Invoker
+//!  anything else ─► UnknownOperationException
+//! ```
+//!
+//! Only this crate knows paths, header names, status codes and the JSON of errors. It authenticates nobody:
+//! signatures are accepted unread, which is why the server binds loopback unless told otherwise.
+#![forbid(unsafe_code)]
+
+mod body;
+mod error;
+mod operations;
+
+use std::future::Future;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{Method, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::serve::ListenerExt;
+use firesteel_invoke::Invoker;
+use tokio::net::TcpListener;
+
+pub use error::ApiError;
+
+/// Serves the API on `listener` until `shutdown` resolves, then finishes the requests that are under way.
+pub async fn serve(
+    listener: TcpListener,
+    invoker: Invoker,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let listener = listener.tap_io(|stream| {
+        // Small answers must not wait for acknowledgements.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps Nagle's algorithm");
+        }
+    });
+    axum::serve(listener, router(invoker)).with_graceful_shutdown(shutdown).await
+}
+
+/// The routes, for serving and for tests.
+#[must_use]
+pub fn router(invoker: Invoker) -> Router {
+    Router::new()
+        .route("/2015-03-31/functions/{function_name}/invocations", post(operations::invoke::handle))
+        .method_not_allowed_fallback(unknown)
+        .fallback(unknown)
+        .with_state(invoker)
+}
+
+async fn unknown(State(_): State<Invoker>, method: Method, uri: Uri) -> Response {
+    ApiError::UnknownOperation { method: method.to_string(), path: uri.path().to_owned() }.into_response()
+}

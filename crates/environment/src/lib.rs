@@ -1,1 +1,30 @@
-//! environment
+//! Execution environments: made, initialised, handed invocations one at a time, reset, ended.
+//!
+//! ```text
+//!  invoke ─► Pool::acquire ─► Lease::invoke ─► driver ◄──► lifecycle::step   (the rules)
+//!                                                │ ▲
+//!                          sandbox: processes ◄──┘ └── runtime-api: the guest's calls
+//! ```
+//!
+//! [`pool`] chooses the environment, [`lifecycle`] holds the rules, the driver carries them out for one
+//! environment, `logs` and `billing` account for it. The crate is given a [`Spec`] and knows nothing of where
+//! that comes from; it returns an [`Answer`] and an [`Account`] and knows nothing of where those go.
+#![forbid(unsafe_code)]
+
+mod billing;
+mod driver;
+mod environment;
+mod failure;
+pub mod lifecycle;
+mod logs;
+mod outcome;
+pub mod pool;
+mod spec;
+mod variables;
+
+pub use environment::{CreateError, Folder, Invocation, Pending};
+pub use failure::RESPONSE_LIMIT_BYTES;
+pub use logs::{Line, Output, Source};
+pub use outcome::{Account, Answer};
+pub use pool::{AcquireError, Lease, Limits, Pool};
+pub use spec::{Credentials, Entrypoint, INIT_LIMIT, LogFormat, Spec};

@@ -1,1 +1,57 @@
-fn main() {}
+//! `firesteel`: runs AWS Lambda functions on your own machine.
+//!
+//! Only this crate knows the terminal, exit codes and configuration. [`commands`] has one file per command;
+//! `serve` is the composition root: it builds every part and passes it down.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "the one crate that talks to the terminal")]
+
+mod cli;
+mod commands;
+mod data_folder;
+mod event;
+mod exit;
+mod function;
+mod log_printer;
+mod variables_file;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    // First of all: in a sandbox this same program is the first process, and must be that and nothing else.
+    firesteel_sandbox_init::enter_if_asked();
+
+    let cli = Cli::parse();
+    init_tracing();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the async runtime could not be started\n  cause: {error}");
+            return Exit::Platform.into();
+        }
+    };
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Invoke(arguments) => commands::invoke::run(arguments).await,
+            Command::Serve(arguments) => commands::serve::run(arguments).await,
+        }
+    });
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprint!("{failure}");
+            failure.exit.into()
+        }
+    }
+}
+
+/// The platform's own log goes to stderr; `FIRESTEEL_LOG` chooses how much of it.
+fn init_tracing() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("FIRESTEEL_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}

@@ -1,0 +1,183 @@
+//! Errors as the service words them: class in `x-amzn-ErrorType`, text in `Message` or `message`.
+//!
+//! Which of the two spellings an error uses is fixed per class, and SDKs depend on it. Source: the public API
+//! model and recordings of the service.
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use firesteel_catalog::{InvalidName, NotFound, ReferenceError};
+use firesteel_invoke::{InvokeError, ThrottleReason};
+use serde_json::json;
+use uuid::Uuid;
+
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+
+/// Why a call was not carried out. All but `Service` are the caller's doing.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// A name or qualifier that does not fit the model, or names something out of reach.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// A header whose value the model does not allow.
+    #[error(
+        "1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {constraint}"
+    )]
+    Validation {
+        /// What was sent.
+        value: String,
+        /// Name of the member in the model.
+        member: &'static str,
+        /// The constraint, in the model's words.
+        constraint: String,
+    },
+    /// No such function or version.
+    #[error(transparent)]
+    NotFound(NotFound),
+    /// The event is not JSON.
+    #[error("Could not parse request body into json: Could not parse payload into json: {0}")]
+    PayloadNotJson(serde_json::Error),
+    /// The client context is not base64 of a JSON object.
+    #[error("Client context must be a valid Base64-encoded JSON object.")]
+    ClientContext,
+    /// The event is larger than its invocation type allows.
+    #[error(
+        "{size_bytes} byte payload is too large for the {invocation_type} invocation type (limit {limit_bytes} bytes)"
+    )]
+    PayloadTooLarge {
+        /// Size of the event.
+        size_bytes: u64,
+        /// `RequestResponse` or `Event`.
+        invocation_type: &'static str,
+        /// What would have been allowed.
+        limit_bytes: usize,
+    },
+    /// The connection broke before the request was whole.
+    #[error("The request body could not be read.")]
+    BodyUnreadable,
+    /// The function may not run now.
+    #[error("Rate Exceeded.")]
+    Throttled(ThrottleReason),
+    /// No operation has this method and path.
+    #[error("Firesteel has no operation for {method} {path}")]
+    UnknownOperation {
+        /// HTTP method.
+        method: String,
+        /// Path, still encoded.
+        path: String,
+    },
+    /// The platform failed; the details are in the server's log.
+    #[error("An error occurred and the request cannot be processed.")]
+    Service,
+}
+
+/// The member that carries the text.
+enum Spelling {
+    Upper,
+    Lower,
+}
+
+impl ApiError {
+    fn status(&self) -> StatusCode {
+        match self {
+            ApiError::Reference(ReferenceError::OtherRegion { .. })
+            | ApiError::NotFound(_)
+            | ApiError::UnknownOperation { .. } => StatusCode::NOT_FOUND,
+            ApiError::Reference(ReferenceError::OtherAccount { .. }) => StatusCode::FORBIDDEN,
+            ApiError::Reference(_)
+            | ApiError::Validation { .. }
+            | ApiError::PayloadNotJson(_)
+            | ApiError::ClientContext
+            | ApiError::BodyUnreadable => StatusCode::BAD_REQUEST,
+            ApiError::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            ApiError::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
+            ApiError::Service => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn class(&self) -> &'static str {
+        match self {
+            ApiError::Reference(
+                ReferenceError::Name(InvalidName::TooLong(_)) | ReferenceError::QualifiersDiffer { .. },
+            ) => "InvalidParameterValueException",
+            ApiError::Reference(ReferenceError::OtherRegion { .. }) | ApiError::NotFound(_) => {
+                "ResourceNotFoundException"
+            }
+            ApiError::Reference(ReferenceError::OtherAccount { .. }) => "AccessDeniedException",
+            ApiError::Reference(_) | ApiError::Validation { .. } => "ValidationException",
+            ApiError::PayloadNotJson(_) | ApiError::ClientContext | ApiError::BodyUnreadable => {
+                "InvalidRequestContentException"
+            }
+            ApiError::PayloadTooLarge { .. } => "RequestEntityTooLargeException",
+            ApiError::Throttled(_) => "TooManyRequestsException",
+            ApiError::UnknownOperation { .. } => "UnknownOperationException",
+            ApiError::Service => "ServiceException",
+        }
+    }
+
+    /// Spelling of the text's member, and `Type` where the class has it.
+    fn shape(&self) -> (Spelling, Option<&'static str>) {
+        match self.class() {
+            "ResourceNotFoundException" => (Spelling::Upper, Some("User")),
+            "ServiceException" => (Spelling::Upper, Some("Service")),
+            "AccessDeniedException" => (Spelling::Upper, None),
+            "InvalidParameterValueException"
+            | "InvalidRequestContentException"
+            | "TooManyRequestsException" => (Spelling::Lower, Some("User")),
+            // The model has `message`; the service was recorded with `Message`.
+            "RequestEntityTooLargeException" => (Spelling::Upper, None),
+            _ => (Spelling::Lower, None),
+        }
+    }
+
+    /// The answer to the request with this id.
+    pub(crate) fn into_response_to(self, request_id: Uuid) -> Response {
+        let text = self.to_string();
+        let mut body = match self.shape() {
+            (Spelling::Upper, None) => json!({ "Message": text }),
+            (Spelling::Lower, None) => json!({ "message": text }),
+            (Spelling::Upper, Some(kind)) => json!({ "Message": text, "Type": kind }),
+            (Spelling::Lower, Some(kind)) => json!({ "Type": kind, "message": text }),
+        };
+        if let (ApiError::Throttled(reason), Some(body)) = (&self, body.as_object_mut()) {
+            body.insert("Reason".into(), reason.name().into());
+        }
+        let mut response = (
+            self.status(),
+            [
+                (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+                (ERROR_TYPE, HeaderValue::from_static(self.class())),
+                (REQUEST_ID, request_id_value(request_id)),
+            ],
+            body.to_string(),
+        )
+            .into_response();
+        if let ApiError::Throttled(_) = self {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.into_response_to(Uuid::new_v4())
+    }
+}
+
+impl From<InvokeError> for ApiError {
+    fn from(error: InvokeError) -> Self {
+        match error {
+            InvokeError::NotFound(not_found) => ApiError::NotFound(not_found),
+            InvokeError::Throttled(reason) => ApiError::Throttled(reason),
+            InvokeError::Platform(cause) => {
+                tracing::error!(error = &*cause as &(dyn std::error::Error + 'static), "a function could not be run");
+                ApiError::Service
+            }
+        }
+    }
+}
+
+pub(crate) fn request_id_value(request_id: Uuid) -> HeaderValue {
+    HeaderValue::from_str(&request_id.to_string()).expect("a request id is hexadecimal digits and dashes")
+}

@@ -1,0 +1,3 @@
+//! One file per operation of the API.
+
+pub(crate) mod invoke;

@@ -1,0 +1,185 @@
+//! One execution environment, from outside: made, handed invocations, ended.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use firesteel_sandbox::{self as sandbox, Sandbox};
+use tokio::sync::{mpsc, oneshot, watch};
+use uuid::Uuid;
+
+use crate::driver::{Driver, Parts};
+use crate::lifecycle::State;
+use crate::logs::{Log, Output};
+use crate::outcome::{Account, Answer};
+use crate::pool::{Lease, Room};
+use crate::spec::Spec;
+
+/// One event for a function.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// The same over all retries of one asynchronous event.
+    pub request_id: Uuid,
+    /// ARN as the caller addressed the function.
+    pub function_arn: String,
+    /// The event.
+    pub payload: Bytes,
+    /// Content type of the event.
+    pub content_type: String,
+    /// X-Ray trace header.
+    pub trace: String,
+    /// The caller's client context, as JSON text.
+    pub client_context: Option<String>,
+}
+
+/// What the caller of an invocation waits for. Dropping it does not end the invocation.
+#[derive(Debug)]
+pub struct Pending {
+    /// Sent as soon as the result is known, which is before the environment is free again.
+    pub answer: oneshot::Receiver<Answer>,
+    /// Sent when the invocation is over. Never sent for one that had no START.
+    pub account: oneshot::Receiver<Account>,
+}
+
+/// An invocation on its way to the driver.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) invocation: Invocation,
+    pub(crate) answer: Option<oneshot::Sender<Answer>>,
+    pub(crate) account: Option<oneshot::Sender<Account>>,
+    pub(crate) lease: Lease,
+}
+
+/// What the pool tells a driver.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Invoke(Box<Admitted>),
+    Shutdown,
+}
+
+/// Why an environment could not be made: always the host's state.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// The environment's folder.
+    #[error("making the folder {} of an execution environment", path.display())]
+    Folder {
+        /// Which folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The environment's sandbox.
+    #[error("making the sandbox of an execution environment")]
+    Sandbox(#[source] sandbox::CreateError),
+}
+
+/// A handle on a running environment. The driver ends the environment when the last handle is dropped.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    id: Uuid,
+    commands: mpsc::Sender<Command>,
+    state: watch::Receiver<State>,
+    /// Its place in the pool.
+    _room: Room,
+}
+
+impl Environment {
+    /// Makes the sandbox and starts the driver, whose task is returned; init is under way from here.
+    pub(crate) fn start(
+        spec: Arc<Spec>,
+        folder: &Folder,
+        output: Output,
+        room: Room,
+    ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), CreateError> {
+        let id = Uuid::new_v4();
+        let name = id.simple().to_string();
+        let folder = folder.create(&name)?;
+        let mut read_only = vec![spec.task_root.clone(), spec.runtime_dir.clone()];
+        read_only.extend(spec.opt.clone());
+        let (sandbox, sandbox_events) = Sandbox::create(sandbox::Spec {
+            id: name.clone(),
+            folder: folder.path.clone(),
+            read_only,
+            init: sandbox::InitProgram::default(),
+        })
+        .map_err(CreateError::Sandbox)?;
+
+        let log = Log::new(output, spec.function_name.clone(), log_stream(&spec.version, &name));
+        // Room for an invocation and a shutdown: the pool never sends more.
+        let (commands, commands_receiver) = mpsc::channel(4);
+        let (published, state) = watch::channel(State::New);
+        let driver = Driver::new(Parts {
+            spec,
+            published,
+            commands: commands_receiver,
+            sandbox,
+            sandbox_events,
+            log,
+        });
+        let task = async move {
+            driver.run().await;
+            // Last: the function's files go when nothing can write to them any more.
+            let _ = tokio::task::spawn_blocking(move || drop(folder)).await;
+        };
+        Ok((Environment { id, commands, state, _room: room }, task))
+    }
+
+    /// Hands an invocation over. The lease goes with it and comes back when the environment is at rest.
+    pub(crate) fn invoke(&self, invocation: Invocation, lease: Lease) -> Pending {
+        let (answer, answer_receiver) = oneshot::channel();
+        let (account, account_receiver) = oneshot::channel();
+        let admitted = Admitted { invocation, answer: Some(answer), account: Some(account), lease };
+        // A driver that is gone drops the senders, which tells the caller.
+        let _ = self.commands.try_send(Command::Invoke(Box::new(admitted)));
+        Pending { answer: answer_receiver, account: account_receiver }
+    }
+
+    /// Ends it: what runs is cut off.
+    pub(crate) fn shutdown(&self) {
+        let _ = self.commands.try_send(Command::Shutdown);
+    }
+
+    pub(crate) fn id(&self) -> Uuid {
+        self.id
+    }
+
+    pub(crate) fn takes_invocation(&self) -> bool {
+        self.state.borrow().takes_invocation()
+    }
+}
+
+/// Where environments keep their files.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    /// The parent of every environment's own folder.
+    pub parent: PathBuf,
+}
+
+/// One environment's own folder, removed when dropped.
+#[derive(Debug)]
+struct OwnFolder {
+    path: PathBuf,
+}
+
+impl Folder {
+    fn create(&self, id: &str) -> Result<OwnFolder, CreateError> {
+        let path = self.parent.join(id);
+        std::fs::create_dir_all(&path).map_err(|source| CreateError::Folder { path: path.clone(), source })?;
+        Ok(OwnFolder { path })
+    }
+}
+
+impl Drop for OwnFolder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.path) {
+            tracing::warn!(%error, path = %self.path.display(), "an environment's folder could not be removed");
+        }
+    }
+}
+
+/// Such as `2026/11/21/[$LATEST]0123456789abcdef0123456789abcdef`.
+fn log_stream(version: &str, id: &str) -> String {
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    format!("{:04}/{:02}/{:02}/[{version}]{id}", today.year(), today.month(), today.day())
+}

@@ -1,0 +1,51 @@
+//! What comes out of an invocation: the caller's answer, and the account of it.
+//!
+//! The function's failures are answers like any other (HTTP 200 with a function-error header at the front
+//! door); the platform's own failure is kept apart as [`Answer::PlatformFailed`], so that nobody can mistake
+//! one for the other. Whether a function failed is known from the call its runtime made, never from the
+//! payload: `{"errorType": "x"}` is a fine result.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// What the caller of an invocation receives.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// The runtime posted a response.
+    Response {
+        /// Content type that the runtime gave.
+        content_type: String,
+        /// The handler's result, byte for byte.
+        payload: Bytes,
+    },
+    /// The function failed: its runtime posted an error, ended, ran out of time or answered too much.
+    FunctionError {
+        /// Type by the platform's naming, such as `Runtime.ExitError`; for logs, not for the caller.
+        error_type: String,
+        /// Content type of the payload.
+        content_type: String,
+        /// Error JSON.
+        payload: Bytes,
+    },
+    /// The platform broke before there was an answer.
+    PlatformFailed {
+        /// What broke, for the log.
+        reason: String,
+    },
+}
+
+/// How an invocation went, once it is over.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// From the delivery of the event until the runtime asked for the next one.
+    pub duration: Duration,
+    /// What is billed, in milliseconds.
+    pub billed_ms: u64,
+    /// Highest memory use of the environment so far, in MiB, rounded up.
+    pub max_memory_used_mib: u64,
+    /// Duration of the init that this invocation is the first to follow.
+    pub init_duration: Option<Duration>,
+    /// The last 4 096 bytes of the invocation's log, START and REPORT included.
+    pub log_tail: Bytes,
+}

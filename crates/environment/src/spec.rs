@@ -1,0 +1,127 @@
+//! What an environment is made from: everything about one version of a function that its execution needs.
+//!
+//! The `invoke` crate writes a [`Spec`]; this crate only reads it. It holds no catalog types, so that the
+//! environment could one day stand on another host.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long the init phase of an on-demand environment may take before it is cut off and done again inside
+/// the invocation (AWS: "lambda-runtime-environment").
+pub const INIT_LIMIT: Duration = Duration::from_secs(10);
+
+/// One version of one function, as an execution environment needs it.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// Name without ARN.
+    pub function_name: String,
+    /// `$LATEST` or a number.
+    pub version: String,
+    /// ARN without qualifier.
+    pub function_arn: String,
+    /// Region the function believes it is in.
+    pub region: String,
+    /// Handler, passed through in `_HANDLER`.
+    pub handler: String,
+    /// Memory in MiB; AWS prints it as "MB".
+    pub memory_mib: u32,
+    /// Time limit of one invocation.
+    pub timeout: Duration,
+    /// Time limit of the init phase.
+    pub init_limit: Duration,
+    /// Runtime and its version for INIT_START, such as `python:3.13.1`.
+    pub runtime_version: String,
+    /// How the runtime is started.
+    pub entrypoint: Entrypoint,
+    /// The function's code: `LAMBDA_TASK_ROOT`, and the working directory.
+    pub task_root: PathBuf,
+    /// The layers' folder, if there are layers.
+    pub opt: Option<PathBuf>,
+    /// The managed runtimes' folder: `LAMBDA_RUNTIME_DIR`.
+    pub runtime_dir: PathBuf,
+    /// Variables that the runtime's launch sets: `PATH`, `LD_LIBRARY_PATH`, `AWS_EXECUTION_ENV` and the like.
+    pub runtime_variables: Vec<(String, String)>,
+    /// The function's own variables.
+    pub customer_variables: BTreeMap<String, String>,
+    /// Credentials that the function finds in its variables.
+    pub credentials: Credentials,
+    /// Shape of the platform's log lines; `AWS_LAMBDA_LOG_FORMAT` when it was configured.
+    pub log_format: Option<LogFormat>,
+}
+
+/// Program and arguments of the runtime's first process.
+#[derive(Debug, Clone)]
+pub struct Entrypoint {
+    /// Absolute path.
+    pub program: PathBuf,
+    /// Arguments after the program's name.
+    pub arguments: Vec<String>,
+}
+
+/// What a function signs its own calls with.
+#[derive(Clone)]
+pub struct Credentials {
+    /// `AWS_ACCESS_KEY_ID`
+    pub access_key_id: String,
+    /// `AWS_SECRET_ACCESS_KEY`
+    pub secret_access_key: String,
+    /// `AWS_SESSION_TOKEN`
+    pub session_token: String,
+}
+
+impl Credentials {
+    /// Values that are present, as code expects, and open nothing.
+    #[must_use]
+    pub fn placeholder() -> Self {
+        Credentials {
+            access_key_id: "ASIAFIRESTEEL0000000".into(),
+            secret_access_key: "firesteel-placeholder-secret".into(),
+            session_token: "firesteel-placeholder-token".into(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Credentials {
+    // A secret in a log outlives the function.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
+    }
+}
+
+/// Shape of log lines, by the names of `LoggingConfig.LogFormat`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people; the default.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A function that says as little as a function can.
+    pub(crate) fn spec() -> Spec {
+        Spec {
+            function_name: "hello".into(),
+            version: "$LATEST".into(),
+            function_arn: "arn:aws:lambda:us-east-1:000000000000:function:hello".into(),
+            region: "us-east-1".into(),
+            handler: "app.handler".into(),
+            memory_mib: 128,
+            timeout: Duration::from_secs(3),
+            init_limit: INIT_LIMIT,
+            runtime_version: "provided:al2023".into(),
+            entrypoint: Entrypoint { program: "/var/task/bootstrap".into(), arguments: vec![] },
+            task_root: "/var/task".into(),
+            opt: None,
+            runtime_dir: "/var/runtime".into(),
+            runtime_variables: vec![],
+            customer_variables: BTreeMap::new(),
+            credentials: Credentials::placeholder(),
+            log_format: None,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The runtime process's environment variables: exactly those that AWS sets, nothing of the host's.
+//!
+//! Order of precedence, weakest first: defaults that a function may change (`LANG`, `PATH`, …), the function's
+//! own variables, then the reserved ones. A function's variable whose name starts with `_` never arrives.
+//! Source: recordings of the service's introspection functions ("Variables present in a zip function").
+
+use std::collections::BTreeMap;
+
+use crate::spec::{LogFormat, Spec};
+
+/// What only a particular environment knows.
+#[derive(Debug)]
+pub(crate) struct Local<'a> {
+    /// `host:port` of the environment's Runtime API.
+    pub(crate) runtime_api: &'a str,
+    /// Token of the metadata endpoint, which listens on the same port.
+    pub(crate) metadata_token: &'a str,
+    /// Name of the environment's log stream.
+    pub(crate) log_stream: &'a str,
+}
+
+/// Address at which X-Ray's clients look for their daemon. Nobody listens; the clients log and go on.
+const XRAY_DAEMON: (&str, &str) = ("127.0.0.1", "2000");
+
+/// The complete environment of the runtime's first process.
+pub(crate) fn of_runtime(spec: &Spec, local: &Local<'_>) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    let mut set = |name: &str, value: &str| {
+        all.insert(name.to_owned(), value.to_owned());
+    };
+
+    set("LANG", "en_US.UTF-8");
+    set("TZ", ":UTC");
+    set("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR");
+    set("AWS_XRAY_DAEMON_ADDRESS", &format!("{}:{}", XRAY_DAEMON.0, XRAY_DAEMON.1));
+    if let Some(format) = spec.log_format {
+        set("AWS_LAMBDA_LOG_FORMAT", format.name());
+    }
+    // Of what the launch sets, a function may change all but the platform's own names, set again below.
+    for (name, value) in &spec.runtime_variables {
+        set(name, value);
+    }
+    for (name, value) in &spec.customer_variables {
+        if !name.starts_with('_') {
+            set(name, value);
+        }
+    }
+
+    for (name, value) in &spec.runtime_variables {
+        if name.starts_with('_') || name == "AWS_EXECUTION_ENV" {
+            set(name, value);
+        }
+    }
+    set("_HANDLER", &spec.handler);
+    set("_AWS_XRAY_DAEMON_ADDRESS", XRAY_DAEMON.0);
+    set("_AWS_XRAY_DAEMON_PORT", XRAY_DAEMON.1);
+    set("AWS_REGION", &spec.region);
+    set("AWS_DEFAULT_REGION", &spec.region);
+    set("AWS_ACCESS_KEY_ID", &spec.credentials.access_key_id);
+    set("AWS_SECRET_ACCESS_KEY", &spec.credentials.secret_access_key);
+    set("AWS_SESSION_TOKEN", &spec.credentials.session_token);
+    set("AWS_LAMBDA_FUNCTION_NAME", &spec.function_name);
+    set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &spec.memory_mib.to_string());
+    set("AWS_LAMBDA_FUNCTION_VERSION", &spec.version);
+    set("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
+    set("AWS_LAMBDA_LOG_GROUP_NAME", &spec.log_group());
+    set("AWS_LAMBDA_LOG_STREAM_NAME", local.log_stream);
+    set("AWS_LAMBDA_RUNTIME_API", local.runtime_api);
+    set("AWS_LAMBDA_METADATA_API", local.runtime_api);
+    set("AWS_LAMBDA_METADATA_TOKEN", local.metadata_token);
+    set("LAMBDA_TASK_ROOT", &spec.task_root.to_string_lossy());
+    set("LAMBDA_RUNTIME_DIR", &spec.runtime_dir.to_string_lossy());
+    all
+}
+
+impl Spec {
+    /// Name of the function's log group.
+    #[must_use]
+    pub fn log_group(&self) -> String {
+        format!("/aws/lambda/{}", self.function_name)
+    }
+}
+
+impl LogFormat {
+    /// The value of `AWS_LAMBDA_LOG_FORMAT`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            LogFormat::Text => "Text",
+            LogFormat::Json => "JSON",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::tests::spec;
+
+    fn variables(spec: &Spec) -> BTreeMap<String, String> {
+        let local =
+            Local { runtime_api: "127.0.0.1:9001", metadata_token: "token", log_stream: "2026/11/21/[$LATEST]00" };
+        of_runtime(spec, &local)
+    }
+
+    #[test]
+    fn the_names_are_those_of_an_os_only_function_on_aws_and_no_others() {
+        let mut names: Vec<String> = variables(&spec()).into_keys().collect();
+        names.sort_unstable();
+        let expected = [
+            "AWS_ACCESS_KEY_ID",
+            "AWS_DEFAULT_REGION",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+            "AWS_LAMBDA_FUNCTION_NAME",
+            "AWS_LAMBDA_FUNCTION_VERSION",
+            "AWS_LAMBDA_INITIALIZATION_TYPE",
+            "AWS_LAMBDA_LOG_GROUP_NAME",
+            "AWS_LAMBDA_LOG_STREAM_NAME",
+            "AWS_LAMBDA_METADATA_API",
+            "AWS_LAMBDA_METADATA_TOKEN",
+            "AWS_LAMBDA_RUNTIME_API",
+            "AWS_REGION",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+            "AWS_XRAY_CONTEXT_MISSING",
+            "AWS_XRAY_DAEMON_ADDRESS",
+            "LAMBDA_RUNTIME_DIR",
+            "LAMBDA_TASK_ROOT",
+            "LANG",
+            "TZ",
+            "_AWS_XRAY_DAEMON_ADDRESS",
+            "_AWS_XRAY_DAEMON_PORT",
+            "_HANDLER",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_function_may_change_defaults_but_not_what_is_reserved() {
+        let mut spec = spec();
+        spec.runtime_variables = vec![
+            ("PATH".into(), "/opt/bin".into()),
+            ("AWS_EXECUTION_ENV".into(), "AWS_Lambda_python3.13".into()),
+        ];
+        for (name, value) in
+            [("TZ", "Asia/Tokyo"), ("PATH", "/mine"), ("AWS_REGION", "mars"), ("_HANDLER", "x"), ("_SECRET", "x"), ("MINE", "1"), ("AWS_EXECUTION_ENV", "mine")]
+        {
+            spec.customer_variables.insert(name.into(), value.into());
+        }
+        let all = variables(&spec);
+        assert_eq!(all["TZ"], "Asia/Tokyo");
+        assert_eq!(all["PATH"], "/mine");
+        assert_eq!(all["MINE"], "1");
+        assert_eq!(all["AWS_REGION"], "us-east-1");
+        assert_eq!(all["_HANDLER"], "app.handler");
+        assert_eq!(all["AWS_EXECUTION_ENV"], "AWS_Lambda_python3.13");
+        assert!(!all.contains_key("_SECRET"));
+    }
+}

@@ -1,0 +1,202 @@
+//! The command line: what can be typed, and its help.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    the function succeeded
+  1    the function failed; its error JSON is on stdout
+  2    wrong usage or bad input; nothing was run
+  3    the platform failed
+  130  interrupted by Ctrl-C (143: by SIGTERM)";
+
+/// Runs AWS Lambda functions on your own machine, through the real Runtime API.
+#[derive(Debug, Parser)]
+#[command(name = "firesteel", version, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs one invocation: the response goes to stdout, logs to stderr
+    Invoke(InvokeArguments),
+    /// Serves functions through the Lambda HTTP API
+    Serve(ServeArguments),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct InvokeArguments {
+    /// A folder, a .zip or an executable; with --endpoint, the name of a served function
+    pub(crate) target: String,
+
+    /// The event: inline JSON, @file, or - for stdin
+    #[arg(default_value = "{}", allow_hyphen_values = true)]
+    pub(crate) event: String,
+
+    /// Invoke a function of the server at this URL instead of running one here
+    #[arg(long, value_name = "URL", conflicts_with_all = LOCAL_ONLY)]
+    pub(crate) endpoint: Option<String>,
+
+    /// Name that the function knows itself by [default: from the target]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) function_name: Option<String>,
+
+    /// Client context: JSON that the handler finds in its context
+    #[arg(long, value_name = "JSON")]
+    pub(crate) client_context: Option<String>,
+
+    /// X-Ray trace header to continue, such as Root=1-…;Parent=…;Sampled=1
+    #[arg(long, value_name = "HEADER")]
+    pub(crate) trace_id: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) function: FunctionArguments,
+
+    #[command(flatten)]
+    pub(crate) server: ServerArguments,
+}
+
+/// What makes no sense for a function that another server runs.
+const LOCAL_ONLY: [&str; 9] =
+    ["function_name", "handler", "runtime", "memory", "timeout", "env", "env_file", "layer", "log_format"];
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    /// Functions: NAME=TARGET, or TARGET alone for a name made from it; TARGET is a folder, a .zip or an
+    /// executable
+    #[arg(required = true, value_name = "NAME=TARGET")]
+    pub(crate) functions: Vec<String>,
+
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
+    pub(crate) listen: SocketAddr,
+
+    /// Most execution environments at a time, over all functions; beyond it callers are throttled
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) max_environments: u16,
+
+    /// How long an invocation may wait for an environment before it is throttled, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub(crate) wait_ms: u64,
+
+    /// End an environment that has been idle for this long, in seconds
+    #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) idle_timeout: u32,
+
+    /// How long running invocations may take to end after SIGTERM or Ctrl-C, in seconds
+    #[arg(long, value_name = "S", default_value_t = 30)]
+    pub(crate) drain_timeout: u32,
+
+    #[command(flatten)]
+    pub(crate) function: FunctionArguments,
+
+    #[command(flatten)]
+    pub(crate) server: ServerArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Function")]
+pub(crate) struct FunctionArguments {
+    /// Handler, such as app.handler [default: found out]
+    #[arg(long, value_name = "HANDLER")]
+    pub(crate) handler: Option<String>,
+
+    /// Runtime, such as python3.13, nodejs22.x, provided.al2023 [default: found out]
+    #[arg(long, value_name = "RUNTIME")]
+    pub(crate) runtime: Option<String>,
+
+    /// Memory in MB
+    #[arg(long, value_name = "MB", default_value_t = 128)]
+    pub(crate) memory: u32,
+
+    /// Timeout in seconds
+    #[arg(long, value_name = "S", default_value_t = 3)]
+    pub(crate) timeout: u32,
+
+    /// Environment variable of the function; may be repeated
+    #[arg(long, value_name = "K=V")]
+    pub(crate) env: Vec<String>,
+
+    /// File of environment variables, one K=V a line; --env goes before it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+
+    /// Layer, a folder or a .zip; may be repeated, later ones over earlier ones
+    #[arg(long, value_name = "PATH")]
+    pub(crate) layer: Vec<PathBuf>,
+
+    /// Format of the platform's and the managed runtimes' log lines [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct ServerArguments {
+    /// Folder for what is kept: unpacked packages, the functions' /tmp [default: the user's data folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Region that functions believe they are in
+    #[arg(long, default_value = "us-east-1", value_parser = region)]
+    pub(crate) region: String,
+
+    /// Account that functions belong to
+    #[arg(long, value_name = "ID", default_value = "000000000000", value_parser = account_id)]
+    pub(crate) account_id: String,
+}
+
+fn region(value: &str) -> Result<String, String> {
+    let parts: Vec<&str> = value.split('-').collect();
+    let letters = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    match parts.split_last() {
+        Some((number, names))
+            if names.len() >= 2
+                && names.iter().all(letters)
+                && !number.is_empty()
+                && number.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            Ok(value.to_owned())
+        }
+        _ => Err("a region looks like us-east-1".into()),
+    }
+}
+
+fn account_id(value: &str) -> Result<String, String> {
+    if value.len() == 12 && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        Ok(value.to_owned())
+    } else {
+        Err("an account id is twelve digits".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn regions_and_accounts_are_checked() {
+        assert!(region("us-east-1").is_ok() && region("us-gov-west-1").is_ok());
+        assert!(region("").is_err() && region("mars").is_err() && region("us-east-x").is_err());
+        assert!(account_id("000000000000").is_ok());
+        assert!(account_id("1").is_err() && account_id("00000000000x").is_err());
+    }
+}

@@ -1,0 +1,141 @@
+//! The folder that a run of the program keeps its things in, below `--data`.
+//!
+//! ```text
+//!  DATA/runs/<id>/lock           held for as long as the run lives
+//!                /environments/  one folder per execution environment
+//!                /packages/      unpacked zips and layers
+//!                /runtime/       the managed runtimes
+//! ```
+//!
+//! A run removes its folder when it ends. One that was killed could not; the next run finds such folders by
+//! their lock, which the kernel has released, and removes them.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use crate::exit::Failure;
+
+/// One run's folder, removed when dropped.
+#[derive(Debug)]
+pub(crate) struct DataFolder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataFolder {
+    /// Makes this run's folder below `data`, and removes those of runs that were killed.
+    pub(crate) fn open(data: Option<&Path>) -> Result<Self, Failure> {
+        let data = match data {
+            Some(data) => std::path::absolute(data).map_err(|error| unusable(data, &error))?,
+            None => default_data().ok_or_else(|| {
+                Failure::usage("there is no home folder to keep data in").try_next("--data DIR")
+            })?,
+        };
+        let runs = data.join("runs");
+        Self::open_in(&runs).map_err(|error| unusable(&data, &error))
+    }
+
+    fn open_in(runs: &Path) -> io::Result<Self> {
+        fs::create_dir_all(runs)?;
+        remove_abandoned(runs)?;
+        // Under a hidden name until it is locked, so that no other run takes it for abandoned.
+        let id = Uuid::new_v4().simple().to_string();
+        let hidden = runs.join(format!(".{id}"));
+        fs::create_dir(&hidden)?;
+        let lock = File::create(hidden.join("lock"))?;
+        lock.lock()?;
+        let path = runs.join(id);
+        fs::rename(&hidden, &path)?;
+        Ok(DataFolder { path, _lock: lock })
+    }
+
+    /// A folder below this one, made if need be.
+    pub(crate) fn subfolder(&self, name: &str) -> Result<PathBuf, Failure> {
+        let path = self.path.join(name);
+        fs::create_dir_all(&path).map_err(|error| unusable(&path, &error))?;
+        Ok(path)
+    }
+}
+
+impl Drop for DataFolder {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.path) {
+            tracing::warn!(%error, path = %self.path.display(), "the run's folder could not be removed");
+        }
+    }
+}
+
+fn remove_abandoned(runs: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(runs)? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_name().as_encoded_bytes().starts_with(b".") && is_young(&path) {
+            continue;
+        }
+        let Ok(lock) = File::open(path.join("lock")) else { continue };
+        match lock.try_lock() {
+            Ok(()) => {
+                tracing::info!(path = %path.display(), "removing what a killed run left");
+                if let Err(error) = fs::remove_dir_all(&path) {
+                    tracing::warn!(%error, path = %path.display(), "a killed run's folder could not be removed");
+                }
+            }
+            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
+        }
+    }
+    Ok(())
+}
+
+/// A run may still be between making its folder and locking it.
+fn is_young(path: &Path) -> bool {
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age < std::time::Duration::from_secs(60)))
+}
+
+fn unusable(path: &Path, error: &io::Error) -> Failure {
+    Failure::usage(format!("the data folder {} cannot be used", path.display()))
+        .because(error)
+        .try_next("--data DIR with a folder that you may write to")
+}
+
+/// Where the platform's conventions put a user's data.
+fn default_data() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let data = absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")))?;
+    Some(data.join("firesteel"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_removes_its_folder_and_those_of_killed_runs_but_not_of_living_ones() {
+        let data = tempfile::tempdir().unwrap();
+        let living = DataFolder::open(Some(data.path())).unwrap();
+        let environments = living.subfolder("environments").unwrap();
+        let abandoned = data.path().join("runs/0123");
+        fs::create_dir_all(abandoned.join("environments/x")).unwrap();
+        fs::write(abandoned.join("lock"), "").unwrap();
+
+        let next = DataFolder::open(Some(data.path())).unwrap();
+        assert!(!abandoned.exists());
+        assert!(environments.exists());
+
+        let path = next.path.clone();
+        drop(next);
+        assert!(!path.exists());
+        drop(living);
+        assert_eq!(fs::read_dir(data.path().join("runs")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let data = tempfile::NamedTempFile::new().unwrap();
+        let said = DataFolder::open(Some(data.path())).unwrap_err().to_string();
+        assert!(said.contains("cannot be used") && said.contains("--data DIR"), "{said}");
+    }
+}
