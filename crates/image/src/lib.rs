@@ -1,1 +1,42 @@
-//! image
+//! Code packages: from what a developer has on disk to the folders a function is started with.
+//!
+//! ```text
+//! Package::open(path) ─┬─ Folder ───────► used where it is, after `measure`
+//!                      ├─ Zip ──────────► `unpack_zip` ───────────────┐
+//!                      └─ Executable ───► `package_from_executable` ──┼─► a new folder, or nothing
+//! layers: folders and zips, in order ───► `stack_layers` ─────────────┘
+//! ```
+//!
+//! A package is hostile until unpacked: names, sizes, modes and links in it may all lie. What this
+//! crate promises of every folder it makes:
+//!
+//! - Nothing was written outside it, and no symbolic link in it leads outside it.
+//! - It appears at its path whole, by one rename, or not at all.
+//! - The bytes in it were counted as they were written, against AWS's limit for function and layers.
+//! - It holds folders, regular files and symbolic links, none with a set-user-id, set-group-id or
+//!   sticky bit.
+//!
+//! Called by the command line and `serve` while a function is prepared. It depends on nothing of ours
+//! and knows nothing of runtimes: whether there is a `bootstrap` or a handler inside is not its matter.
+#![forbid(unsafe_code)]
+
+mod entry_path;
+mod executable;
+mod folder;
+mod layers;
+mod limits;
+mod link;
+mod package;
+mod tree;
+mod unpack;
+mod zip_archive;
+
+pub use entry_path::BadPath;
+pub use executable::package_from_executable;
+pub use folder::measure;
+pub use layers::{LayersError, MAX_LAYERS, stack_layers};
+pub use limits::{Limits, Unpacked};
+pub use link::BadLink;
+pub use package::{OpenError, Package};
+pub use unpack::UnpackError;
+pub use zip_archive::unpack_zip;

@@ -1,1 +1,67 @@
-//! sandbox-init
+//! The first process of a sandbox: it spawns what it is told to, reaps everything below it, and
+//! ends all of it when told to or when the server is gone.
+//!
+//! ```text
+//!   server ──(control socket, descriptor 0)── first process
+//!                                                ├── process "a" ── its children …
+//!                                                ├── process "b"
+//!                                                └── a daemonised grandchild of "a", adopted
+//! ```
+//!
+//! It is no binary of its own: the server starts *its own* executable once more, and
+//! [`enter_if_asked`], called first thing in `main`, takes over when the arguments say so. There is one
+//! file to install, and both ends of the [`protocol`] always come from the same build.
+//!
+//! The code is synchronous and single-threaded, and must stay so: signal handling, `unshare` and the
+//! order in which the inherited world is cleaned all rest on it.
+//!
+//! Life, in order: [`world`] is cleaned, the server says [`protocol::Request::Prepare`], folders are made
+//! read-only, [`protocol::Report::Ready`] is sent, requests are served; when the control socket ends, for
+//! whatever reason, everything below is ended and the process exits. Nothing outlives it.
+//!
+//! It refuses to decide: no timeouts, no restarts, no order between processes.
+
+pub mod protocol;
+pub mod tree;
+pub mod wire;
+
+#[expect(unsafe_code, reason = "wait4, for the memory peak of what is reaped")]
+mod descendants;
+#[expect(unsafe_code, reason = "unshare, fork and mount_setattr have no safe wrappers")]
+mod read_only;
+mod serve;
+#[expect(unsafe_code, reason = "signal handlers, and descriptors nobody owns")]
+mod world;
+
+/// The first argument that turns a start of the executable into a first process. Not for people: without
+/// a control socket as descriptor 0 such a start is refused.
+pub const HIDDEN_MODE: &str = "sandbox-init";
+
+/// What a start by hand exits with (`EX_USAGE` of sysexits).
+const STARTED_BY_HAND: i32 = 64;
+
+/// Becomes the first process of a sandbox and never returns, if this process was started as one;
+/// otherwise returns at once.
+///
+/// To be called before anything else in `main`: threads, open files or signal handlers of the server must
+/// not exist yet.
+pub fn enter_if_asked() {
+    if std::env::args_os()
+        .nth(1)
+        .is_none_or(|argument| argument != HIDDEN_MODE)
+    {
+        return;
+    }
+    let code = match world::clean() {
+        Ok(world) => {
+            serve::serve(world);
+            0
+        }
+        Err(_) => STARTED_BY_HAND,
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "called first in main, when nothing of the caller exists that would want dropping"
+    )]
+    std::process::exit(code);
+}

@@ -1,0 +1,176 @@
+//! Everything below the first process: the processes started by request, which have names, and whatever
+//! they start or leave behind, which has none.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+use crate::protocol::{Exit, Program, Report, Signal};
+use crate::tree;
+use crate::world::ChildEnded;
+
+/// How long to wait at most for news of killed processes before looking for ones missed. Killed
+/// processes announce themselves; this bounds only the chase after one that forks while it is looked for.
+const CHASE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 2_000_000,
+};
+
+#[derive(Debug, Default)]
+pub(crate) struct Descendants {
+    /// The processes started by request and not reaped yet. As they are not reaped, their numbers cannot
+    /// mean anybody else. Each leads a process group of the same number.
+    named: BTreeMap<i32, String>,
+    /// The largest memory peak reported so far.
+    peak_bytes: u64,
+}
+
+impl Descendants {
+    /// Starts a process and says what came of it.
+    pub(crate) fn spawn(&mut self, program: Program, stdout: OwnedFd, stderr: OwnedFd) -> Report {
+        match self.try_spawn(&program, stdout, stderr) {
+            Ok(pid) => Report::Started {
+                name: program.name,
+                pid,
+            },
+            Err(error) => Report::SpawnFailed {
+                name: program.name,
+                errno: error.raw_os_error().unwrap_or(libc::EINVAL),
+                message: error.to_string(),
+            },
+        }
+    }
+
+    fn try_spawn(&mut self, program: &Program, stdout: OwnedFd, stderr: OwnedFd) -> io::Result<u32> {
+        if self.named.values().any(|name| *name == program.name) {
+            return Err(Errno::EXIST.into());
+        }
+        if !program.program.is_absolute() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "program is not an absolute path",
+            ));
+        }
+        let child = Command::new(&program.program)
+            .args(&program.arguments)
+            .env_clear()
+            .envs(&program.variables)
+            .current_dir(&program.working_dir)
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(stderr)
+            // Of its own, so that a signal reaches it and what it started, and nobody else. Nothing here may
+            // need code between fork and exec: without it `Command` uses `posix_spawn`, which shares
+            // this process's memory until the exec, and which never hands a file without a magic number to a shell.
+            .process_group(0)
+            .spawn()?;
+        let pid = child.id();
+        self.named
+            .insert(Pid::from_child(&child).as_raw_pid(), program.name.clone());
+        Ok(pid)
+    }
+
+    /// Sends a signal to the process group of a named process.
+    pub(crate) fn signal(&self, name: &str, signal: Signal) {
+        let signal = match signal {
+            Signal::Terminate => rustix::process::Signal::TERM,
+            Signal::Kill => rustix::process::Signal::KILL,
+        };
+        let pid = self
+            .named
+            .iter()
+            .find(|(_, known)| *known == name)
+            .and_then(|(pid, _)| Pid::from_raw(*pid));
+        if let Some(pid) = pid {
+            // Not yet reaped, so the group exists; it may hold nothing but the dead leader.
+            let _ = rustix::process::kill_process_group(pid, signal);
+        }
+    }
+
+    /// Collects every child that has ended. `true` when no child is left at all, dead or alive.
+    pub(crate) fn reap(&mut self, report: &mut impl FnMut(Report)) -> bool {
+        loop {
+            match wait() {
+                Ok(Some(ended)) => {
+                    if ended.peak_bytes > self.peak_bytes {
+                        self.peak_bytes = ended.peak_bytes;
+                        report(Report::MemoryPeak {
+                            bytes: ended.peak_bytes,
+                        });
+                    }
+                    if let Some(name) = self.named.remove(&ended.pid) {
+                        report(Report::Exited {
+                            name,
+                            status: ended.status,
+                        });
+                    }
+                }
+                Ok(None) => return false,
+                Err(_no_children) => return true,
+            }
+        }
+    }
+
+    /// Kills until the kernel says there is nothing left to wait for.
+    pub(crate) fn end_all(&mut self, child_ended: &mut ChildEnded, report: &mut impl FnMut(Report)) {
+        let me = rustix::process::getpid();
+        loop {
+            child_ended.clear();
+            // Groups first: the kernel kills a group in one step, which a process that forks in a loop cannot
+            // outrun. Safe for direct children, whose numbers are theirs until they are reaped.
+            for pid in tree::children(me)
+                .into_iter()
+                .chain(self.named.keys().filter_map(|pid| Pid::from_raw(*pid)))
+            {
+                let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+            }
+            tree::kill_below(me);
+            if self.reap(report) {
+                return;
+            }
+            let mut news = [PollFd::new(child_ended, PollFlags::IN)];
+            // An interruption is news as well.
+            let _ = rustix::event::poll(&mut news, Some(&CHASE));
+        }
+    }
+}
+
+struct Ended {
+    pid: i32,
+    status: Exit,
+    peak_bytes: u64,
+}
+
+/// Waits for any child without blocking, and with its memory peak, which safe wrappers do not hand out.
+fn wait() -> io::Result<Option<Ended>> {
+    let mut status = 0;
+    // SAFETY: an all-zero `rusage` is a valid value: it is all integers.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    let pid = loop {
+        // SAFETY: both pointers are to live values of the types asked for.
+        let pid = unsafe { libc::wait4(-1, &raw mut status, libc::WNOHANG, &raw mut usage) };
+        match pid {
+            -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            -1 => return Err(io::Error::last_os_error()),
+            0 => return Ok(None),
+            pid => break pid,
+        }
+    };
+    let status = if libc::WIFSIGNALED(status) {
+        Exit::Signal(libc::WTERMSIG(status))
+    } else {
+        Exit::Code(libc::WEXITSTATUS(status))
+    };
+    let unit = if cfg!(target_vendor = "apple") { 1 } else { 1024 };
+    Ok(Some(Ended {
+        pid,
+        status,
+        peak_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0) * unit,
+    }))
+}

@@ -1,0 +1,121 @@
+//! What the server and the first process say to each other.
+//!
+//! Requests go down, reports come up, each a JSON value in a frame of [`crate::wire`]. The first request is
+//! always [`Request::Prepare`], the first report [`Report::Ready`]. There are no answers to wait for:
+//! a report names what it is about, and the order of reports is the order of events.
+//!
+//! Both ends come from one build, so there are no versions and no unknown fields to tolerate.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// From the server to the first process.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// Sets up the sandbox. Sent once, first.
+    Prepare {
+        /// Folders that nothing in the sandbox may write to.
+        read_only: Vec<PathBuf>,
+    },
+    /// Starts a process. Its stdout and stderr travel with the frame, in this order.
+    Spawn(Program),
+    /// Sends a signal to a process and everything in its process group. An unknown name, or one whose
+    /// process has ended, is ignored: the sender cannot know yet.
+    Signal {
+        /// As given in [`Program::name`].
+        name: String,
+        /// Which one.
+        signal: Signal,
+    },
+    /// Kills every process below the first one, whatever session, group or parent it has chosen.
+    /// Answered by [`Report::Emptied`].
+    EndAll,
+}
+
+/// What to execute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// By what reports call it; unique among the processes alive in the sandbox.
+    pub name: String,
+    /// Absolute: no search path is consulted.
+    pub program: PathBuf,
+    /// Without the zeroth, which is `program`.
+    pub arguments: Vec<String>,
+    /// The complete environment; nothing is inherited.
+    pub variables: BTreeMap<String, String>,
+    /// Where it starts.
+    pub working_dir: PathBuf,
+}
+
+/// The signals the server has a use for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Signal {
+    /// SIGTERM: please end.
+    Terminate,
+    /// SIGKILL.
+    Kill,
+}
+
+/// From the first process to the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Report {
+    /// The sandbox is set up; requests are served.
+    Ready {
+        /// What became of the folders in [`Request::Prepare`].
+        read_only: ReadOnly,
+    },
+    /// A process runs: its program was executed, not merely forked.
+    Started {
+        /// As given in [`Program::name`].
+        name: String,
+        /// As the server's own process namespace counts.
+        pid: u32,
+    },
+    /// A process could not be started.
+    SpawnFailed {
+        /// As given in [`Program::name`].
+        name: String,
+        /// What the kernel said, such as ENOENT, EACCES, ENOEXEC.
+        errno: i32,
+        /// The same for people.
+        message: String,
+    },
+    /// A started process ended. Others of its making may still run.
+    Exited {
+        /// As given in [`Program::name`].
+        name: String,
+        /// How.
+        status: Exit,
+    },
+    /// After [`Request::EndAll`], or at the end: nothing is left below the first process.
+    Emptied,
+    /// Something reaped (whether started by request, or orphaned and adopted) had used more memory at its
+    /// peak than anything reaped before. Precedes the [`Report::Exited`] it belongs to.
+    MemoryPeak {
+        /// Largest resident set of the ended process, or of any of its children that it had itself waited for.
+        bytes: u64,
+    },
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Exit {
+    /// It returned.
+    Code(i32),
+    /// It was ended by this signal.
+    Signal(i32),
+}
+
+/// Whether folders that were to be read-only are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReadOnly {
+    /// The kernel refuses writes to every folder asked for (or none was).
+    Enforced,
+    /// The host does not allow it; the folders are as writable as they were.
+    NotEnforced {
+        /// What was refused, for people.
+        reason: String,
+    },
+}

@@ -1,0 +1,142 @@
+//! Makes folders read-only for this process and everything it starts, where the host allows it.
+//!
+//! A private mount namespace in which each folder is mounted over itself, read-only. In order:
+//! 1. A mount namespace of our own; without root only inside a user namespace of our own, in which the
+//!    user and group keep their numbers.
+//! 2. Every mount in it is made private *before* the first is added, or it would appear on the host.
+//! 3. Each folder: mounted over itself with all below it, then made read-only, recursively.
+//!
+//! The kernel removes the mounts with the last process of the sandbox; nothing can be left behind.
+//!
+//! It guards against accidents. What runs as root in the sandbox could undo it.
+
+use std::path::PathBuf;
+
+use crate::protocol::ReadOnly;
+
+/// All or nothing in what is reported: one folder that could not be protected makes it "not enforced".
+pub(crate) fn enforce(folders: &[PathBuf]) -> ReadOnly {
+    if folders.is_empty() {
+        return ReadOnly::Enforced;
+    }
+    match imp::enforce(folders) {
+        Ok(()) => ReadOnly::Enforced,
+        Err(reason) => ReadOnly::NotEnforced { reason },
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use std::ffi::CString;
+    use std::fs;
+    use std::io;
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::{Path, PathBuf};
+
+    use rustix::mount::MountPropagationFlags;
+    use rustix::thread::UnshareFlags;
+
+    pub(super) fn enforce(folders: &[PathBuf]) -> Result<(), String> {
+        let root = rustix::process::geteuid().is_root();
+        if root {
+            unshare(UnshareFlags::NEWNS).map_err(|error| format!("no mount namespace: {error}"))?;
+        } else {
+            // Tried out first: a user namespace half made cannot be left again, and would show every file
+            // as somebody else's.
+            in_a_fork(enter_user_namespace).map_err(|error| format!("no user namespace: {error}"))?;
+            enter_user_namespace().map_err(|error| format!("no user namespace: {error}"))?;
+        }
+        rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+            .map_err(|error| format!("mounts cannot be made private: {error}"))?;
+        for folder in folders {
+            rustix::mount::mount_bind_recursive(folder, folder)
+                .map_err(|error| format!("{} cannot be mounted over itself: {error}", folder.display()))?;
+            set_read_only(folder)
+                .map_err(|error| format!("{} cannot be made read-only: {error}", folder.display()))?;
+        }
+        Ok(())
+    }
+
+    fn unshare(flags: UnshareFlags) -> io::Result<()> {
+        // SAFETY: dangerous only for descriptors shared between threads (`FILES`, which is not asked for);
+        // and there is one thread.
+        Ok(unsafe { rustix::thread::unshare_unsafe(flags) }?)
+    }
+
+    /// With the user's and the group's own numbers, and no others: files of other users are shown as
+    /// nobody's, rights are as before.
+    fn enter_user_namespace() -> io::Result<()> {
+        let (uid, gid) = (
+            rustix::process::geteuid().as_raw(),
+            rustix::process::getegid().as_raw(),
+        );
+        unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)?;
+        // Without it the kernel refuses a map of groups written without privilege.
+        fs::write("/proc/self/setgroups", "deny")?;
+        fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
+        fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))?;
+        // Some hosts let a user namespace be made and then grant nothing in it.
+        Ok(rustix::mount::mount_change(
+            "/",
+            MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+        )?)
+    }
+
+    fn in_a_fork(attempt: fn() -> io::Result<()>) -> io::Result<()> {
+        // SAFETY: there is one thread, so the child may run any code; it ends without returning.
+        match unsafe { libc::fork() } {
+            -1 => Err(io::Error::last_os_error()),
+            0 => {
+                let errno = attempt()
+                    .err()
+                    .map_or(0, |error| error.raw_os_error().unwrap_or(libc::EIO));
+                // SAFETY: ends the process at once, running nothing of the parent's.
+                unsafe { libc::_exit(errno) }
+            }
+            child => {
+                let mut status = 0;
+                // SAFETY: the pointer is to a live integer. No other child exists yet. SIGCHLD's handler
+                // restarts the call.
+                unsafe { libc::waitpid(child, &raw mut status, 0) };
+                match libc::WEXITSTATUS(status) {
+                    0 if libc::WIFEXITED(status) => Ok(()),
+                    errno => Err(io::Error::from_raw_os_error(errno)),
+                }
+            }
+        }
+    }
+
+    /// `mount_setattr` adds the one attribute and keeps the others, on mounts below too; remounting by
+    /// `mount` would do neither. Linux 5.12.
+    fn set_read_only(folder: &Path) -> io::Result<()> {
+        let path = CString::new(folder.as_os_str().as_bytes())?;
+        // SAFETY: an all-zero `mount_attr` is valid: it is all integers.
+        let mut attributes: libc::mount_attr = unsafe { std::mem::zeroed() };
+        attributes.attr_set = libc::MOUNT_ATTR_RDONLY;
+        // SAFETY: the path is terminated, the structure is live, and its true size is given.
+        let done = unsafe {
+            libc::syscall(
+                libc::SYS_mount_setattr,
+                libc::AT_FDCWD,
+                path.as_ptr(),
+                libc::AT_RECURSIVE,
+                &raw const attributes,
+                size_of::<libc::mount_attr>(),
+            )
+        };
+        if done == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use std::path::PathBuf;
+
+    pub(super) fn enforce(_: &[PathBuf]) -> Result<(), String> {
+        Err("this system has no private mount namespaces".to_owned())
+    }
+}

@@ -1,0 +1,2 @@
+//! What things cost.
+fn main() {}

@@ -1,0 +1,296 @@
+//! A sandbox, from its owner's side.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use firesteel_sandbox_init::protocol::{Program, ReadOnly, Request, Signal};
+use firesteel_sandbox_init::wire;
+use tokio::net::UnixStream;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::control::{Control, Outgoing};
+use crate::event::Events;
+use crate::first_process::{FirstProcess, InitProgram};
+use crate::memory::{MemoryReading, Meter};
+
+/// Requests waiting to be written. The socket's own buffer holds dozens more; a first process that lets
+/// both fill up is not running.
+const MAX_WAITING_REQUESTS: usize = 64;
+
+/// What a sandbox is made from.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// For people: shown in the process list and in logs.
+    pub id: String,
+    /// Exists and belongs to the sandbox. The first process's own working directory.
+    pub folder: PathBuf,
+    /// Folders that nothing in the sandbox may write to, where the host allows that; see
+    /// [`Sandbox::read_only`].
+    pub read_only: Vec<PathBuf>,
+    /// What to start as the first process.
+    pub init: InitProgram,
+}
+
+/// A process to start.
+#[derive(Debug)]
+pub struct Process {
+    /// What to execute.
+    pub program: Program,
+    /// Where it writes. Closed on this side once handed over.
+    pub stdout: OwnedFd,
+    /// Likewise.
+    pub stderr: OwnedFd,
+}
+
+/// Why there is no sandbox. The host's doing, never the caller's.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// Descriptors or memory ran out.
+    #[error("making the control socket of sandbox {id}")]
+    Socket {
+        /// Of the sandbox.
+        id: String,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// The executable is gone, the folder does not exist, or processes ran out.
+    #[error("starting the first process of sandbox {id}")]
+    Start {
+        /// Of the sandbox.
+        id: String,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// It started, and ended before it was ready: killed, or its `main` does not enter the first process.
+    #[error("the first process of sandbox {id} ended before it was ready")]
+    Ended {
+        /// Of the sandbox.
+        id: String,
+    },
+}
+
+/// Why a request was not sent.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// The first process died. [`Event::Lost`](crate::Event::Lost) tells or will tell.
+    #[error("sandbox {id} is gone")]
+    Gone {
+        /// Of the sandbox.
+        id: String,
+    },
+    /// The first process does not take requests; 64 are waiting. It may have been stopped from within.
+    #[error("sandbox {id} takes no requests")]
+    Busy {
+        /// Of the sandbox.
+        id: String,
+    },
+    /// More than 4 MiB of arguments and environment, or a path that is not UTF-8.
+    #[error("process {name} cannot be described to sandbox {id}")]
+    Unsendable {
+        /// Of the sandbox.
+        id: String,
+        /// Of the process.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A tree of processes under one first process.
+///
+/// To be ended by [`Sandbox::close`]. Dropped instead, it ends likewise, but nobody knows when; this
+/// is logged, as it is a mistake unless everything is being torn down.
+#[derive(Debug)]
+pub struct Sandbox {
+    id: String,
+    read_only: ReadOnly,
+    /// Dropped to say that the sandbox is to end.
+    requests: Option<mpsc::Sender<Outgoing>>,
+    meter: Arc<Meter>,
+    /// Ends when nothing is left.
+    control: Option<JoinHandle<()>>,
+}
+
+impl Sandbox {
+    /// Starts the first process and waits until it is ready.
+    ///
+    /// Starting it blocks for about half a millisecond and is therefore done on a thread for blocking work.
+    /// Dropped while waiting, everything begun is ended.
+    ///
+    /// # Errors
+    /// See [`CreateError`]. Nothing is left running.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O and time enabled.
+    pub async fn create(spec: Spec) -> Result<(Self, Events), CreateError> {
+        let Spec {
+            id,
+            folder,
+            read_only,
+            init,
+        } = spec;
+        let socket = |source| CreateError::Socket {
+            id: id.clone(),
+            source,
+        };
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(socket)?;
+        ours.set_nonblocking(true).map_err(socket)?;
+        let stream = UnixStream::from_std(ours).map_err(socket)?;
+
+        let first_process = {
+            let id = id.clone();
+            tokio::task::spawn_blocking(move || FirstProcess::start(&init, &id, &folder, theirs.into()))
+        };
+        let start = |source| CreateError::Start {
+            id: id.clone(),
+            source,
+        };
+        let first_process = first_process
+            .await
+            .map_err(|error| start(error.into()))?
+            .map_err(start)?;
+
+        let (requests, waiting_requests) = mpsc::channel(MAX_WAITING_REQUESTS);
+        let (events, received) = mpsc::unbounded_channel();
+        let (ready, is_ready) = oneshot::channel();
+        let meter = Arc::new(Meter::new(first_process.pid()));
+        let control = tokio::spawn(
+            Control {
+                id: id.clone(),
+                stream,
+                requests: waiting_requests,
+                ready: Some(ready),
+                events,
+                meter: Arc::clone(&meter),
+                first_process,
+            }
+            .run(),
+        );
+        let prepare = wire::frame(&Request::Prepare { read_only }).map_err(start)?;
+        requests
+            .try_send(Outgoing {
+                frame: prepare,
+                descriptors: Vec::new(),
+            })
+            .map_err(|_| CreateError::Ended { id: id.clone() })?;
+        let Ok(read_only) = is_ready.await else {
+            let _ = control.await;
+            return Err(CreateError::Ended { id });
+        };
+        let sandbox = Self {
+            id,
+            read_only,
+            requests: Some(requests),
+            meter,
+            control: Some(control),
+        };
+        Ok((sandbox, Events(received)))
+    }
+
+    /// What became of [`Spec::read_only`].
+    #[must_use]
+    pub fn read_only(&self) -> &ReadOnly {
+        &self.read_only
+    }
+
+    /// Asks for a process. Answered by [`Event::Started`](crate::Event::Started), then once by
+    /// [`Event::Exited`](crate::Event::Exited); or by [`Event::SpawnFailed`](crate::Event::SpawnFailed).
+    ///
+    /// Its stdin is `/dev/null`; it leads a process group of its own.
+    ///
+    /// # Errors
+    /// See [`RequestError`]; there will be no event then.
+    pub fn spawn(&self, process: Process) -> Result<(), RequestError> {
+        let Process {
+            program,
+            stdout,
+            stderr,
+        } = process;
+        let name = program.name.clone();
+        self.send(&Request::Spawn(program), vec![stdout, stderr], &name)
+    }
+
+    /// Sends a signal to a process and its process group. Without effect when it has ended.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub fn signal(&self, name: &str, signal: Signal) -> Result<(), RequestError> {
+        self.send(
+            &Request::Signal {
+                name: name.to_owned(),
+                signal,
+            },
+            Vec::new(),
+            name,
+        )
+    }
+
+    /// Kills everything in the sandbox; the sandbox itself stays usable. Answered by an
+    /// [`Event::Exited`](crate::Event::Exited) for each process asked for, then by
+    /// [`Event::Emptied`](crate::Event::Emptied).
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub fn end_all(&self) -> Result<(), RequestError> {
+        self.send(&Request::EndAll, Vec::new(), "")
+    }
+
+    /// What the processes in the sandbox use now and have used at most; the first process is not counted.
+    /// Makes a few system calls and does not wait: see [`MemoryReading`] for what it cannot see.
+    #[must_use]
+    pub fn memory(&self) -> MemoryReading {
+        self.meter.read()
+    }
+
+    /// Ends everything in the sandbox, and the sandbox. Returns when no process of it exists any more.
+    ///
+    /// Dropped while waiting, it happens all the same.
+    pub async fn close(mut self) {
+        self.requests = None;
+        if let Some(control) = self.control.take() {
+            // Fails only if the runtime is being shut down, or by a panic that has been printed.
+            let _ = control.await;
+        }
+    }
+
+    fn send(&self, request: &Request, descriptors: Vec<OwnedFd>, name: &str) -> Result<(), RequestError> {
+        let id = || self.id.clone();
+        let frame = wire::frame(request).map_err(|source| RequestError::Unsendable {
+            id: id(),
+            name: name.to_owned(),
+            source,
+        })?;
+        let requests = self
+            .requests
+            .as_ref()
+            .expect("only close takes it, and close takes the sandbox");
+        requests
+            .try_send(Outgoing { frame, descriptors })
+            .map_err(|error| match error {
+                TrySendError::Closed(_) => RequestError::Gone { id: id() },
+                TrySendError::Full(_) => RequestError::Busy { id: id() },
+            })
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if self
+            .control
+            .as_ref()
+            .is_some_and(|control| !control.is_finished())
+        {
+            tracing::warn!(
+                sandbox = self.id,
+                "sandbox dropped without being closed; it ends unwatched"
+            );
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Folders are read-only where the host can make them so; else the tests say that they did not run.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use firesteel_sandbox::ReadOnly;
+use libtest_mimic::Trial;
+
+use crate::fixture::Fixture;
+use crate::test;
+
+pub(crate) fn tests() -> Vec<Trial> {
+    let reason = host_cannot();
+    if let Some(reason) = &reason {
+        let mut stderr = std::io::stderr();
+        writeln!(
+            stderr,
+            "SKIPPED: this host cannot make folders read-only: {reason}"
+        )
+        .unwrap();
+    }
+    vec![
+        test("read_only_folders_cannot_be_written_to", cannot_be_written).with_ignored_flag(reason.is_some()),
+        test("no_mount_is_seen_by_the_host_or_left_behind", no_mount_is_left)
+            .with_ignored_flag(reason.is_some()),
+        test("a_folder_that_cannot_be_protected_is_told", told),
+    ]
+}
+
+/// Asks a sandbox.
+fn host_cannot() -> Option<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let fixture = Fixture::protecting("probe", |folder| vec![folder.to_owned()]).await;
+        let reason = match fixture.sandbox.read_only() {
+            ReadOnly::Enforced => None,
+            ReadOnly::NotEnforced { reason } => Some(reason.clone()),
+        };
+        fixture.close().await;
+        reason
+    })
+}
+
+fn inner(folder: &Path) -> Vec<std::path::PathBuf> {
+    let inner = folder.join("code");
+    fs::create_dir(&inner).unwrap();
+    fs::write(inner.join("file"), "as it was").unwrap();
+    vec![inner]
+}
+
+async fn cannot_be_written() {
+    let fixture = Fixture::protecting("protected", inner).await;
+    assert_eq!(fixture.sandbox.read_only(), &ReadOnly::Enforced);
+    let script =
+        "echo x > code/file; echo x > code/new; rm -f code/file; chmod 777 code/file; echo x > beside";
+    let output = fixture.shell("it", script).all();
+    assert_eq!(output.matches("Read-only file system").count(), 4, "{output}");
+    let folder = fixture.folder.path();
+    assert_eq!(fs::read_to_string(folder.join("code/file")).unwrap(), "as it was");
+    assert_eq!(fs::read_to_string(folder.join("beside")).unwrap(), "x\n");
+    fs::write(folder.join("code/file"), "the server may").unwrap();
+    fixture.close().await;
+}
+
+async fn no_mount_is_left() {
+    let fixture = Fixture::protecting("mounts", inner).await;
+    let folder = fixture.folder.path().canonicalize().unwrap();
+    let seen = || {
+        fs::read_to_string("/proc/self/mountinfo")
+            .unwrap()
+            .contains(folder.to_str().unwrap())
+    };
+    assert!(!seen());
+    fixture.close().await;
+    assert!(!seen());
+    // Fails while anything is mounted below.
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+async fn told() {
+    let fixture = Fixture::protecting("unprotected", |folder| vec![folder.join("missing")]).await;
+    assert!(matches!(
+        fixture.sandbox.read_only(),
+        ReadOnly::NotEnforced { .. }
+    ));
+    let output = fixture.shell("it", "echo works").all();
+    assert_eq!(output, "works\n");
+    fixture.close().await;
+}
