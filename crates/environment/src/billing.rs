@@ -19,7 +19,9 @@ pub(crate) struct Usage {
 
 /// Milliseconds that are billed: at least one.
 pub(crate) fn billed_ms(usage: Usage) -> u64 {
-    let duration = usage.capped_at.map_or(usage.duration, |cap| usage.duration.min(cap));
+    let duration = usage
+        .capped_at
+        .map_or(usage.duration, |cap| usage.duration.min(cap));
     let sum = duration + usage.init.unwrap_or_default();
     // Durations are printed and recorded with microseconds; what is below them must not tip the rounding.
     let micros = u64::try_from(sum.as_micros()).unwrap_or(u64::MAX);
@@ -31,13 +33,21 @@ mod tests {
     use super::*;
 
     fn micros(ms: f64) -> Duration {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small positive figures")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "small positive figures"
+        )]
         Duration::from_micros((ms * 1000.0).round() as u64)
     }
 
     #[track_caller]
     fn check(duration: f64, init: Option<f64>, billed: u64) {
-        let usage = Usage { duration: micros(duration), init: init.map(micros), capped_at: None };
+        let usage = Usage {
+            duration: micros(duration),
+            init: init.map(micros),
+            capped_at: None,
+        };
         assert_eq!(billed_ms(usage), billed);
     }
 

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use firesteel_runtime_api as runtime_api;
 use firesteel_runtime_api::{AnswerBody, Call, Delivery, ErrorReport, Reply, ResponseMode};
 use firesteel_sandbox as sandbox;
-use firesteel_sandbox::Sandbox;
+use firesteel_sandbox::{Exit, Sandbox};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -31,7 +31,7 @@ use uuid::Uuid;
 
 use crate::billing::{self, Usage};
 use crate::environment::{Admitted, Command};
-use crate::failure::{self, Exit, PlatformError};
+use crate::failure::{self, PlatformError};
 use crate::lifecycle::{self, Effect, Event, Failure, Finish, InitResult, Refusal, State};
 use crate::logs::capture::Capture;
 use crate::logs::platform_line::{self, Phase, Report, Status};
@@ -58,7 +58,7 @@ pub(crate) struct Driver {
     published: watch::Sender<State>,
     commands: mpsc::Receiver<Command>,
     sandbox: Sandbox,
-    sandbox_events: mpsc::Receiver<sandbox::Event>,
+    sandbox_events: sandbox::Events,
     log: Log,
     metadata_token: String,
     /// The runtime that is running now; a new one gets new sockets and pipes, so that nothing an old one sent
@@ -125,13 +125,20 @@ pub(crate) struct Parts {
     pub(crate) published: watch::Sender<State>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) sandbox: Sandbox,
-    pub(crate) sandbox_events: mpsc::Receiver<sandbox::Event>,
+    pub(crate) sandbox_events: sandbox::Events,
     pub(crate) log: Log,
 }
 
 impl Driver {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { spec, published, commands, sandbox, sandbox_events, log } = parts;
+        let Parts {
+            spec,
+            published,
+            commands,
+            sandbox,
+            sandbox_events,
+            log,
+        } = parts;
         Driver {
             spec,
             state: State::New,
@@ -146,7 +153,11 @@ impl Driver {
             current: None,
             posted: None,
             cause: Cause::default(),
-            init: Init { began: Instant::now(), phase: Phase::Init, unreported: None },
+            init: Init {
+                began: Instant::now(),
+                phase: Phase::Init,
+                unreported: None,
+            },
             timer: None,
             lease: None,
         }
@@ -168,12 +179,16 @@ impl Driver {
                     continue;
                 }
             }
+            let (calls, capture) = match &mut self.runtime {
+                Some(runtime) => (Some(&mut runtime.calls), Some(&runtime.capture)),
+                None => (None, None),
+            };
             tokio::select! {
                 biased;
-                call = next_call(&mut self.runtime) => self.guest_called(call),
+                call = next_call(calls) => self.guest_called(call),
                 command = self.commands.recv() => self.commanded(command),
                 event = self.sandbox_events.recv() => self.sandbox_changed(event),
-                () = output_readable(&self.runtime) => self.read_output(),
+                () = output_readable(capture) => self.read_output(),
                 () = &mut sleep, if self.timer.is_some() => {}
             }
         }
@@ -224,7 +239,7 @@ impl Driver {
                 if let Err(refusal) = self.judge(Event::NextCalled)
                     && let Some(reply) = self.parked.pop()
                 {
-                    drop(reply.send(Err(rendered(refusal))));
+                    let _ = reply.send(Err(rendered(refusal)));
                 }
             }
             Some(Call::AnswerBegun { answer, reply }) => {
@@ -234,20 +249,27 @@ impl Driver {
                     runtime_api::AnswerKind::Error { .. } => lifecycle::AnswerKind::Error,
                 };
                 let verdict = self.judge(Event::AnswerBegun(id, kind)).map_err(rendered);
-                let unknown_mode = kind == lifecycle::AnswerKind::Response && answer.mode == ResponseMode::Unknown;
+                let unknown_mode =
+                    kind == lifecycle::AnswerKind::Response && answer.mode == ResponseMode::Unknown;
                 if let (Ok(()), true, Some(id)) = (&verdict, unknown_mode, id) {
                     self.posted = Some(self.platform_failure(PlatformError::invalid_response_mode()));
                     self.apply(Event::AnswerEnded(id));
-                    drop(reply.send(Err(runtime_api::Refusal::InvalidResponseMode)));
-                } else {
-                    drop(reply.send(verdict));
+                    let _ = reply.send(Err(runtime_api::Refusal::InvalidResponseMode));
+                } else if let (Err(Ok(())), Some(id)) = (reply.send(verdict), id) {
+                    // The guest is gone, and with it the body that was asked for.
+                    self.posted = Some(self.platform_failure(PlatformError::truncated_response()));
+                    self.apply(Event::AnswerEnded(id));
                 }
             }
-            Some(Call::AnswerEnded { request_id, body, reply }) => self.answer_ended(&request_id, body, reply),
+            Some(Call::AnswerEnded {
+                request_id,
+                body,
+                reply,
+            }) => self.answer_ended(&request_id, body, reply),
             Some(Call::InitError { report, reply }) => {
                 self.cause.init_error = Some(report);
                 let verdict = self.judge(Event::InitErrorPosted).map_err(rendered);
-                drop(reply.send(verdict));
+                let _ = reply.send(verdict);
             }
             // Its server ended: it does so only with the runtime.
             None => self.runtime = None,
@@ -256,31 +278,52 @@ impl Driver {
 
     fn answer_ended(&mut self, request_id: &str, body: AnswerBody, reply: Reply<()>) {
         let (posted, on_success) = match body {
-            AnswerBody::Response { content_type, body, stream_error: None } => {
-                ((Answer::Response { content_type, payload: body }, Status::Success), Ok(()))
-            }
+            AnswerBody::Response {
+                content_type,
+                body,
+                stream_error: None,
+            } => (
+                (
+                    Answer::Response {
+                        content_type,
+                        payload: body,
+                    },
+                    Status::Success,
+                ),
+                Ok(()),
+            ),
             // A caller that does not stream gets a stream's late failure instead of what came before it.
-            AnswerBody::Response { stream_error: Some(error), .. } => (
+            AnswerBody::Response {
+                stream_error: Some(error),
+                ..
+            } => (
                 reported(error.error_type, "application/json".into(), error.error_body),
                 Ok(()),
             ),
-            AnswerBody::Error(report) => (reported(report.error_type, report.content_type, report.body), Ok(())),
-            AnswerBody::TooLarge { .. } => {
-                (self.platform_failure(PlatformError::response_too_large()), Err(runtime_api::Refusal::TooLarge))
-            }
-            AnswerBody::Truncated => {
-                (self.platform_failure(PlatformError::truncated_response()), Err(runtime_api::Refusal::Truncated))
-            }
+            AnswerBody::Error(report) => (
+                reported(report.error_type, report.content_type, report.body),
+                Ok(()),
+            ),
+            AnswerBody::TooLarge { .. } => (
+                self.platform_failure(PlatformError::response_too_large()),
+                Err(runtime_api::Refusal::TooLarge),
+            ),
+            AnswerBody::Truncated => (
+                self.platform_failure(PlatformError::truncated_response()),
+                Err(runtime_api::Refusal::Truncated),
+            ),
         };
         let verdict = match Uuid::try_parse(request_id) {
             Ok(id) => {
                 self.posted = Some(posted);
-                self.judge(Event::AnswerEnded(id)).map_err(rendered).and(on_success)
+                self.judge(Event::AnswerEnded(id))
+                    .map_err(rendered)
+                    .and(on_success)
             }
             Err(_) => Err(runtime_api::Refusal::InvalidRequestId),
         };
         self.posted = None;
-        drop(reply.send(verdict));
+        let _ = reply.send(verdict);
     }
 
     fn commanded(&mut self, command: Option<Command>) {
@@ -315,10 +358,7 @@ impl Driver {
     fn sandbox_changed(&mut self, event: Option<sandbox::Event>) {
         match event {
             Some(sandbox::Event::Exited { name, status }) if name == RUNTIME => {
-                self.cause.exit = Some(match status {
-                    sandbox::ExitStatus::Code(code) => Exit::Code(code),
-                    sandbox::ExitStatus::Signal(signal) => Exit::Signal(signal),
-                });
+                self.cause.exit = Some(status);
                 // What it wrote last explains why it went.
                 self.drain_output();
                 self.apply(Event::RuntimeExited);
@@ -335,8 +375,7 @@ impl Driver {
                 self.apply(Event::Emptied);
             }
             Some(
-                sandbox::Event::Ready { .. }
-                | sandbox::Event::Started { .. }
+                sandbox::Event::Started { .. }
                 | sandbox::Event::Exited { .. }
                 | sandbox::Event::SpawnFailed { .. },
             ) => {}
@@ -368,7 +407,10 @@ impl Driver {
             Effect::Finish(_, finish) => self.finish(finish),
             Effect::EndProcesses => {
                 self.timer = Some((Instant::now() + ENDING_LIMIT, Event::SandboxLost));
-                self.sandbox.end_all();
+                if let Err(error) = self.sandbox.end_all() {
+                    // The timer, or the event that the sandbox is lost, goes on from here.
+                    tracing::warn!(%error, "the processes of an environment could not be ended in order");
+                }
             }
             Effect::CloseSandbox => {}
         }
@@ -420,16 +462,23 @@ impl Driver {
             },
             shutdown.clone(),
         ));
-        self.sandbox.spawn(sandbox::Process {
-            name: RUNTIME.into(),
-            program: self.spec.entrypoint.program.clone(),
-            arguments: self.spec.entrypoint.arguments.clone(),
-            variables: variables.into_iter().collect(),
-            working_dir: self.spec.task_root.clone(),
+        let process = sandbox::Process {
+            program: sandbox::Program {
+                name: RUNTIME.into(),
+                program: self.spec.entrypoint.program.clone(),
+                arguments: self.spec.entrypoint.arguments.clone(),
+                variables,
+                working_dir: self.spec.task_root.clone(),
+            },
             stdout: writers.stdout,
             stderr: writers.stderr,
-        })?;
-        self.runtime = Some(Runtime { calls, capture, _server: shutdown.drop_guard() });
+        };
+        self.sandbox.spawn(process).map_err(std::io::Error::other)?;
+        self.runtime = Some(Runtime {
+            calls,
+            capture,
+            _server: shutdown.drop_guard(),
+        });
         Ok(())
     }
 
@@ -452,7 +501,11 @@ impl Driver {
             self.log.write(Source::Platform, line.as_bytes());
         }
         // An init inside an invocation comes before the START of that invocation.
-        if self.current.as_ref().is_some_and(|current| current.began.is_some() && !current.started) {
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.began.is_some() && !current.started)
+        {
             self.write_start();
         }
     }
@@ -496,7 +549,7 @@ impl Driver {
         for reply in self.parked.drain(..) {
             // To every call that waits: of two, one belongs to a connection that was lost, and which one
             // cannot be told.
-            drop(reply.send(Ok(Delivery {
+            let _ = reply.send(Ok(Delivery {
                 request_id: invocation.request_id.to_string(),
                 invocation_id: None,
                 deadline_ms: current.deadline_ms,
@@ -507,7 +560,7 @@ impl Driver {
                 tenant_id: None,
                 content_type: invocation.content_type.clone(),
                 payload: invocation.payload.clone(),
-            })));
+            }));
         }
     }
 
@@ -523,7 +576,9 @@ impl Driver {
 
     fn finish(&mut self, finish: Finish) {
         self.drain_output();
-        let Some(mut current) = self.current.take() else { return };
+        let Some(mut current) = self.current.take() else {
+            return;
+        };
         if let Finish::Failed(failure) = finish
             && current.admitted.answer.is_none()
             && current.failure.is_none()
@@ -549,12 +604,17 @@ impl Driver {
         let request_id = current.admitted.invocation.request_id;
         let duration = began.elapsed();
         let init_duration = self.init.unreported.take();
-        let capped_at = (current.suppressed_init && current.status == Status::Timeout).then_some(self.spec.timeout);
+        let capped_at =
+            (current.suppressed_init && current.status == Status::Timeout).then_some(self.spec.timeout);
         let memory = self.sandbox.memory();
         let report = Report {
             request_id,
             duration,
-            billed_ms: billing::billed_ms(Usage { duration, init: init_duration, capped_at }),
+            billed_ms: billing::billed_ms(Usage {
+                duration,
+                init: init_duration,
+                capped_at,
+            }),
             memory_mib: self.spec.memory_mib,
             max_memory_used_mib: memory.peak_bytes.div_ceil(1024 * 1024),
             init_duration,
@@ -568,7 +628,10 @@ impl Driver {
         if let Some(line) = platform_line::end(&self.spec, &report) {
             self.log.write(Source::Platform, line.as_bytes());
         }
-        self.log.write(Source::Platform, platform_line::report(&self.spec, &report).as_bytes());
+        self.log.write(
+            Source::Platform,
+            platform_line::report(&self.spec, &report).as_bytes(),
+        );
         Account {
             duration,
             billed_ms: report.billed_ms,
@@ -593,7 +656,10 @@ impl Driver {
     fn failure_answer(&mut self, id: Uuid, failure: Failure) -> (Answer, Status) {
         if let (Failure::InitError, Some(report)) = (failure, self.cause.init_error.take()) {
             let status = Status::Error(report.error_type.clone());
-            return (reported(report.error_type, report.content_type, report.body).0, status);
+            return (
+                reported(report.error_type, report.content_type, report.body).0,
+                status,
+            );
         }
         match self.platform_error(failure) {
             Some(error) => {
@@ -608,7 +674,9 @@ impl Driver {
                 (answer, status)
             }
             None => (
-                Answer::PlatformFailed { reason: "the execution environment was ended".into() },
+                Answer::PlatformFailed {
+                    reason: "the execution environment was ended".into(),
+                },
                 Status::Error("Sandbox.Failure".into()),
             ),
         }
@@ -616,8 +684,14 @@ impl Driver {
 
     /// The answer to a post that the platform cannot pass on.
     fn platform_failure(&self, error: PlatformError) -> (Answer, Status) {
-        let id = self.current.as_ref().map_or(Uuid::nil(), |current| current.admitted.invocation.request_id);
-        (function_error(error.error_type, error.payload(id)), Status::Error(error.error_type.into()))
+        let id = self
+            .current
+            .as_ref()
+            .map_or(Uuid::nil(), |current| current.admitted.invocation.request_id);
+        (
+            function_error(error.error_type, error.payload(id)),
+            Status::Error(error.error_type.into()),
+        )
     }
 
     // Output ------------------------------------------------------------------------------------------
@@ -637,27 +711,43 @@ impl Driver {
     }
 }
 
-async fn next_call(runtime: &mut Option<Runtime>) -> Option<Call> {
-    match runtime {
-        Some(runtime) => runtime.calls.recv().await,
+async fn next_call(calls: Option<&mut mpsc::Receiver<Call>>) -> Option<Call> {
+    match calls {
+        Some(calls) => calls.recv().await,
         None => std::future::pending().await,
     }
 }
 
-async fn output_readable(runtime: &Option<Runtime>) {
-    match runtime {
-        Some(runtime) => runtime.capture.readable().await,
+async fn output_readable(capture: Option<&Capture>) {
+    match capture {
+        Some(capture) => capture.readable().await,
         None => std::future::pending().await,
     }
 }
 
 fn reported(error_type: String, content_type: String, payload: Bytes) -> (Answer, Status) {
+    let content_type = if content_type.is_empty() {
+        "application/json".into()
+    } else {
+        content_type
+    };
     let status = Status::Reported(error_type.clone());
-    (Answer::FunctionError { error_type, content_type, payload }, status)
+    (
+        Answer::FunctionError {
+            error_type,
+            content_type,
+            payload,
+        },
+        status,
+    )
 }
 
 fn function_error(error_type: &str, payload: Bytes) -> Answer {
-    Answer::FunctionError { error_type: error_type.into(), content_type: "application/json".into(), payload }
+    Answer::FunctionError {
+        error_type: error_type.into(),
+        content_type: "application/json".into(),
+        payload,
+    }
 }
 
 fn rendered(refusal: Refusal) -> runtime_api::Refusal {

@@ -86,7 +86,7 @@ pub(crate) struct Environment {
 
 impl Environment {
     /// Makes the sandbox and starts the driver, whose task is returned; init is under way from here.
-    pub(crate) fn start(
+    pub(crate) async fn start(
         spec: Arc<Spec>,
         folder: &Folder,
         output: Output,
@@ -103,9 +103,14 @@ impl Environment {
             read_only,
             init: sandbox::InitProgram::default(),
         })
+        .await
         .map_err(CreateError::Sandbox)?;
 
-        let log = Log::new(output, spec.function_name.clone(), log_stream(&spec.version, &name));
+        let log = Log::new(
+            output,
+            spec.function_name.clone(),
+            log_stream(&spec.version, &name),
+        );
         // Room for an invocation and a shutdown: the pool never sends more.
         let (commands, commands_receiver) = mpsc::channel(4);
         let (published, state) = watch::channel(State::New);
@@ -122,17 +127,33 @@ impl Environment {
             // Last: the function's files go when nothing can write to them any more.
             let _ = tokio::task::spawn_blocking(move || drop(folder)).await;
         };
-        Ok((Environment { id, commands, state, _room: room }, task))
+        Ok((
+            Environment {
+                id,
+                commands,
+                state,
+                _room: room,
+            },
+            task,
+        ))
     }
 
     /// Hands an invocation over. The lease goes with it and comes back when the environment is at rest.
     pub(crate) fn invoke(&self, invocation: Invocation, lease: Lease) -> Pending {
         let (answer, answer_receiver) = oneshot::channel();
         let (account, account_receiver) = oneshot::channel();
-        let admitted = Admitted { invocation, answer: Some(answer), account: Some(account), lease };
+        let admitted = Admitted {
+            invocation,
+            answer: Some(answer),
+            account: Some(account),
+            lease,
+        };
         // A driver that is gone drops the senders, which tells the caller.
         let _ = self.commands.try_send(Command::Invoke(Box::new(admitted)));
-        Pending { answer: answer_receiver, account: account_receiver }
+        Pending {
+            answer: answer_receiver,
+            account: account_receiver,
+        }
     }
 
     /// Ends it: what runs is cut off.
@@ -165,7 +186,10 @@ struct OwnFolder {
 impl Folder {
     fn create(&self, id: &str) -> Result<OwnFolder, CreateError> {
         let path = self.parent.join(id);
-        std::fs::create_dir_all(&path).map_err(|source| CreateError::Folder { path: path.clone(), source })?;
+        std::fs::create_dir_all(&path).map_err(|source| CreateError::Folder {
+            path: path.clone(),
+            source,
+        })?;
         Ok(OwnFolder { path })
     }
 }
@@ -181,5 +205,10 @@ impl Drop for OwnFolder {
 /// Such as `2026/11/21/[$LATEST]0123456789abcdef0123456789abcdef`.
 fn log_stream(version: &str, id: &str) -> String {
     let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    format!("{:04}/{:02}/{:02}/[{version}]{id}", today.year(), today.month(), today.day())
+    format!(
+        "{:04}/{:02}/{:02}/[{version}]{id}",
+        today.year(),
+        today.month(),
+        today.day()
+    )
 }

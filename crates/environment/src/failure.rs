@@ -6,36 +6,27 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use firesteel_sandbox::Exit;
 use serde::Serialize;
 use uuid::Uuid;
 
 /// Largest response that a runtime may post, in bytes: 6 MiB and 100.
 pub const RESPONSE_LIMIT_BYTES: usize = 6_291_556;
 
-/// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    /// By itself, with this code.
-    Code(i32),
-    /// By this signal.
-    Signal(i32),
-}
-
 /// A failure by the name and text that AWS gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlatformError {
+pub(crate) struct PlatformError {
     /// Such as `Runtime.ExitError`.
-    pub error_type: &'static str,
+    pub(crate) error_type: &'static str,
     /// The text after `RequestId: … Error: `, or the whole text where AWS prints no id.
-    pub message: String,
+    pub(crate) message: String,
     /// Whether AWS puts the request id before the text.
     with_request_id: bool,
 }
 
 impl PlatformError {
     /// The runtime's process ended without having answered.
-    #[must_use]
-    pub fn exited(exit: Exit) -> Self {
+    pub(crate) fn exited(exit: Exit) -> Self {
         let message = match exit {
             Exit::Code(0) => "Runtime exited without providing a reason".to_owned(),
             Exit::Code(code) => format!("Runtime exited with error: exit status {code}"),
@@ -45,20 +36,20 @@ impl PlatformError {
     }
 
     /// The function's timeout passed.
-    #[must_use]
-    pub fn timed_out(timeout: Duration) -> Self {
+    pub(crate) fn timed_out(timeout: Duration) -> Self {
         Self::new("Sandbox.Timedout", timed_out_text(timeout))
     }
 
     /// The runtime's program could not be started.
-    #[must_use]
-    pub fn launch(program: &std::path::Path, reason: &str) -> Self {
-        Self::new("Runtime.InvalidEntrypoint", format!("fork/exec {}: {reason}", program.display()))
+    pub(crate) fn launch(program: &std::path::Path, reason: &str) -> Self {
+        Self::new(
+            "Runtime.InvalidEntrypoint",
+            format!("fork/exec {}: {reason}", program.display()),
+        )
     }
 
     /// The runtime posted more than a caller may receive.
-    #[must_use]
-    pub fn response_too_large() -> Self {
+    pub(crate) fn response_too_large() -> Self {
         PlatformError {
             error_type: "Function.ResponseSizeTooLarge",
             message: format!(
@@ -69,24 +60,31 @@ impl PlatformError {
     }
 
     /// The body of the runtime's response was cut off.
-    #[must_use]
-    pub fn truncated_response() -> Self {
-        Self::new("Runtime.TruncatedResponse", "the response of the runtime was cut off".into())
+    pub(crate) fn truncated_response() -> Self {
+        Self::new(
+            "Runtime.TruncatedResponse",
+            "the response of the runtime was cut off".into(),
+        )
     }
 
     /// The runtime named a response mode that does not exist.
-    #[must_use]
-    pub fn invalid_response_mode() -> Self {
-        Self::new("Runtime.InvalidResponseModeHeader", "Invalid function response mode".into())
+    pub(crate) fn invalid_response_mode() -> Self {
+        Self::new(
+            "Runtime.InvalidResponseModeHeader",
+            "Invalid function response mode".into(),
+        )
     }
 
     fn new(error_type: &'static str, message: String) -> Self {
-        PlatformError { error_type, message, with_request_id: true }
+        PlatformError {
+            error_type,
+            message,
+            with_request_id: true,
+        }
     }
 
     /// The text as callers and logs see it.
-    #[must_use]
-    pub fn text(&self, request_id: Uuid) -> String {
+    pub(crate) fn text(&self, request_id: Uuid) -> String {
         if self.with_request_id {
             format!("RequestId: {request_id} Error: {}", self.message)
         } else {
@@ -95,8 +93,7 @@ impl PlatformError {
     }
 
     /// The payload for the caller.
-    #[must_use]
-    pub fn payload(&self, request_id: Uuid) -> Bytes {
+    pub(crate) fn payload(&self, request_id: Uuid) -> Bytes {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct TypeFirst<'a> {
@@ -111,17 +108,22 @@ impl PlatformError {
         }
         let text = self.text(request_id);
         let json = if self.with_request_id {
-            serde_json::to_vec(&TypeFirst { error_type: self.error_type, error_message: &text })
+            serde_json::to_vec(&TypeFirst {
+                error_type: self.error_type,
+                error_message: &text,
+            })
         } else {
-            serde_json::to_vec(&MessageFirst { error_message: &text, error_type: self.error_type })
+            serde_json::to_vec(&MessageFirst {
+                error_message: &text,
+                error_type: self.error_type,
+            })
         };
         Bytes::from(json.expect("two strings always serialize"))
     }
 }
 
 /// The sentence of a timeout, two decimals of the configured limit.
-#[must_use]
-pub fn timed_out_text(timeout: Duration) -> String {
+pub(crate) fn timed_out_text(timeout: Duration) -> String {
     format!("Task timed out after {:.2} seconds", timeout.as_secs_f64())
 }
 
@@ -149,8 +151,7 @@ fn signal_text(signal: i32) -> String {
 }
 
 /// The errno texts of a failed exec, as Go prints them.
-#[must_use]
-pub fn exec_error_text(errno: i32, otherwise: &str) -> String {
+pub(crate) fn exec_error_text(errno: i32, otherwise: &str) -> String {
     match errno {
         2 => "no such file or directory".into(),
         7 => "argument list too long".into(),
@@ -208,7 +209,10 @@ mod tests {
             r#"{"errorMessage":"Response payload size exceeded maximum allowed payload size (6291556 bytes).","errorType":"Function.ResponseSizeTooLarge"}"#,
         );
         check(
-            &PlatformError::launch(std::path::Path::new("/var/task/bootstrap"), &exec_error_text(8, "")),
+            &PlatformError::launch(
+                std::path::Path::new("/var/task/bootstrap"),
+                &exec_error_text(8, ""),
+            ),
             &format!(
                 r#"{{"errorType":"Runtime.InvalidEntrypoint","errorMessage":"{id}fork/exec /var/task/bootstrap: exec format error"}}"#
             ),

@@ -142,7 +142,7 @@ impl Pool {
         }
         let deadline = Instant::now() + self.inner.limits.max_wait;
         loop {
-            match self.create(spec) {
+            match self.create(spec).await {
                 Err(AcquireError::AtCapacity { .. }) if Instant::now() < deadline => {}
                 decided => return decided,
             }
@@ -158,10 +158,15 @@ impl Pool {
         }
     }
 
-    fn create(&self, spec: &Arc<Spec>) -> Result<Lease, AcquireError> {
+    async fn create(&self, spec: &Arc<Spec>) -> Result<Lease, AcquireError> {
         let room = Room::take(&self.inner)?;
-        let (environment, task) =
-            Environment::start(Arc::clone(spec), &self.inner.folder, self.inner.output.clone(), room)?;
+        let (environment, task) = Environment::start(
+            Arc::clone(spec),
+            &self.inner.folder,
+            self.inner.output.clone(),
+            room,
+        )
+        .await?;
         self.inner.tasks.spawn(task);
         let lease = Lease::new(&self.inner, SpecId::of(spec), Arc::new(environment));
         self.inner.lock().note_leased(&lease);
@@ -184,10 +189,19 @@ impl Pool {
         };
         drop(idle);
         self.inner.tasks.close();
-        if tokio::time::timeout(grace, self.inner.tasks.wait()).await.is_err() {
-            tracing::warn!(environments = self.count(), "ending environments that are still busy");
+        if tokio::time::timeout(grace, self.inner.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                environments = self.count(),
+                "ending environments that are still busy"
+            );
             let leased = std::mem::take(&mut self.inner.lock().leased);
-            for environment in leased.into_values().filter_map(|environment| environment.upgrade()) {
+            for environment in leased
+                .into_values()
+                .filter_map(|environment| environment.upgrade())
+            {
                 environment.shutdown();
             }
             self.inner.tasks.wait().await;
@@ -208,7 +222,9 @@ impl Inner {
     }
 
     fn idle_or_finishing(self: &Arc<Self>, id: SpecId) -> Result<Found, AcquireError> {
-        self.idle_or(id, |environments| environments.finishing > environments.waiters.len())
+        self.idle_or(id, |environments| {
+            environments.finishing > environments.waiters.len()
+        })
     }
 
     fn idle_or_queue(self: &Arc<Self>, id: SpecId) -> Result<Found, AcquireError> {
@@ -223,7 +239,8 @@ impl Inner {
         // Declared first, dropped last: an environment that turns out to be unusable gives its room back
         // by taking the lock.
         let mut unusable = Vec::new();
-        let mut shared = self.lock();
+        let mut guard = self.lock();
+        let shared = &mut *guard;
         if shared.shutting_down {
             return Err(AcquireError::ShuttingDown);
         }
@@ -246,18 +263,19 @@ impl Inner {
 
     /// Takes an environment back: to the next who waits for it, or to the idle ones.
     fn put_back(self: &Arc<Self>, id: SpecId, environment: Arc<Environment>, answered: bool) {
-        let mut shared = self.lock();
+        let mut guard = self.lock();
+        let shared = &mut *guard;
         shared.leased.remove(&environment.id());
         if shared.shutting_down {
             // Outside the lock, see `idle_or`.
-            drop(shared);
+            drop(guard);
             return;
         }
         let environments = shared.functions.entry(id).or_default();
         environments.finishing -= usize::from(answered && environments.finishing > 0);
         if !environment.takes_invocation() {
             let room = shared.room_for_another(None);
-            drop(shared);
+            drop(guard);
             drop(environment);
             drop(room);
             return;
@@ -274,10 +292,13 @@ impl Inner {
             }
         }
         if let Some(environment) = lease.environment.take() {
-            environments.idle.push(Idle { environment, since: Instant::now() });
+            environments.idle.push(Idle {
+                environment,
+                since: Instant::now(),
+            });
         }
         let room = shared.room_for_another(Some(id));
-        drop(shared);
+        drop(guard);
         drop(room);
     }
 }
@@ -332,7 +353,9 @@ impl Room {
             return Err(AcquireError::ShuttingDown);
         }
         if shared.count >= max_environments {
-            evicted = shared.oldest_idle().ok_or(AcquireError::AtCapacity { max_environments })?;
+            evicted = shared
+                .oldest_idle()
+                .ok_or(AcquireError::AtCapacity { max_environments })?;
             shared.count += 1;
             drop(shared);
             drop(evicted);
@@ -363,11 +386,18 @@ pub struct Lease {
 
 impl Lease {
     fn new(inner: &Arc<Inner>, spec: SpecId, environment: Arc<Environment>) -> Self {
-        Lease { inner: Arc::clone(inner), spec, environment: Some(environment), answered: false }
+        Lease {
+            inner: Arc::clone(inner),
+            spec,
+            environment: Some(environment),
+            answered: false,
+        }
     }
 
     fn downgrade(&self) -> Option<(Uuid, Weak<Environment>)> {
-        self.environment.as_ref().map(|environment| (environment.id(), Arc::downgrade(environment)))
+        self.environment
+            .as_ref()
+            .map(|environment| (environment.id(), Arc::downgrade(environment)))
     }
 
     /// Hands the invocation to the environment; the lease goes with it.
@@ -404,7 +434,9 @@ async fn reclaim(inner: Weak<Inner>, idle_timeout: Duration) {
     loop {
         tokio::time::sleep(pause).await;
         let Some(inner) = inner.upgrade() else { return };
-        let Some(limit) = Instant::now().checked_sub(idle_timeout) else { continue };
+        let Some(limit) = Instant::now().checked_sub(idle_timeout) else {
+            continue;
+        };
         let expired = inner.lock().expire(limit);
         drop(expired);
     }

@@ -32,7 +32,10 @@ pub(crate) fn of_runtime(spec: &Spec, local: &Local<'_>) -> BTreeMap<String, Str
     set("LANG", "en_US.UTF-8");
     set("TZ", ":UTC");
     set("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR");
-    set("AWS_XRAY_DAEMON_ADDRESS", &format!("{}:{}", XRAY_DAEMON.0, XRAY_DAEMON.1));
+    set(
+        "AWS_XRAY_DAEMON_ADDRESS",
+        &format!("{}:{}", XRAY_DAEMON.0, XRAY_DAEMON.1),
+    );
     if let Some(format) = spec.log_format {
         set("AWS_LAMBDA_LOG_FORMAT", format.name());
     }
@@ -98,8 +101,11 @@ mod tests {
     use crate::spec::tests::spec;
 
     fn variables(spec: &Spec) -> BTreeMap<String, String> {
-        let local =
-            Local { runtime_api: "127.0.0.1:9001", metadata_token: "token", log_stream: "2026/11/21/[$LATEST]00" };
+        let local = Local {
+            runtime_api: "127.0.0.1:9001",
+            metadata_token: "token",
+            log_stream: "2026/11/21/[$LATEST]00",
+        };
         of_runtime(spec, &local)
     }
 
@@ -142,9 +148,15 @@ mod tests {
             ("PATH".into(), "/opt/bin".into()),
             ("AWS_EXECUTION_ENV".into(), "AWS_Lambda_python3.13".into()),
         ];
-        for (name, value) in
-            [("TZ", "Asia/Tokyo"), ("PATH", "/mine"), ("AWS_REGION", "mars"), ("_HANDLER", "x"), ("_SECRET", "x"), ("MINE", "1"), ("AWS_EXECUTION_ENV", "mine")]
-        {
+        for (name, value) in [
+            ("TZ", "Asia/Tokyo"),
+            ("PATH", "/mine"),
+            ("AWS_REGION", "mars"),
+            ("_HANDLER", "x"),
+            ("_SECRET", "x"),
+            ("MINE", "1"),
+            ("AWS_EXECUTION_ENV", "mine"),
+        ] {
             spec.customer_variables.insert(name.into(), value.into());
         }
         let all = variables(&spec);

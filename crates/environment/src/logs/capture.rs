@@ -7,7 +7,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe::Receiver;
 
 /// A longer line is passed on in pieces of this size.
 const LINE_LIMIT_BYTES: usize = 256 * 1024;
@@ -37,7 +37,7 @@ pub(crate) struct Writers {
 #[derive(Debug)]
 struct Stream {
     /// Gone once every writer has closed its end.
-    pipe: Option<AsyncFd<OwnedFd>>,
+    pipe: Option<Receiver>,
     partial: Vec<u8>,
 }
 
@@ -46,8 +46,18 @@ impl Capture {
     pub(crate) fn new() -> io::Result<(Self, Writers)> {
         let (stdout, stdout_writer) = Stream::new()?;
         let (stderr, stderr_writer) = Stream::new()?;
-        let capture = Capture { stdout, stderr, buffer: vec![0; READ_BYTES] };
-        Ok((capture, Writers { stdout: stdout_writer, stderr: stderr_writer }))
+        let capture = Capture {
+            stdout,
+            stderr,
+            buffer: vec![0; READ_BYTES],
+        };
+        Ok((
+            capture,
+            Writers {
+                stdout: stdout_writer,
+                stderr: stderr_writer,
+            },
+        ))
     }
 
     /// Resolves when there may be something to read; never, once both pipes are closed. Cancel-safe.
@@ -60,51 +70,65 @@ impl Capture {
 
     /// Passes on the complete lines that can be had without waiting, up to a bound.
     pub(crate) fn read(&mut self, mut line: impl FnMut(&[u8])) {
+        self.read_some(How::WhenReadable, &mut line);
+    }
+
+    /// Passes on everything that was written until now, and what stands without its newline. A background
+    /// thread that writes on and on does not keep an invocation from ending: there is a bound here too.
+    pub(crate) fn drain(&mut self, mut line: impl FnMut(&[u8])) {
+        self.read_some(How::Now, &mut line);
+        self.stdout.flush(&mut line);
+        self.stderr.flush(&mut line);
+    }
+
+    fn read_some(&mut self, how: How, line: &mut impl FnMut(&[u8])) {
         for _ in 0..READS_PER_TURN {
-            let more = self.stdout.read(&mut self.buffer, &mut line);
-            if !(self.stderr.read(&mut self.buffer, &mut line) || more) {
+            let more = self.stdout.read(how, &mut self.buffer, line);
+            if !(self.stderr.read(how, &mut self.buffer, line) || more) {
                 return;
             }
         }
     }
+}
 
-    /// Passes on everything that was written until now, and what stands without its newline.
-    pub(crate) fn drain(&mut self, mut line: impl FnMut(&[u8])) {
-        // The bound is what two full pipes hold, twice: a background thread that writes on and on must not
-        // keep an invocation from ending.
-        for _ in 0..READS_PER_TURN {
-            let more = self.stdout.read(&mut self.buffer, &mut line);
-            if !(self.stderr.read(&mut self.buffer, &mut line) || more) {
-                break;
-            }
-        }
-        self.stdout.flush(&mut line);
-        self.stderr.flush(&mut line);
-    }
+/// Two ways to read a pipe without waiting.
+#[derive(Debug, Clone, Copy)]
+enum How {
+    /// As tokio was told that it is readable, which it also unlearns here.
+    WhenReadable,
+    /// Past what tokio was told, which may lag behind the pipe: at the end of an invocation the truth is
+    /// wanted.
+    Now,
 }
 
 impl Stream {
     fn new() -> io::Result<(Self, OwnedFd)> {
         let (reader, writer) = io::pipe()?;
-        let reader = OwnedFd::from(reader);
-        rustix::io::ioctl_fionbio(&reader, true)?;
-        Ok((Stream { pipe: Some(AsyncFd::new(reader)?), partial: Vec::new() }, OwnedFd::from(writer)))
+        let pipe = Receiver::from_owned_fd(OwnedFd::from(reader))?;
+        Ok((
+            Stream {
+                pipe: Some(pipe),
+                partial: Vec::new(),
+            },
+            OwnedFd::from(writer),
+        ))
     }
 
     async fn readable(&self) {
         match &self.pipe {
-            // The readiness is cleared when a read finds nothing, see `read`.
             Some(pipe) => drop(pipe.readable().await),
             None => std::future::pending().await,
         }
     }
 
     /// One read. True when there may be more.
-    fn read(&mut self, buffer: &mut [u8], line: &mut impl FnMut(&[u8])) -> bool {
+    fn read(&mut self, how: How, buffer: &mut [u8], line: &mut impl FnMut(&[u8])) -> bool {
         let Some(pipe) = &self.pipe else { return false };
-        // Past tokio's cached readiness, which may lag behind the pipe: at the end of an invocation the truth
-        // is wanted.
-        match rustix::io::read(pipe.get_ref(), &mut *buffer) {
+        let result = match how {
+            How::WhenReadable => pipe.try_read(buffer),
+            How::Now => rustix::io::read(pipe, &mut *buffer).map_err(io::Error::from),
+        };
+        match result {
             Ok(0) => {
                 self.pipe = None;
                 self.flush(line);
@@ -114,31 +138,12 @@ impl Stream {
                 self.split(&buffer[..count], line);
                 true
             }
-            Err(rustix::io::Errno::INTR) => true,
-            Err(rustix::io::Errno::AGAIN) => {
-                self.clear_readiness();
-                false
-            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
             Err(_) => {
                 self.pipe = None;
                 false
             }
-        }
-    }
-
-    /// Tells tokio that the pipe was found empty. Only a readiness that it reports now may be cleared, or a
-    /// write that came in between would be missed: `try_io` looks again under the same readiness.
-    fn clear_readiness(&self) {
-        let Some(pipe) = &self.pipe else { return };
-        let context = &mut std::task::Context::from_waker(std::task::Waker::noop());
-        if let std::task::Poll::Ready(Ok(mut guard)) = pipe.poll_read_ready(context) {
-            let _ = guard.try_io(|pipe| {
-                let mut available = [rustix::event::PollFd::new(pipe.get_ref(), rustix::event::PollFlags::IN)];
-                match rustix::event::poll(&mut available, Some(&rustix::time::Timespec::default())) {
-                    Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
-                    _ => Ok(()),
-                }
-            });
         }
     }
 
