@@ -36,7 +36,7 @@ pub enum Call {
     AnswerBegun {
         /// What the head says.
         answer: AnswerHead,
-        /// `Ok`: read the body. A refusal is rendered at once; the body is discarded.
+        /// `Ok`: read the body. A refusal is rendered once the body has been read and thrown away.
         reply: Reply<()>,
     },
     /// The body of an accepted answer came to an end, one way or the other.
