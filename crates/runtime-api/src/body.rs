@@ -153,3 +153,31 @@ impl Gathered {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_single_frame_is_passed_on_without_a_copy() {
+        let frame = Bytes::from(vec![7; 100]);
+        let mut gathered = Gathered::Nothing;
+        gathered.push(frame.clone(), 100);
+        assert_eq!(gathered.into_bytes().as_ptr(), frame.as_ptr());
+    }
+
+    #[test]
+    fn several_frames_are_gathered_in_order_with_one_allocation() {
+        let mut gathered = Gathered::Nothing;
+        gathered.push(Bytes::from_static(b"ab"), 7);
+        gathered.push(Bytes::from_static(b"cd"), 7);
+        let Gathered::Many(buffer) = &gathered else {
+            panic!("two frames make a buffer")
+        };
+        let allocated = buffer.as_ptr();
+        gathered.push(Bytes::from_static(b"efg"), 7);
+        let bytes = gathered.into_bytes();
+        assert_eq!(bytes, "abcdefg");
+        assert_eq!(bytes.as_ptr(), allocated);
+    }
+}

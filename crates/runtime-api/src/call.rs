@@ -25,9 +25,9 @@ use crate::Refusal;
 pub enum Call {
     /// `GET /runtime/invocation/next`. Waits as long as the lifecycle likes, across a freeze too.
     ///
-    /// The reply's receiver is dropped when the connection is known to be broken. A peer that merely
-    /// closed its side cannot be told from one that half-closed and still reads, so a delivery may be
-    /// accepted here and reach nobody; the exit of the process is what tells.
+    /// A peer that closed its side cannot be told from one that half-closed and still reads, so the reply
+    /// stays open until the environment ends, and a delivery may be accepted here and reach nobody. The
+    /// exit of the process is what tells.
     Next {
         /// The event, once there is one.
         reply: Reply<Delivery>,
@@ -36,7 +36,7 @@ pub enum Call {
     AnswerBegun {
         /// What the head says.
         answer: AnswerHead,
-        /// `Ok`: read the body. A refusal is rendered at once; the body is discarded.
+        /// `Ok`: read the body. A refusal is rendered once the body has been read and thrown away.
         reply: Reply<()>,
     },
     /// The body of an accepted answer came to an end, one way or the other.

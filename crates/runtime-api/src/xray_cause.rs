@@ -192,11 +192,18 @@ mod tests {
     }
 
     proptest! {
+        // Each case serializes up to a megabyte several times.
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
         #[test]
         fn a_cropped_cause_fits_and_is_still_a_cause(
-            message in "(é|\"|a){0,90000}",
-            paths in proptest::collection::vec("[a\u{1}]{0,900}", 0..400),
+            unit in r#"[é"a\x01]{0,4}"#,
+            message_units in 0..40_000_usize,
+            path_units in 0..400_usize,
+            n_paths in 0..400_usize,
         ) {
+            let message = unit.repeat(message_units);
+            let paths = vec![unit.repeat(path_units); n_paths];
             let cause = Cause { message, paths, ..Cause::default() };
             if let Some(json) = accepted(cause.to_json().as_bytes()) {
                 prop_assert!(json.len() <= LIMIT_BYTES);
