@@ -11,7 +11,9 @@ import re
 
 CLIENT = "<client>"
 ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-PYTHON_FRAME = re.compile(r'^[ \u00a0]*File "' + CLIENT + r'[^\n\r]*([\n\r][ \u00a0]{4,}[^\n\r]*)*[\n\r]?', re.M)
+PYTHON_FRAME = re.compile(r'(?:^|(?<=\r))[ \u00a0]*File "' + CLIENT + r'[^\n\r]*([\n\r][ \u00a0]{4,}[^\n\r]*)*[\n\r]?', re.M)
+PYTHON_FRAME_IN_JSON = re.compile(r'" *File \\"' + CLIENT + r'(?:[^"\\]|\\.)*"(, )?')
+PYTHON_WARNING = re.compile(CLIENT + r":\d+: (\w+Warning: [^\n]*)\n  [^\n]*")
 NODE_FRAME = re.compile(r"[\n\r]?[ \t]*at [^\n\r]*" + CLIENT + r"[^\n\r]*")
 NODE_FRAME_IN_JSON = re.compile(r'(?<=[\[,]) *"[^"\n]*at [^"\n]*' + CLIENT + r'[^"\n]*",?')
 EPOCH_MS = re.compile(r"\[\d{13}\]")
@@ -31,6 +33,8 @@ class Normaliser:
         value = EPOCH_MS.sub("[<epoch-ms>]", value)
         if CLIENT in value:
             value = PYTHON_FRAME.sub("", value)
+            value = PYTHON_FRAME_IN_JSON.sub("", value)
+            value = PYTHON_WARNING.sub(r"\1", value)
             value = NODE_FRAME_IN_JSON.sub("", value)
             value = NODE_FRAME.sub("", value)
             # Removing the last element of a JSON list leaves the comma before it.

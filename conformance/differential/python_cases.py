@@ -30,6 +30,19 @@ CLIENT_CONTEXT = {
 }
 
 
+# The front door lets only JSON in, so that a caller meets these words in no other way than through a broken platform.
+PARSER_WORDS = tuple(
+    Accepted(aspect, r"(Unable to unmarshal input: )[^\"\n\r]*?(?=\"|Traceback|\r)", r"\1<parser>", "wording of the JSON parser: the standard library's, not simplejson's")
+    for aspect in ("requests", "stdout"))
+SAME_WORDS = {"empty", "spaces", "bare-word", "not-utf8"}
+DEPTH = (
+    Accepted("requests", r'(\{"label": "recursion"[^}]*\}(, )?)+|repeated \d+ more', "<frames>", "our client's own stack is shallower, the recursion ends later"),
+    Accepted("stdout", r"repeated \d+ more", "<frames>", "our client's own stack is shallower, the recursion ends later"),
+)
+
+ERROR_CLASS = (Accepted("stderr", r"[\w.]*Error: (Request to Lambda Runtime)", r"\1", "name of the client's own exception class"),)
+
+
 def client_context(value):
     return (event(Lambda_Runtime_Client_Context=json.dumps(value)),)
 
@@ -49,16 +62,17 @@ CASES = [
     Case("handler not callable", "values.not_callable"),
     Case("handler one argument", "values.one_argument"),
     Case("event echo", "values.echo", tuple(event(value) for value in (
-        None, "text", [1, 2.5, None, True], {"a": {"b": "h\u00e9 \u2028 \U0001F600"}}, 12345678901234567890, 1e100, "\ud83d\ude00"))),
+        None, "text", [1, 2.5, None, True], {"a": {"b": "h\u00e9 \u2028 \U0001F600"}}, 12345678901234567890, 1e100, b'"\\ud83d\\ude00"'))),
     Case("event bom", "values.echo", (event(b"\xef\xbb\xbf[1]"),)),
     Case("event duplicate keys", "values.echo", (event(b'{"a":1,"a":2}'),)),
-    *(Case(f"event bad: {name}", "values.echo", (event(body),)) for name, body in BAD_EVENTS.items()),
+    *(Case(f"event bad: {name}", "values.echo", (event(body),), accept=() if name in SAME_WORDS else PARSER_WORDS) for name, body in BAD_EVENTS.items()),
     Case("event of another content type", "values.describe", (event(b"a=b&\xff", Content_Type="application/x-www-form-urlencoded"),)),
     Case("event with charset", "values.describe", (event({"a": 1}, Content_Type="application/json; charset=utf-8"),)),
-    Case("event without content type", "values.describe", (event({"a": 1}, Content_Type=None),)),
+    # AWS's client dies of a null pointer here.
+    Case("event without content type", "values.describe", (event({"a": 1}, Content_Type=None),), ours_only="dict"),
     Case("event big", "values.echo", (event("x" * 5_000_000), event(1))),
 
-    *(Case(f"error {name}", f"errors.{name}") for name in FAILURES),
+    *(Case(f"error {name}", f"errors.{name}", accept=DEPTH if name == "recursion" else ()) for name in FAILURES),
     Case("error group", "errors.group", since=(3, 11)),
     Case("error note", "errors.note", since=(3, 11)),
     Case("error latin, ascii only", "errors.latin", env={"AWS_EXECUTION_ENV": "AWS_Lambda_python3.11"}),
@@ -129,7 +143,7 @@ CASES = [
       for status in (200, 400, 403, 410, 413, 500)),
     *(Case(f"api error answered {status}", "errors.plain", (event(), event()), answers={"error": [(status, b"{}")]}) for status in (403, 500)),
     *(Case(f"api next answered {status}", "values.echo", answers={"next": [(status, b"{}")]}) for status in (403, 500)),
-    *(Case(f"api init error answered {status}", "import_missing.handler", answers={"init/error": [(status, b"{}")]}) for status in (403, 500)),
+    *(Case(f"api init error answered {status}", "import_missing.handler", answers={"init/error": [(status, b"{}")]}, accept=ERROR_CLASS) for status in (403, 500)),
     Case("api drops the first next", "values.echo", answers={"next": [DROP]}),
     Case("api drops a later next", "values.echo", (event(), event()), answers={"next": [None, DROP]}),
     Case("api drops a response", "values.echo", (event(), event()), answers={"response": [DROP]}),

@@ -13,6 +13,7 @@ A reference that is not given or cannot run is reported as SKIPPED, one per row.
 """
 
 import argparse
+import difflib
 import os
 import re
 import shutil
@@ -79,8 +80,7 @@ def run_case(case, runtime, task_root, language_env):
         os.set_inheritable(telemetry_write, True)
         env["_LAMBDA_TELEMETRY_LOG_FD"] = str(telemetry_write)
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
-        command = [word.replace("{handler}", case.handler) for word in runtime.command]
-        process = subprocess.Popen(command, cwd=task_root, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
+        process = subprocess.Popen(runtime.command, cwd=task_root, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
                                    pass_fds=(telemetry_write,) if case.telemetry_fd else ())
         if case.telemetry_fd:
             os.close(telemetry_write)
@@ -154,16 +154,23 @@ def differences(case, version, ours, theirs):
             left = re.sub(accepted.pattern, accepted.replacement, left, flags=re.S)
             right = re.sub(accepted.pattern, accepted.replacement, right, flags=re.S)
         if left != right:
-            found.append(f"{name}:\n--- ours\n{clip(left, right)}\n--- AWS's\n{clip(right, left)}")
+            found.append("\n        ".join([f"{name}:", *changed_lines(left, right)]))
     return found
 
 
-def clip(text, other):
-    """Long texts are shown around the first difference only."""
-    if len(text) < 4000:
-        return text
-    start = next((i for i, pair in enumerate(zip(text, other)) if pair[0] != pair[1]), 0)
-    return f"[{len(text)} characters] … {text[max(0, start - 200):start + 800]} …"
+def changed_lines(ours, theirs):
+    """Only what differs, each line cut around its first difference."""
+    left, right = re.split("[\n\r]", ours), re.split("[\n\r]", theirs)
+    for tag, i, j, k, m in difflib.SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+        if tag != "equal":
+            start = len(os.path.commonprefix([left[i], right[k]])) if j > i and m > k else 0
+            yield from (f"ours   {clip(line, start)}" for line in left[i:j])
+            yield from (f"AWS's  {clip(line, start)}" for line in right[k:m])
+
+
+def clip(line, start):
+    start = max(0, start - 100)
+    return ("… " if start else "") + line[start:start + 400] + (" …" if len(line) > start + 400 else "")
 
 
 def compare(language, cases, version, ours, theirs, language_env, args, counts):
@@ -197,13 +204,17 @@ def compare(language, cases, version, ours, theirs, language_env, args, counts):
         print()
 
 
-def python_runtimes(interpreter):
+def python_runtimes(interpreter, scratch):
     probe = subprocess.run([interpreter, "-c", "import awslambdaric, sys; print(*sys.version_info[:3], awslambdaric.__path__[0])"],
                            capture_output=True, text=True)
     reference = None
     if probe.returncode == 0:
         *version, folder = probe.stdout.split()
-        reference = Runtime([interpreter, "-m", "awslambdaric", "{handler}"], [folder])
+        # As on AWS, where a small bootstrap.py puts the function's code first and calls the client's main.
+        launcher = Path(scratch) / "launcher.py"
+        launcher.write_text("import os, sys\nsys.path[0] = os.environ['LAMBDA_TASK_ROOT']\n"
+                            "from awslambdaric.__main__ import main\nmain(['bootstrap', os.environ['_HANDLER']])\n")
+        reference = Runtime([interpreter, str(launcher)], [folder, str(launcher)])
     else:
         print(f"SKIPPED: {interpreter} cannot import awslambdaric; nothing to compare the Python bootstrap with")
         version = subprocess.run([interpreter, "-c", "import sys; print(*sys.version_info[:3])"],
@@ -249,12 +260,11 @@ def main():
     args = parser.parse_args()
     counts = {"passed": 0, "failed": 0, "skipped": 0}
 
-    for interpreter in args.python or [sys.executable]:
-        version, ours, theirs = python_runtimes(interpreter)
-        env = {"AWS_EXECUTION_ENV": f"AWS_Lambda_python{version[0]}.{version[1]}", "PYTHONDONTWRITEBYTECODE": "1"}
-        compare("python", python_cases.CASES, version, ours, theirs, env, args, counts)
-
     with tempfile.TemporaryDirectory(prefix="firesteel-differential-") as scratch:
+        for interpreter in args.python or [sys.executable]:
+            version, ours, theirs = python_runtimes(interpreter, scratch)
+            env = {"AWS_EXECUTION_ENV": f"AWS_Lambda_python{version[0]}.{version[1]}", "PYTHONDONTWRITEBYTECODE": "1"}
+            compare("python", python_cases.CASES, version, ours, theirs, env, args, counts)
         for index in range(max(1, len(args.node_ric))):
             ric = args.node_ric[index] if args.node_ric else None
             node = args.node[index] if index < len(args.node) else shutil.which("node")
