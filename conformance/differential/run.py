@@ -72,7 +72,7 @@ def run_case(case, runtime, task_root, language_env):
         "_HANDLER": case.handler,
         **language_env,
         **runtime.env,
-        **case.env,
+        **{name: value.replace("{task}", task_root) for name, value in case.env.items()},
     }
     telemetry_read = telemetry_write = None
     if case.telemetry_fd:
