@@ -1,1 +1,55 @@
-fn main() {}
+//! Development tasks, run as `cargo xtask TASK`.
+//!
+//! One folder per task; today there is `bench`. `floor` is a part of `bench` that needs a process of its own, and is
+//! of no use by hand.
+
+#![forbid(unsafe_code)]
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod bench;
+
+#[derive(Debug, Parser)]
+#[command(about = "Development tasks")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Compare Firesteel with the floor and with AWS's emulator, in one run.
+    Bench(bench::Options),
+    /// The smallest server that hands a runtime its events; started by `bench`.
+    #[command(hide = true)]
+    Floor(bench::floor::Options),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Bench(options) => bench::run(&options).map_err(|error| explain(&error)),
+        Task::Floor(options) => bench::floor::run(&options).map_err(|error| explain(&error)),
+    };
+    match done {
+        Ok(code) => code,
+        Err(message) => {
+            // Nobody is left to tell when standard error itself is gone.
+            let _ = writeln!(std::io::stderr(), "error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The error and what lies under it, on one line each.
+fn explain(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(under) = cause {
+        message.push_str(&format!("\n  cause: {under}"));
+        cause = under.source();
+    }
+    message
+}

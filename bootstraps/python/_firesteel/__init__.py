@@ -1,0 +1,1 @@
+"""Our half of the managed Python runtime; see `loop`."""

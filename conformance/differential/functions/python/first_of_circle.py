@@ -1,0 +1,1 @@
+from second_of_circle import handler

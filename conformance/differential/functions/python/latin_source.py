@@ -1,0 +1,3 @@
+# é
+def handler(event, context):
+    return 1

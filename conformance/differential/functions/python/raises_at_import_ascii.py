@@ -1,0 +1,5 @@
+def load():
+    raise ValueError("at import, ascii only")
+
+
+load()

@@ -1,0 +1,75 @@
+"""What may differ between two runs without meaning anything: clocks, and the clients' own files.
+
+`run.py` passes every text it compares through `text()`. A stack frame inside the runtime client itself is removed
+(the two clients are different programs, their frames cannot agree); every frame of the function, of the
+interpreter and of its library stays and is compared.
+"""
+
+import base64
+import json
+import re
+
+CLIENT = "<client>"
+ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+PYTHON_FRAME = re.compile(r'(?:^|(?<=\r))[ \u00a0]*File "' + CLIENT + r'[^\n\r]*([\n\r][ \u00a0]{4,}[^\n\r]*)*[\n\r]?', re.M)
+PYTHON_FRAME_IN_JSON = re.compile(r'" *File \\"' + CLIENT + r'(?:[^"\\]|\\.)*"(, )?')
+PYTHON_WARNING = re.compile(CLIENT + r":\d+: (\w+Warning: [^\n]*)\n  [^\n]*")
+NODE_FRAME = re.compile(r"[\n\r]?[ \t]*at [^\n\r]*" + CLIENT + r"[^\n\r]*")
+NODE_FRAME_IN_JSON = re.compile(r'(?<=[\[,]) *"[^"\n]*at [^"\n]*' + CLIENT + r'[^"\n]*",?')
+EPOCH_MS = re.compile(r"\[\d{13}\]")
+
+
+class Normaliser:
+    """Made for one client: `own_paths` are the folders (or files) that are the client's code."""
+
+    def __init__(self, own_paths):
+        # The longest first, so that a folder inside another one is not half replaced.
+        own = sorted({prefix + path for path in own_paths for prefix in ("file://", "")}, key=len, reverse=True)
+        self._own = re.compile("(?:" + "|".join(map(re.escape, own)) + r")(?:/[\w./-]*)?")
+
+    def text(self, value):
+        value = self._own.sub(CLIENT, value)
+        value = ISO_TIME.sub("<time>", value)
+        value = EPOCH_MS.sub("[<epoch-ms>]", value)
+        if CLIENT in value:
+            value = PYTHON_FRAME.sub("", value)
+            value = PYTHON_FRAME_IN_JSON.sub("", value)
+            value = PYTHON_WARNING.sub(r"\1", value)
+            value = NODE_FRAME_IN_JSON.sub("", value)
+            value = NODE_FRAME.sub("", value)
+            # Removing the last element of a JSON list leaves the comma before it.
+            value = re.sub(r",\s*\]", "]", value)
+        return value
+
+    def body(self, raw):
+        value = raw.decode("utf-8", "backslashreplace")
+        if any(path in value for path in ("stackTrace", "trace")) and self._own.search(value):
+            try:
+                value = json.dumps(self._without_own_frames(json.loads(value)), ensure_ascii=False)
+            except ValueError:
+                pass
+        return self.text(value)
+
+    def cause(self, header):
+        """The X-Ray cause: own frames out, and the set of paths in an order."""
+        try:
+            cause = json.loads(header)
+        except ValueError:
+            return self.text(header)
+        for exception in cause["exceptions"]:
+            exception["stack"] = [frame for frame in exception["stack"] if not self._own.search(str(frame["path"]) + str(frame["label"]))
+                                  and not (frame["path"] == "file" and frame.get("line") is None)]
+            exception["message"] = exception["message"] and self.text(exception["message"])
+        cause["paths"] = sorted({frame["path"] for exception in cause["exceptions"] for frame in exception["stack"]})
+        return json.dumps(cause, ensure_ascii=False)
+
+    def trailer(self, name, value):
+        if name.endswith("error-body"):
+            return self.body(base64.b64decode(value))
+        return value
+
+    def _without_own_frames(self, error):
+        for key in ("stackTrace", "trace"):
+            if isinstance(error.get(key), list):
+                error[key] = [frame for frame in error[key] if not self._own.search(frame) or not re.match(r"\s*(at|File) ", frame)]
+        return error

@@ -1,0 +1,179 @@
+//! `cargo xtask bench`: what Firesteel costs above the least a server can cost, measured in one run on one machine.
+//!
+//! ```text
+//! mod.rs      options, what must be built first, the order of things
+//! phases.rs   what is measured: warm, throughput, cold
+//! ours.rs  floor.rs  rie.rs    the contestants, each knowing its own command line
+//! server.rs   a contestant's process: start, await, memory, end
+//! load.rs     the callers and their percentiles
+//! report.rs   figures, targets, table, JSON
+//! ```
+//!
+//! It asserts no figure: a slow machine is not an error. It fails only when something could not run, and even then
+//! reports what could.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+pub(crate) mod floor;
+mod load;
+mod ours;
+mod phases;
+mod report;
+mod rie;
+mod server;
+
+use phases::Setup;
+use report::Report;
+
+const RIE_HELP: &str = "\
+AWS's Runtime Interface Emulator, to compare with. One comes inside the wheel of aws-sam-cli:
+  pip download --no-deps --dest /tmp/sam aws-sam-cli
+  unzip -j /tmp/sam/aws_sam_cli-*.whl 'samcli/local/rapid/aws-lambda-rie-*' -d /tmp/sam
+  chmod +x /tmp/sam/aws-lambda-rie-x86_64
+";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// AWS's Runtime Interface Emulator, to compare with; see --help for where to get one.
+    #[arg(long, value_name = "PATH", long_help = RIE_HELP)]
+    rie: Option<PathBuf>,
+    /// Seconds of load per server in the measurement of throughput.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    duration_s: u64,
+    /// The Firesteel to measure. Without it, the release build of this source, made first.
+    #[arg(long, value_name = "PATH")]
+    firesteel: Option<PathBuf>,
+    /// Print the figures as JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why there are no figures at all.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BenchError {
+    #[error("cannot run cargo")]
+    Cargo(#[source] io::Error),
+    #[error("`cargo build` for {manifest:?} failed ({status})")]
+    Build { manifest: PathBuf, status: ExitStatus },
+    #[error("cannot find {path:?}")]
+    Missing {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot make a folder for the servers' data")]
+    Scratch(#[source] io::Error),
+    #[error("cannot start the async runtime")]
+    Runtime(#[source] io::Error),
+    #[error("cannot print the report")]
+    Print(#[source] io::Error),
+}
+
+/// Builds what is missing, measures, reports. Failure if a contestant could not run.
+pub(crate) fn run(options: &Options) -> Result<ExitCode, BenchError> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in the workspace's folder");
+    let function = rust_hello(root)?;
+    let firesteel = match &options.firesteel {
+        Some(path) => found(path)?,
+        None => built_firesteel(root)?,
+    };
+    let rie = options.rie.as_deref().map(found).transpose()?;
+    let scratch = TempDir::with_prefix("firesteel-bench-").map_err(BenchError::Scratch)?;
+    let setup = Setup {
+        function,
+        firesteel,
+        rie,
+        scratch: scratch.path().to_owned(),
+        load: Duration::from_secs(options.duration_s),
+    };
+
+    // One thread: nothing else shall run in this process while a caller is timed.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(BenchError::Runtime)?;
+    let report = runtime.block_on(measure(&setup));
+
+    let mut out = io::stdout().lock();
+    let text = if options.json {
+        report.json()
+    } else {
+        report.table()
+    };
+    out.write_all(text.as_bytes()).map_err(BenchError::Print)?;
+    Ok(if report.failures.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn measure(setup: &Setup) -> Report {
+    let mut report = Report::new();
+    progress("warm invokes");
+    phases::warm(setup, &mut report).await;
+    progress("throughput");
+    phases::throughput(setup, &mut report).await;
+    progress("cold starts");
+    phases::cold(setup, &mut report).await;
+    report
+}
+
+/// The function that is measured, built where it is missing.
+fn rust_hello(root: &Path) -> Result<PathBuf, BenchError> {
+    let folder = root.join("examples/rust-hello");
+    let bootstrap = folder.join("target/release/bootstrap");
+    if !bootstrap.exists() {
+        progress("building examples/rust-hello");
+        build(&folder.join("Cargo.toml"), &["--locked"])?;
+    }
+    found(&bootstrap)
+}
+
+fn built_firesteel(root: &Path) -> Result<PathBuf, BenchError> {
+    progress("building firesteel");
+    build(&root.join("Cargo.toml"), &["--package", "firesteel"])?;
+    found(&root.join("target/release/firesteel"))
+}
+
+/// `cargo build --release`. Cargo writes its progress to standard error, so standard output stays the report's.
+fn build(manifest: &Path, arguments: &[&str]) -> Result<(), BenchError> {
+    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--release", "--manifest-path"])
+        .arg(manifest)
+        .args(arguments)
+        // Each build into its own workspace's folder, wherever this one's output was sent.
+        .env_remove("CARGO_TARGET_DIR")
+        .stdin(Stdio::null())
+        .status()
+        .map_err(BenchError::Cargo)?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(BenchError::Build {
+            manifest: manifest.to_owned(),
+            status,
+        })
+    }
+}
+
+/// The path in full: a server may be started from another folder.
+fn found(path: &Path) -> Result<PathBuf, BenchError> {
+    path.canonicalize().map_err(|source| BenchError::Missing {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Says on standard error what is going on; a run takes about a minute.
+fn progress(what: &str) {
+    // Nobody reads along when standard error is gone.
+    let _ = writeln!(io::stderr(), "bench: {what}");
+}

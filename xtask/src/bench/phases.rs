@@ -1,0 +1,316 @@
+//! What is measured, and in which order.
+//!
+//! | phase | how |
+//! |---|---|
+//! | warm | one caller, [`ROUNDS`] rounds; in each, every contestant answers [`INVOKES`] times |
+//! | throughput | [`CALLERS`] callers on [`ENVIRONMENTS`] environments, floor and Firesteel by turns |
+//! | cold | [`STARTS`] times: a bare spawn, then a Firesteel function never invoked before |
+//!
+//! Contestants take turns within a phase, and the order turns round with each round, so that a machine that gets
+//! slower or hotter does so for all. Between turns the others' servers idle. A contestant that fails leaves the
+//! phase, its failure goes into the report, the others go on.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::load::{Client, InvokeError, Percentiles, rush};
+use super::report::{Cold, Contestant, Report, Throughput, Warm};
+use super::server::{Memory, Server, StartError};
+use super::{floor, ours, rie};
+use crate::explain;
+
+/// Rounds of the warm measurement, and timed invokes per round and contestant.
+const ROUNDS: usize = 10;
+const INVOKES: usize = 1_000;
+/// Invokes before the first round, after which memory is read, and before each round.
+const WARM_UP: usize = 100;
+const WARM_UP_ROUND: usize = 50;
+
+/// Callers, environments and turns of the measurement of throughput.
+pub(super) const CALLERS: usize = 16;
+pub(super) const ENVIRONMENTS: usize = 8;
+const TURNS: u32 = 5;
+const WARM_UP_RUSH: Duration = Duration::from_millis(500);
+
+/// Cold starts, and of how many of them each one also starts the emulator, which is slow at it.
+const STARTS: usize = 200;
+const RIE_EVERY: usize = 4;
+
+/// What the phases need to start contestants.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) function: PathBuf,
+    pub(super) firesteel: PathBuf,
+    pub(super) rie: Option<PathBuf>,
+    pub(super) scratch: PathBuf,
+    /// Seconds of load per contestant in the measurement of throughput.
+    pub(super) load: Duration,
+}
+
+impl Setup {
+    async fn floor(&self, environments: usize) -> Result<Server, StartError> {
+        floor::start(&self.function, environments, self.scratch.join("floor.log")).await
+    }
+
+    /// `phase` gives each of Firesteel's servers a data folder that was never used.
+    async fn ours(&self, phase: &str, names: &[String], limit: Option<usize>) -> Result<Server, StartError> {
+        let data = self.scratch.join(phase);
+        ours::start(
+            &self.firesteel,
+            &self.function,
+            names,
+            limit,
+            &data,
+            self.scratch.join("ours.log"),
+        )
+        .await
+    }
+
+    async fn rie(&self, emulator: &Path) -> Result<Server, StartError> {
+        rie::start(emulator, &self.function, self.scratch.join("rie.log")).await
+    }
+}
+
+/// A contestant within a phase, and what it has done so far.
+struct Entrant<T> {
+    contestant: Contestant,
+    server: Server,
+    figures: T,
+}
+
+/// Servers that started; the failures of those that did not go into the report.
+fn entrants<T: Default>(
+    started: Vec<(Contestant, Result<Server, StartError>)>,
+    phase: &str,
+    report: &mut Report,
+) -> Vec<Entrant<T>> {
+    let mut running = Vec::new();
+    for (contestant, outcome) in started {
+        match outcome {
+            Ok(server) => running.push(Entrant {
+                contestant,
+                server,
+                figures: T::default(),
+            }),
+            Err(error) => report.fail(contestant, phase, &explain(&error)),
+        }
+    }
+    running
+}
+
+/// Lets each entrant take its turn; those that fail are stopped and leave.
+async fn turns<T>(
+    running: &mut Vec<Entrant<T>>,
+    phase: &str,
+    report: &mut Report,
+    mut turn: impl FnMut(&mut Entrant<T>) -> Result<(), InvokeError>,
+) {
+    let mut left = Vec::new();
+    for mut entrant in running.drain(..).rev() {
+        match turn(&mut entrant) {
+            Ok(()) => left.push(entrant),
+            Err(error) => {
+                report.fail(entrant.contestant, phase, &explain(&error));
+                entrant.server.stop().await;
+            }
+        }
+    }
+    *running = left;
+}
+
+#[derive(Default)]
+struct WarmSoFar {
+    started: Option<Memory>,
+    used: Option<Memory>,
+    samples: Vec<Duration>,
+    rounds: Vec<Percentiles>,
+}
+
+/// Latency of one caller, and the servers' memory.
+pub(super) async fn warm(setup: &Setup, report: &mut Report) {
+    const PHASE: &str = "warm invokes";
+    let mut started = vec![
+        (Contestant::Floor, setup.floor(1).await),
+        (
+            Contestant::Ours,
+            setup.ours("warm", &["function".to_owned()], None).await,
+        ),
+    ];
+    if let Some(emulator) = &setup.rie {
+        started.push((Contestant::Rie, setup.rie(emulator).await));
+    }
+    let mut running = entrants::<WarmSoFar>(started, PHASE, report);
+
+    turns(&mut running, PHASE, report, |entrant| {
+        entrant.figures.started = entrant.server.memory();
+        let mut client = Client::connect(entrant.server.address, &entrant.server.function)?;
+        for _ in 0..WARM_UP {
+            client.timed()?;
+        }
+        entrant.figures.used = entrant.server.memory();
+        Ok(())
+    })
+    .await;
+    for _ in 0..ROUNDS {
+        turns(&mut running, PHASE, report, |entrant| {
+            let mut client = Client::connect(entrant.server.address, &entrant.server.function)?;
+            for _ in 0..WARM_UP_ROUND {
+                client.timed()?;
+            }
+            let samples = (0..INVOKES)
+                .map(|_| client.timed())
+                .collect::<Result<Vec<_>, _>>()?;
+            entrant.figures.rounds.extend(Percentiles::of(&samples));
+            entrant.figures.samples.extend(samples);
+            Ok(())
+        })
+        .await;
+    }
+
+    for Entrant {
+        contestant,
+        server,
+        figures,
+    } in running
+    {
+        if contestant == Contestant::Rie {
+            report.rie_pairs = Some(rie::pairs(server.address, &server.function));
+        }
+        if let Some(latency) = Percentiles::of(&figures.samples) {
+            let p50_us_per_round = figures.rounds.iter().map(|round| round.p50_us).collect();
+            let (started, used) = (figures.started, figures.used);
+            report.warm.push(Warm {
+                contestant,
+                latency,
+                p50_us_per_round,
+                started,
+                used,
+            });
+        }
+        server.stop().await;
+    }
+}
+
+#[derive(Default)]
+struct RushesSoFar {
+    per_s: Vec<f64>,
+    answered: usize,
+    throttled: usize,
+}
+
+/// Invokes per second with more callers than environments. The emulator has one environment and takes no part.
+pub(super) async fn throughput(setup: &Setup, report: &mut Report) {
+    const PHASE: &str = "throughput";
+    let started = vec![
+        (Contestant::Floor, setup.floor(ENVIRONMENTS).await),
+        (
+            Contestant::Ours,
+            setup
+                .ours("throughput", &["function".to_owned()], Some(ENVIRONMENTS))
+                .await,
+        ),
+    ];
+    let mut running = entrants::<RushesSoFar>(started, PHASE, report);
+
+    turns(&mut running, PHASE, report, |entrant| {
+        rush(
+            entrant.server.address,
+            &entrant.server.function,
+            CALLERS,
+            WARM_UP_RUSH,
+        )
+        .map(drop)
+    })
+    .await;
+    for _ in 0..TURNS {
+        turns(&mut running, PHASE, report, |entrant| {
+            let server = &entrant.server;
+            let seen = rush(server.address, &server.function, CALLERS, setup.load / TURNS)?;
+            entrant
+                .figures
+                .per_s
+                .push(seen.answered as f64 / seen.took.as_secs_f64());
+            entrant.figures.answered += seen.answered;
+            entrant.figures.throttled += seen.throttled;
+            Ok(())
+        })
+        .await;
+    }
+
+    for Entrant {
+        contestant,
+        server,
+        figures: RushesSoFar {
+            per_s,
+            answered,
+            throttled,
+        },
+    } in running
+    {
+        report.throughput.push(Throughput {
+            contestant,
+            per_s,
+            answered,
+            throttled,
+        });
+        server.stop().await;
+    }
+}
+
+/// From request to answer where no environment exists yet, beside the bare start of the same process.
+pub(super) async fn cold(setup: &Setup, report: &mut Report) {
+    const PHASE: &str = "cold starts";
+    let names: Vec<String> = (1..=STARTS).map(|number| format!("f{number}")).collect();
+    let mut running = entrants::<()>(
+        vec![(Contestant::Ours, setup.ours("cold", &names, None).await)],
+        PHASE,
+        report,
+    );
+    let mut emulator = setup.rie.as_deref();
+    let (mut bare, mut ours, mut emulated) = (Vec::new(), Vec::new(), Vec::new());
+
+    for (number, name) in names.iter().enumerate() {
+        match floor::bare_spawn(&setup.function) {
+            Ok(took) => bare.push(took),
+            Err(error) => {
+                report.fail(Contestant::Floor, PHASE, &explain(&error));
+                break;
+            }
+        }
+        turns(&mut running, PHASE, report, |entrant| {
+            ours.push(Client::connect(entrant.server.address, name)?.timed()?);
+            Ok(())
+        })
+        .await;
+        if let Some(path) = emulator.filter(|_| number % RIE_EVERY == 0) {
+            match cold_rie(setup, path).await {
+                Ok(took) => emulated.push(took),
+                Err(why) => {
+                    report.fail(Contestant::Rie, PHASE, &why);
+                    emulator = None;
+                }
+            }
+        }
+    }
+
+    for entrant in running {
+        entrant.server.stop().await;
+    }
+    for (contestant, samples) in [
+        (Contestant::Floor, bare),
+        (Contestant::Ours, ours),
+        (Contestant::Rie, emulated),
+    ] {
+        if let Some(latency) = Percentiles::of(&samples) {
+            report.cold.push(Cold { contestant, latency });
+        }
+    }
+}
+
+/// A fresh emulator starts its runtime when the first invoke arrives; the emulator's own start is not counted.
+async fn cold_rie(setup: &Setup, emulator: &Path) -> Result<Duration, String> {
+    let server = setup.rie(emulator).await.map_err(|error| explain(&error))?;
+    let took = Client::connect(server.address, &server.function).and_then(|mut client| client.timed());
+    server.stop().await;
+    took.map_err(|error| explain(&error))
+}
