@@ -51,8 +51,10 @@ mod tests {
     use hyper::body::Frame;
 
     fn body(parts: &[&'static str]) -> Body {
-        let frames: Vec<_> =
-            parts.iter().map(|part| Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(part.as_bytes())))).collect();
+        let frames: Vec<_> = parts
+            .iter()
+            .map(|part| Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(part.as_bytes()))))
+            .collect();
         Body::new(StreamBody::new(futures_util::stream::iter(frames)))
     }
 

@@ -171,7 +171,10 @@ impl From<InvokeError> for ApiError {
             InvokeError::NotFound(not_found) => ApiError::NotFound(not_found),
             InvokeError::Throttled(reason) => ApiError::Throttled(reason),
             InvokeError::Platform(cause) => {
-                tracing::error!(error = &*cause as &(dyn std::error::Error + 'static), "a function could not be run");
+                tracing::error!(
+                    error = &*cause as &(dyn std::error::Error + 'static),
+                    "a function could not be run"
+                );
                 ApiError::Service
             }
         }

@@ -19,9 +19,7 @@ pub(crate) struct Usage {
 
 /// Milliseconds that are billed: at least one.
 pub(crate) fn billed_ms(usage: Usage) -> u64 {
-    let duration = usage
-        .capped_at
-        .map_or(usage.duration, |cap| usage.duration.min(cap));
+    let duration = usage.capped_at.map_or(usage.duration, |cap| usage.duration.min(cap));
     let sum = duration + usage.init.unwrap_or_default();
     // Durations are printed and recorded with microseconds; what is below them must not tip the rounding.
     let micros = u64::try_from(sum.as_micros()).unwrap_or(u64::MAX);
@@ -33,21 +31,13 @@ mod tests {
     use super::*;
 
     fn micros(ms: f64) -> Duration {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "small positive figures"
-        )]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small positive figures")]
         Duration::from_micros((ms * 1000.0).round() as u64)
     }
 
     #[track_caller]
     fn check(duration: f64, init: Option<f64>, billed: u64) {
-        let usage = Usage {
-            duration: micros(duration),
-            init: init.map(micros),
-            capped_at: None,
-        };
+        let usage = Usage { duration: micros(duration), init: init.map(micros), capped_at: None };
         assert_eq!(billed_ms(usage), billed);
     }
 
@@ -72,11 +62,7 @@ mod tests {
 
     #[test]
     fn an_init_inside_the_invocation_is_billed_up_to_the_timeout() {
-        let usage = Usage {
-            duration: micros(3022.91),
-            init: None,
-            capped_at: Some(Duration::from_secs(3)),
-        };
+        let usage = Usage { duration: micros(3022.91), init: None, capped_at: Some(Duration::from_secs(3)) };
         assert_eq!(billed_ms(usage), 3000);
     }
 

@@ -56,7 +56,8 @@ pub(crate) struct Driver {
     spec: Arc<Spec>,
     state: State,
     published: watch::Sender<State>,
-    commands: mpsc::Receiver<Command>,
+    /// `None` once the environment is to end: nothing can be asked of it any more.
+    commands: Option<mpsc::Receiver<Command>>,
     sandbox: Sandbox,
     sandbox_events: sandbox::Events,
     log: Log,
@@ -131,19 +132,12 @@ pub(crate) struct Parts {
 
 impl Driver {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts {
-            spec,
-            published,
-            commands,
-            sandbox,
-            sandbox_events,
-            log,
-        } = parts;
+        let Parts { spec, published, commands, sandbox, sandbox_events, log } = parts;
         Driver {
             spec,
             state: State::New,
             published,
-            commands,
+            commands: Some(commands),
             sandbox,
             sandbox_events,
             log,
@@ -153,11 +147,7 @@ impl Driver {
             current: None,
             posted: None,
             cause: Cause::default(),
-            init: Init {
-                began: Instant::now(),
-                phase: Phase::Init,
-                unreported: None,
-            },
+            init: Init { began: Instant::now(), phase: Phase::Init, unreported: None },
             timer: None,
             lease: None,
         }
@@ -186,7 +176,7 @@ impl Driver {
             tokio::select! {
                 biased;
                 call = next_call(calls) => self.guest_called(call),
-                command = self.commands.recv() => self.commanded(command),
+                command = next_command(self.commands.as_mut()) => self.commanded(command),
                 event = self.sandbox_events.recv() => self.sandbox_changed(event),
                 () = output_readable(capture) => self.read_output(),
                 () = &mut sleep, if self.timer.is_some() => {}
@@ -261,11 +251,9 @@ impl Driver {
                     self.apply(Event::AnswerEnded(id));
                 }
             }
-            Some(Call::AnswerEnded {
-                request_id,
-                body,
-                reply,
-            }) => self.answer_ended(&request_id, body, reply),
+            Some(Call::AnswerEnded { request_id, body, reply }) => {
+                self.answer_ended(&request_id, body, reply)
+            }
             Some(Call::InitError { report, reply }) => {
                 self.cause.init_error = Some(report);
                 let verdict = self.judge(Event::InitErrorPosted).map_err(rendered);
@@ -278,32 +266,16 @@ impl Driver {
 
     fn answer_ended(&mut self, request_id: &str, body: AnswerBody, reply: Reply<()>) {
         let (posted, on_success) = match body {
-            AnswerBody::Response {
-                content_type,
-                body,
-                stream_error: None,
-            } => (
-                (
-                    Answer::Response {
-                        content_type,
-                        payload: body,
-                    },
-                    Status::Success,
-                ),
-                Ok(()),
-            ),
+            AnswerBody::Response { content_type, body, stream_error: None } => {
+                ((Answer::Response { content_type, payload: body }, Status::Success), Ok(()))
+            }
             // A caller that does not stream gets a stream's late failure instead of what came before it.
-            AnswerBody::Response {
-                stream_error: Some(error),
-                ..
-            } => (
-                reported(error.error_type, "application/json".into(), error.error_body),
-                Ok(()),
-            ),
-            AnswerBody::Error(report) => (
-                reported(report.error_type, report.content_type, report.body),
-                Ok(()),
-            ),
+            AnswerBody::Response { stream_error: Some(error), .. } => {
+                (reported(error.error_type, "application/json".into(), error.error_body), Ok(()))
+            }
+            AnswerBody::Error(report) => {
+                (reported(report.error_type, report.content_type, report.body), Ok(()))
+            }
             AnswerBody::TooLarge { .. } => (
                 self.platform_failure(PlatformError::response_too_large()),
                 Err(runtime_api::Refusal::TooLarge),
@@ -316,9 +288,7 @@ impl Driver {
         let verdict = match Uuid::try_parse(request_id) {
             Ok(id) => {
                 self.posted = Some(posted);
-                self.judge(Event::AnswerEnded(id))
-                    .map_err(rendered)
-                    .and(on_success)
+                self.judge(Event::AnswerEnded(id)).map_err(rendered).and(on_success)
             }
             Err(_) => Err(runtime_api::Refusal::InvalidRequestId),
         };
@@ -348,9 +318,8 @@ impl Driver {
             }
             // No handle is left: nobody can want it any more.
             Some(Command::Shutdown) | None => {
-                if !self.apply(Event::Shutdown) {
-                    self.commands.close();
-                }
+                self.commands = None;
+                self.apply(Event::Shutdown);
             }
         }
     }
@@ -418,11 +387,8 @@ impl Driver {
 
     fn start_runtime(&mut self, limited: bool) {
         let now = Instant::now();
-        self.init = Init {
-            began: now,
-            phase: if limited { Phase::Init } else { Phase::Invoke },
-            unreported: None,
-        };
+        self.init =
+            Init { began: now, phase: if limited { Phase::Init } else { Phase::Invoke }, unreported: None };
         self.cause = Cause::default();
         self.log.write(
             Source::Platform,
@@ -474,11 +440,7 @@ impl Driver {
             stderr: writers.stderr,
         };
         self.sandbox.spawn(process).map_err(std::io::Error::other)?;
-        self.runtime = Some(Runtime {
-            calls,
-            capture,
-            _server: shutdown.drop_guard(),
-        });
+        self.runtime = Some(Runtime { calls, capture, _server: shutdown.drop_guard() });
         Ok(())
     }
 
@@ -501,11 +463,7 @@ impl Driver {
             self.log.write(Source::Platform, line.as_bytes());
         }
         // An init inside an invocation comes before the START of that invocation.
-        if self
-            .current
-            .as_ref()
-            .is_some_and(|current| current.began.is_some() && !current.started)
-        {
+        if self.current.as_ref().is_some_and(|current| current.began.is_some() && !current.started) {
             self.write_start();
         }
     }
@@ -610,11 +568,7 @@ impl Driver {
         let report = Report {
             request_id,
             duration,
-            billed_ms: billing::billed_ms(Usage {
-                duration,
-                init: init_duration,
-                capped_at,
-            }),
+            billed_ms: billing::billed_ms(Usage { duration, init: init_duration, capped_at }),
             memory_mib: self.spec.memory_mib,
             max_memory_used_mib: memory.peak_bytes.div_ceil(1024 * 1024),
             init_duration,
@@ -628,10 +582,7 @@ impl Driver {
         if let Some(line) = platform_line::end(&self.spec, &report) {
             self.log.write(Source::Platform, line.as_bytes());
         }
-        self.log.write(
-            Source::Platform,
-            platform_line::report(&self.spec, &report).as_bytes(),
-        );
+        self.log.write(Source::Platform, platform_line::report(&self.spec, &report).as_bytes());
         Account {
             duration,
             billed_ms: report.billed_ms,
@@ -656,10 +607,7 @@ impl Driver {
     fn failure_answer(&mut self, id: Uuid, failure: Failure) -> (Answer, Status) {
         if let (Failure::InitError, Some(report)) = (failure, self.cause.init_error.take()) {
             let status = Status::Error(report.error_type.clone());
-            return (
-                reported(report.error_type, report.content_type, report.body).0,
-                status,
-            );
+            return (reported(report.error_type, report.content_type, report.body).0, status);
         }
         match self.platform_error(failure) {
             Some(error) => {
@@ -674,9 +622,7 @@ impl Driver {
                 (answer, status)
             }
             None => (
-                Answer::PlatformFailed {
-                    reason: "the execution environment was ended".into(),
-                },
+                Answer::PlatformFailed { reason: "the execution environment was ended".into() },
                 Status::Error("Sandbox.Failure".into()),
             ),
         }
@@ -684,14 +630,8 @@ impl Driver {
 
     /// The answer to a post that the platform cannot pass on.
     fn platform_failure(&self, error: PlatformError) -> (Answer, Status) {
-        let id = self
-            .current
-            .as_ref()
-            .map_or(Uuid::nil(), |current| current.admitted.invocation.request_id);
-        (
-            function_error(error.error_type, error.payload(id)),
-            Status::Error(error.error_type.into()),
-        )
+        let id = self.current.as_ref().map_or(Uuid::nil(), |current| current.admitted.invocation.request_id);
+        (function_error(error.error_type, error.payload(id)), Status::Error(error.error_type.into()))
     }
 
     // Output ------------------------------------------------------------------------------------------
@@ -718,6 +658,13 @@ async fn next_call(calls: Option<&mut mpsc::Receiver<Call>>) -> Option<Call> {
     }
 }
 
+async fn next_command(commands: Option<&mut mpsc::Receiver<Command>>) -> Option<Command> {
+    match commands {
+        Some(commands) => commands.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn output_readable(capture: Option<&Capture>) {
     match capture {
         Some(capture) => capture.readable().await,
@@ -726,28 +673,13 @@ async fn output_readable(capture: Option<&Capture>) {
 }
 
 fn reported(error_type: String, content_type: String, payload: Bytes) -> (Answer, Status) {
-    let content_type = if content_type.is_empty() {
-        "application/json".into()
-    } else {
-        content_type
-    };
+    let content_type = if content_type.is_empty() { "application/json".into() } else { content_type };
     let status = Status::Reported(error_type.clone());
-    (
-        Answer::FunctionError {
-            error_type,
-            content_type,
-            payload,
-        },
-        status,
-    )
+    (Answer::FunctionError { error_type, content_type, payload }, status)
 }
 
 fn function_error(error_type: &str, payload: Bytes) -> Answer {
-    Answer::FunctionError {
-        error_type: error_type.into(),
-        content_type: "application/json".into(),
-        payload,
-    }
+    Answer::FunctionError { error_type: error_type.into(), content_type: "application/json".into(), payload }
 }
 
 fn rendered(refusal: Refusal) -> runtime_api::Refusal {

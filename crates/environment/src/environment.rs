@@ -106,54 +106,28 @@ impl Environment {
         .await
         .map_err(CreateError::Sandbox)?;
 
-        let log = Log::new(
-            output,
-            spec.function_name.clone(),
-            log_stream(&spec.version, &name),
-        );
+        let log = Log::new(output, spec.function_name.clone(), log_stream(&spec.version, &name));
         // Room for an invocation and a shutdown: the pool never sends more.
         let (commands, commands_receiver) = mpsc::channel(4);
         let (published, state) = watch::channel(State::New);
-        let driver = Driver::new(Parts {
-            spec,
-            published,
-            commands: commands_receiver,
-            sandbox,
-            sandbox_events,
-            log,
-        });
+        let driver =
+            Driver::new(Parts { spec, published, commands: commands_receiver, sandbox, sandbox_events, log });
         let task = async move {
             driver.run().await;
             // Last: the function's files go when nothing can write to them any more.
             let _ = tokio::task::spawn_blocking(move || drop(folder)).await;
         };
-        Ok((
-            Environment {
-                id,
-                commands,
-                state,
-                _room: room,
-            },
-            task,
-        ))
+        Ok((Environment { id, commands, state, _room: room }, task))
     }
 
     /// Hands an invocation over. The lease goes with it and comes back when the environment is at rest.
     pub(crate) fn invoke(&self, invocation: Invocation, lease: Lease) -> Pending {
         let (answer, answer_receiver) = oneshot::channel();
         let (account, account_receiver) = oneshot::channel();
-        let admitted = Admitted {
-            invocation,
-            answer: Some(answer),
-            account: Some(account),
-            lease,
-        };
+        let admitted = Admitted { invocation, answer: Some(answer), account: Some(account), lease };
         // A driver that is gone drops the senders, which tells the caller.
         let _ = self.commands.try_send(Command::Invoke(Box::new(admitted)));
-        Pending {
-            answer: answer_receiver,
-            account: account_receiver,
-        }
+        Pending { answer: answer_receiver, account: account_receiver }
     }
 
     /// Ends it: what runs is cut off.
@@ -186,10 +160,8 @@ struct OwnFolder {
 impl Folder {
     fn create(&self, id: &str) -> Result<OwnFolder, CreateError> {
         let path = self.parent.join(id);
-        std::fs::create_dir_all(&path).map_err(|source| CreateError::Folder {
-            path: path.clone(),
-            source,
-        })?;
+        std::fs::create_dir_all(&path)
+            .map_err(|source| CreateError::Folder { path: path.clone(), source })?;
         Ok(OwnFolder { path })
     }
 }
@@ -205,10 +177,5 @@ impl Drop for OwnFolder {
 /// Such as `2026/11/21/[$LATEST]0123456789abcdef0123456789abcdef`.
 fn log_stream(version: &str, id: &str) -> String {
     let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    format!(
-        "{:04}/{:02}/{:02}/[{version}]{id}",
-        today.year(),
-        today.month(),
-        today.day()
-    )
+    format!("{:04}/{:02}/{:02}/[{version}]{id}", today.year(), today.month(), today.day())
 }

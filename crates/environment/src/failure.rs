@@ -42,10 +42,7 @@ impl PlatformError {
 
     /// The runtime's program could not be started.
     pub(crate) fn launch(program: &std::path::Path, reason: &str) -> Self {
-        Self::new(
-            "Runtime.InvalidEntrypoint",
-            format!("fork/exec {}: {reason}", program.display()),
-        )
+        Self::new("Runtime.InvalidEntrypoint", format!("fork/exec {}: {reason}", program.display()))
     }
 
     /// The runtime posted more than a caller may receive.
@@ -61,26 +58,16 @@ impl PlatformError {
 
     /// The body of the runtime's response was cut off.
     pub(crate) fn truncated_response() -> Self {
-        Self::new(
-            "Runtime.TruncatedResponse",
-            "the response of the runtime was cut off".into(),
-        )
+        Self::new("Runtime.TruncatedResponse", "the response of the runtime was cut off".into())
     }
 
     /// The runtime named a response mode that does not exist.
     pub(crate) fn invalid_response_mode() -> Self {
-        Self::new(
-            "Runtime.InvalidResponseModeHeader",
-            "Invalid function response mode".into(),
-        )
+        Self::new("Runtime.InvalidResponseModeHeader", "Invalid function response mode".into())
     }
 
     fn new(error_type: &'static str, message: String) -> Self {
-        PlatformError {
-            error_type,
-            message,
-            with_request_id: true,
-        }
+        PlatformError { error_type, message, with_request_id: true }
     }
 
     /// The text as callers and logs see it.
@@ -108,15 +95,9 @@ impl PlatformError {
         }
         let text = self.text(request_id);
         let json = if self.with_request_id {
-            serde_json::to_vec(&TypeFirst {
-                error_type: self.error_type,
-                error_message: &text,
-            })
+            serde_json::to_vec(&TypeFirst { error_type: self.error_type, error_message: &text })
         } else {
-            serde_json::to_vec(&MessageFirst {
-                error_message: &text,
-                error_type: self.error_type,
-            })
+            serde_json::to_vec(&MessageFirst { error_message: &text, error_type: self.error_type })
         };
         Bytes::from(json.expect("two strings always serialize"))
     }
@@ -209,10 +190,7 @@ mod tests {
             r#"{"errorMessage":"Response payload size exceeded maximum allowed payload size (6291556 bytes).","errorType":"Function.ResponseSizeTooLarge"}"#,
         );
         check(
-            &PlatformError::launch(
-                std::path::Path::new("/var/task/bootstrap"),
-                &exec_error_text(8, ""),
-            ),
+            &PlatformError::launch(std::path::Path::new("/var/task/bootstrap"), &exec_error_text(8, "")),
             &format!(
                 r#"{{"errorType":"Runtime.InvalidEntrypoint","errorMessage":"{id}fork/exec /var/task/bootstrap: exec format error"}}"#
             ),

@@ -243,10 +243,7 @@ impl State {
     }
 
     fn refuse_transition(&self, to: &'static str) -> Refusal {
-        Refusal::Transition {
-            from: self.runtime_name(),
-            to,
-        }
+        Refusal::Transition { from: self.runtime_name(), to }
     }
 
     /// The invocation whose id the guest may name: one that was delivered and is not over.
@@ -334,14 +331,10 @@ fn start(state: &State) -> Result<(State, Effects), Refusal> {
 
 fn invoke(state: &State, id: Uuid) -> Result<(State, Effects), Refusal> {
     match state {
-        State::Idle => Ok((
-            running(id),
-            vec![Effect::BeginInvocation(id), Effect::Deliver(id)],
-        )),
-        State::Initializing(Initializing::InitPhase { waiting: None }) => Ok((
-            State::Initializing(Initializing::InitPhase { waiting: Some(id) }),
-            vec![],
-        )),
+        State::Idle => Ok((running(id), vec![Effect::BeginInvocation(id), Effect::Deliver(id)])),
+        State::Initializing(Initializing::InitPhase { waiting: None }) => {
+            Ok((State::Initializing(Initializing::InitPhase { waiting: Some(id) }), vec![]))
+        }
         State::Resetting { waiting: None } => Ok((State::Resetting { waiting: Some(id) }, vec![])),
         State::Cold => Ok(suppressed_init(id)),
         State::New
@@ -363,33 +356,20 @@ fn next_called(state: &State) -> Result<(State, Effects), Refusal> {
         }
         State::Initializing(Initializing::InitPhase { waiting: Some(id) }) => Ok((
             running(id),
-            vec![
-                Effect::Park,
-                initialized,
-                Effect::BeginInvocation(id),
-                Effect::Deliver(id),
-            ],
+            vec![Effect::Park, initialized, Effect::BeginInvocation(id), Effect::Deliver(id)],
         )),
         State::Initializing(Initializing::Suppressed { invocation: id }) => {
             Ok((running(id), vec![Effect::Park, initialized, Effect::Deliver(id)]))
         }
         State::Idle => Ok((State::Idle, vec![Effect::Park])),
-        State::Invoking(Invoking {
-            invocation,
-            stage: Stage::Running,
-        }) => Ok((*state, vec![Effect::Park, Effect::Deliver(invocation)])),
-        State::Invoking(Invoking {
-            invocation,
-            stage: Stage::Answered,
-        }) => Ok((
-            State::Idle,
-            vec![Effect::Park, Effect::Finish(invocation, Finish::Completed)],
-        )),
+        State::Invoking(Invoking { invocation, stage: Stage::Running }) => {
+            Ok((*state, vec![Effect::Park, Effect::Deliver(invocation)]))
+        }
+        State::Invoking(Invoking { invocation, stage: Stage::Answered }) => {
+            Ok((State::Idle, vec![Effect::Park, Effect::Finish(invocation, Finish::Completed)]))
+        }
         State::New
-        | State::Invoking(Invoking {
-            stage: Stage::Answering { .. },
-            ..
-        })
+        | State::Invoking(Invoking { stage: Stage::Answering { .. }, .. })
         | State::Resetting { .. }
         | State::Cold
         | State::Stopping
@@ -403,14 +383,8 @@ fn answer_begun(state: &State, id: Option<Uuid>, kind: AnswerKind) -> Result<(St
         return Err(Refusal::InvalidRequestId);
     }
     match *state {
-        State::Invoking(Invoking {
-            invocation,
-            stage: Stage::Running,
-        }) => Ok((
-            State::Invoking(Invoking {
-                invocation,
-                stage: Stage::Answering { kind, exited: false },
-            }),
+        State::Invoking(Invoking { invocation, stage: Stage::Running }) => Ok((
+            State::Invoking(Invoking { invocation, stage: Stage::Answering { kind, exited: false } }),
             vec![],
         )),
         State::New
@@ -426,10 +400,9 @@ fn answer_begun(state: &State, id: Option<Uuid>, kind: AnswerKind) -> Result<(St
 
 fn answer_ended(state: &State, id: Uuid) -> Result<(State, Effects), Refusal> {
     match *state {
-        State::Invoking(Invoking {
-            invocation,
-            stage: Stage::Answering { exited, .. },
-        }) if invocation == id => {
+        State::Invoking(Invoking { invocation, stage: Stage::Answering { exited, .. } })
+            if invocation == id =>
+        {
             if exited {
                 Ok((
                     State::Resetting { waiting: None },
@@ -441,10 +414,7 @@ fn answer_ended(state: &State, id: Uuid) -> Result<(State, Effects), Refusal> {
                 ))
             } else {
                 Ok((
-                    State::Invoking(Invoking {
-                        invocation,
-                        stage: Stage::Answered,
-                    }),
+                    State::Invoking(Invoking { invocation, stage: Stage::Answered }),
                     vec![Effect::Answer(id)],
                 ))
             }
@@ -469,18 +439,12 @@ fn runtime_exited(state: &State) -> Result<(State, Effects), Refusal> {
         State::Invoking(Invoking { invocation, stage }) => match stage {
             Stage::Running => Ok(invocation_failed(invocation, Failure::Exited)),
             Stage::Answering { kind, .. } => Ok((
-                State::Invoking(Invoking {
-                    invocation,
-                    stage: Stage::Answering { kind, exited: true },
-                }),
+                State::Invoking(Invoking { invocation, stage: Stage::Answering { kind, exited: true } }),
                 vec![],
             )),
             Stage::Answered => Ok((
                 State::Resetting { waiting: None },
-                vec![
-                    Effect::Finish(invocation, Finish::Failed(Failure::Exited)),
-                    Effect::EndProcesses,
-                ],
+                vec![Effect::Finish(invocation, Finish::Failed(Failure::Exited)), Effect::EndProcesses],
             )),
         },
         State::New | State::Resetting { .. } | State::Cold | State::Stopping | State::Terminated => {
@@ -505,10 +469,7 @@ fn invoke_deadline_passed(state: &State) -> Result<(State, Effects), Refusal> {
             // The caller has its answer; what is cut short is the time until the runtime asks again.
             Stage::Answered => Ok((
                 State::Resetting { waiting: None },
-                vec![
-                    Effect::Finish(invocation, Finish::Failed(Failure::TimedOut)),
-                    Effect::EndProcesses,
-                ],
+                vec![Effect::Finish(invocation, Finish::Failed(Failure::TimedOut)), Effect::EndProcesses],
             )),
         },
         State::New
@@ -544,46 +505,27 @@ fn gone(state: &State, next: State) -> Result<(State, Effects), Refusal> {
             Initializing::InitPhase { waiting: Some(id) } | Initializing::Suppressed { invocation: id },
         )
         | State::Resetting { waiting: Some(id) }
-        | State::Invoking(Invoking {
-            invocation: id,
-            stage: Stage::Running | Stage::Answering { .. },
-        }) => {
-            vec![
-                Effect::Fail(id, Failure::Sandbox),
-                Effect::Finish(id, Finish::Failed(Failure::Sandbox)),
-            ]
+        | State::Invoking(Invoking { invocation: id, stage: Stage::Running | Stage::Answering { .. } }) => {
+            vec![Effect::Fail(id, Failure::Sandbox), Effect::Finish(id, Finish::Failed(Failure::Sandbox))]
         }
-        State::Invoking(Invoking {
-            invocation: id,
-            stage: Stage::Answered,
-        }) => {
+        State::Invoking(Invoking { invocation: id, stage: Stage::Answered }) => {
             vec![Effect::Finish(id, Finish::Failed(Failure::Sandbox))]
         }
         State::Stopping if next == State::Terminated => vec![],
         State::Stopping | State::Terminated => return Err(Refusal::Irrelevant),
     };
-    effects.push(if next == State::Terminated {
-        Effect::CloseSandbox
-    } else {
-        Effect::EndProcesses
-    });
+    effects.push(if next == State::Terminated { Effect::CloseSandbox } else { Effect::EndProcesses });
     Ok((next, effects))
 }
 
 fn running(invocation: Uuid) -> State {
-    State::Invoking(Invoking {
-        invocation,
-        stage: Stage::Running,
-    })
+    State::Invoking(Invoking { invocation, stage: Stage::Running })
 }
 
 fn suppressed_init(invocation: Uuid) -> (State, Effects) {
     (
         State::Initializing(Initializing::Suppressed { invocation }),
-        vec![
-            Effect::BeginInvocation(invocation),
-            Effect::StartRuntime { limited: false },
-        ],
+        vec![Effect::BeginInvocation(invocation), Effect::StartRuntime { limited: false }],
     )
 }
 

@@ -160,13 +160,8 @@ impl Pool {
 
     async fn create(&self, spec: &Arc<Spec>) -> Result<Lease, AcquireError> {
         let room = Room::take(&self.inner)?;
-        let (environment, task) = Environment::start(
-            Arc::clone(spec),
-            &self.inner.folder,
-            self.inner.output.clone(),
-            room,
-        )
-        .await?;
+        let (environment, task) =
+            Environment::start(Arc::clone(spec), &self.inner.folder, self.inner.output.clone(), room).await?;
         self.inner.tasks.spawn(task);
         let lease = Lease::new(&self.inner, SpecId::of(spec), Arc::new(environment));
         self.inner.lock().note_leased(&lease);
@@ -189,19 +184,10 @@ impl Pool {
         };
         drop(idle);
         self.inner.tasks.close();
-        if tokio::time::timeout(grace, self.inner.tasks.wait())
-            .await
-            .is_err()
-        {
-            tracing::warn!(
-                environments = self.count(),
-                "ending environments that are still busy"
-            );
+        if tokio::time::timeout(grace, self.inner.tasks.wait()).await.is_err() {
+            tracing::warn!(environments = self.count(), "ending environments that are still busy");
             let leased = std::mem::take(&mut self.inner.lock().leased);
-            for environment in leased
-                .into_values()
-                .filter_map(|environment| environment.upgrade())
-            {
+            for environment in leased.into_values().filter_map(|environment| environment.upgrade()) {
                 environment.shutdown();
             }
             self.inner.tasks.wait().await;
@@ -222,9 +208,7 @@ impl Inner {
     }
 
     fn idle_or_finishing(self: &Arc<Self>, id: SpecId) -> Result<Found, AcquireError> {
-        self.idle_or(id, |environments| {
-            environments.finishing > environments.waiters.len()
-        })
+        self.idle_or(id, |environments| environments.finishing > environments.waiters.len())
     }
 
     fn idle_or_queue(self: &Arc<Self>, id: SpecId) -> Result<Found, AcquireError> {
@@ -292,10 +276,7 @@ impl Inner {
             }
         }
         if let Some(environment) = lease.environment.take() {
-            environments.idle.push(Idle {
-                environment,
-                since: Instant::now(),
-            });
+            environments.idle.push(Idle { environment, since: Instant::now() });
         }
         let room = shared.room_for_another(Some(id));
         drop(guard);
@@ -353,9 +334,7 @@ impl Room {
             return Err(AcquireError::ShuttingDown);
         }
         if shared.count >= max_environments {
-            evicted = shared
-                .oldest_idle()
-                .ok_or(AcquireError::AtCapacity { max_environments })?;
+            evicted = shared.oldest_idle().ok_or(AcquireError::AtCapacity { max_environments })?;
             shared.count += 1;
             drop(shared);
             drop(evicted);
@@ -386,18 +365,11 @@ pub struct Lease {
 
 impl Lease {
     fn new(inner: &Arc<Inner>, spec: SpecId, environment: Arc<Environment>) -> Self {
-        Lease {
-            inner: Arc::clone(inner),
-            spec,
-            environment: Some(environment),
-            answered: false,
-        }
+        Lease { inner: Arc::clone(inner), spec, environment: Some(environment), answered: false }
     }
 
     fn downgrade(&self) -> Option<(Uuid, Weak<Environment>)> {
-        self.environment
-            .as_ref()
-            .map(|environment| (environment.id(), Arc::downgrade(environment)))
+        self.environment.as_ref().map(|environment| (environment.id(), Arc::downgrade(environment)))
     }
 
     /// Hands the invocation to the environment; the lease goes with it.

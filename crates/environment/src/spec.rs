@@ -85,9 +85,7 @@ impl Credentials {
 impl std::fmt::Debug for Credentials {
     // A secret in a log outlives the function.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials")
-            .field("access_key_id", &self.access_key_id)
-            .finish_non_exhaustive()
+        f.debug_struct("Credentials").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
     }
 }
 
@@ -116,10 +114,7 @@ pub(crate) mod tests {
             timeout: Duration::from_secs(3),
             init_limit: INIT_LIMIT,
             runtime_version: "provided:al2023".into(),
-            entrypoint: Entrypoint {
-                program: "/var/task/bootstrap".into(),
-                arguments: vec![],
-            },
+            entrypoint: Entrypoint { program: "/var/task/bootstrap".into(), arguments: vec![] },
             task_root: "/var/task".into(),
             opt: None,
             runtime_dir: "/var/runtime".into(),

@@ -32,10 +32,7 @@ pub(crate) fn of_runtime(spec: &Spec, local: &Local<'_>) -> BTreeMap<String, Str
     set("LANG", "en_US.UTF-8");
     set("TZ", ":UTC");
     set("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR");
-    set(
-        "AWS_XRAY_DAEMON_ADDRESS",
-        &format!("{}:{}", XRAY_DAEMON.0, XRAY_DAEMON.1),
-    );
+    set("AWS_XRAY_DAEMON_ADDRESS", &format!("{}:{}", XRAY_DAEMON.0, XRAY_DAEMON.1));
     if let Some(format) = spec.log_format {
         set("AWS_LAMBDA_LOG_FORMAT", format.name());
     }

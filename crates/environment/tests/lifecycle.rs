@@ -67,15 +67,8 @@ impl Bookkeeper {
     fn accept(&mut self, event: Event) {
         match event {
             Event::Invoke(id) => {
-                assert_eq!(
-                    self.current, None,
-                    "an environment takes one invocation at a time"
-                );
-                self.current = Some(Account {
-                    invocation: id,
-                    began: false,
-                    answered: false,
-                });
+                assert_eq!(self.current, None, "an environment takes one invocation at a time");
+                self.current = Some(Account { invocation: id, began: false, answered: false });
             }
             Event::Emptied => (self.ending, self.running, self.parked) = (false, false, false),
             _ => {}
@@ -85,15 +78,8 @@ impl Bookkeeper {
     fn watch(&mut self, effect: Effect) {
         match effect {
             Effect::StartRuntime { limited } => {
-                assert!(
-                    !self.running && !self.ending,
-                    "a runtime is started in an empty sandbox"
-                );
-                assert_eq!(
-                    limited,
-                    self.current.is_none_or(|current| !current.began),
-                    "whose limit it is"
-                );
+                assert!(!self.running && !self.ending, "a runtime is started in an empty sandbox");
+                assert_eq!(limited, self.current.is_none_or(|current| !current.began), "whose limit it is");
                 (self.running, self.initializing, self.parked) = (true, true, false);
             }
             Effect::InitEnded(_) => {
@@ -114,10 +100,7 @@ impl Bookkeeper {
             }
             Effect::Answer(id) => {
                 let current = self.current_mut(id);
-                assert!(
-                    current.began && !current.answered,
-                    "one answer, after the clock started"
-                );
+                assert!(current.began && !current.answered, "one answer, after the clock started");
                 current.answered = true;
             }
             Effect::Fail(id, failure) => {
@@ -148,10 +131,7 @@ impl Bookkeeper {
     }
 
     fn current_mut(&mut self, id: Uuid) -> &mut Account {
-        let current = self
-            .current
-            .as_mut()
-            .expect("an effect names an invocation that was accepted");
+        let current = self.current.as_mut().expect("an effect names an invocation that was accepted");
         assert_eq!(current.invocation, id);
         current
     }
@@ -167,10 +147,7 @@ impl Bookkeeper {
                 assert_eq!(current.answered, invoking.stage == Stage::Answered);
             }
             State::Initializing(Initializing::Suppressed { .. }) => {
-                assert!(
-                    self.current
-                        .is_some_and(|current| current.began && !current.answered)
-                );
+                assert!(self.current.is_some_and(|current| current.began && !current.answered));
             }
             State::Initializing(Initializing::InitPhase { waiting }) | State::Resetting { waiting } => {
                 assert_eq!(self.current.map(|current| current.invocation), *waiting);
@@ -322,33 +299,13 @@ fn a_cold_invocation_and_a_warm_one() {
     let state = story(&[
         START,
         (Event::Invoke(A), &[]),
-        (
-            Event::NextCalled,
-            &[
-                Effect::Park,
-                INITIALIZED,
-                Effect::BeginInvocation(A),
-                Effect::Deliver(A),
-            ],
-        ),
+        (Event::NextCalled, &[Effect::Park, INITIALIZED, Effect::BeginInvocation(A), Effect::Deliver(A)]),
         (Event::AnswerBegun(Some(A), AnswerKind::Response), &[]),
         (Event::AnswerEnded(A), &[Effect::Answer(A)]),
-        (
-            Event::NextCalled,
-            &[Effect::Park, Effect::Finish(A, Finish::Completed)],
-        ),
-        (
-            Event::Invoke(B),
-            &[Effect::BeginInvocation(B), Effect::Deliver(B)],
-        ),
+        (Event::NextCalled, &[Effect::Park, Effect::Finish(A, Finish::Completed)]),
+        (Event::Invoke(B), &[Effect::BeginInvocation(B), Effect::Deliver(B)]),
     ]);
-    assert_eq!(
-        state,
-        State::Invoking(Invoking {
-            invocation: B,
-            stage: Stage::Running
-        })
-    );
+    assert_eq!(state, State::Invoking(Invoking { invocation: B, stage: Stage::Running }));
 }
 
 #[test]
@@ -358,13 +315,7 @@ fn a_failed_init_is_done_again_inside_the_invocation() {
         START,
         (Event::Invoke(A), &[]),
         (Event::RuntimeExited, &[failed, Effect::EndProcesses]),
-        (
-            Event::Emptied,
-            &[
-                Effect::BeginInvocation(A),
-                Effect::StartRuntime { limited: false },
-            ],
-        ),
+        (Event::Emptied, &[Effect::BeginInvocation(A), Effect::StartRuntime { limited: false }]),
         (
             Event::RuntimeExited,
             &[
@@ -385,10 +336,7 @@ fn an_event_is_delivered_again_to_a_runtime_that_asks_again() {
         START,
         (Event::NextCalled, &[Effect::Park, INITIALIZED]),
         (Event::NextCalled, &[Effect::Park]),
-        (
-            Event::Invoke(A),
-            &[Effect::BeginInvocation(A), Effect::Deliver(A)],
-        ),
+        (Event::Invoke(A), &[Effect::BeginInvocation(A), Effect::Deliver(A)]),
         (Event::NextCalled, &[Effect::Park, Effect::Deliver(A)]),
     ]);
 }
@@ -398,19 +346,12 @@ fn an_answer_that_is_being_read_when_its_process_ends_still_counts() {
     story(&[
         START,
         (Event::NextCalled, &[Effect::Park, INITIALIZED]),
-        (
-            Event::Invoke(A),
-            &[Effect::BeginInvocation(A), Effect::Deliver(A)],
-        ),
+        (Event::Invoke(A), &[Effect::BeginInvocation(A), Effect::Deliver(A)]),
         (Event::AnswerBegun(Some(A), AnswerKind::Error), &[]),
         (Event::RuntimeExited, &[]),
         (
             Event::AnswerEnded(A),
-            &[
-                Effect::Answer(A),
-                Effect::Finish(A, Finish::Failed(Failure::Exited)),
-                Effect::EndProcesses,
-            ],
+            &[Effect::Answer(A), Effect::Finish(A, Finish::Failed(Failure::Exited)), Effect::EndProcesses],
         ),
     ]);
 }
@@ -420,58 +361,27 @@ fn the_path_is_judged_before_the_state_and_states_are_named_as_aws_names_them() 
     let transition = |from, to| Err(Refusal::Transition { from, to });
     let refused = |state: &State, event| step(state, event).map(drop);
     let begun = |id| Event::AnswerBegun(id, AnswerKind::Response);
-    let running = State::Invoking(Invoking {
-        invocation: A,
-        stage: Stage::Running,
-    });
+    let running = State::Invoking(Invoking { invocation: A, stage: Stage::Running });
     let kind = AnswerKind::Response;
-    let answering = State::Invoking(Invoking {
-        invocation: A,
-        stage: Stage::Answering { kind, exited: false },
-    });
-    let answered = State::Invoking(Invoking {
-        invocation: A,
-        stage: Stage::Answered,
-    });
+    let answering =
+        State::Invoking(Invoking { invocation: A, stage: Stage::Answering { kind, exited: false } });
+    let answered = State::Invoking(Invoking { invocation: A, stage: Stage::Answered });
     let started = State::Initializing(Initializing::InitPhase { waiting: Some(A) });
 
     for state in [State::Idle, running, answering, answered, started, State::Cold] {
-        assert_eq!(
-            refused(&state, begun(Some(B))),
-            Err(Refusal::InvalidRequestId),
-            "{state:?}"
-        );
-        assert_eq!(
-            refused(&state, begun(None)),
-            Err(Refusal::InvalidRequestId),
-            "{state:?}"
-        );
+        assert_eq!(refused(&state, begun(Some(B))), Err(Refusal::InvalidRequestId), "{state:?}");
+        assert_eq!(refused(&state, begun(None)), Err(Refusal::InvalidRequestId), "{state:?}");
     }
     // Accepted but not delivered: the guest cannot know this id.
     assert_eq!(refused(&started, begun(Some(A))), Err(Refusal::InvalidRequestId));
-    assert_eq!(
-        refused(&answering, begun(Some(A))),
-        transition("InvocationResponse", "InvocationResponse")
-    );
+    assert_eq!(refused(&answering, begun(Some(A))), transition("InvocationResponse", "InvocationResponse"));
     assert_eq!(
         refused(&answered, begun(Some(A))),
         transition("RuntimeResponseSentState", "InvocationResponse")
     );
     let error = Event::AnswerBegun(Some(A), AnswerKind::Error);
-    assert_eq!(
-        refused(&answered, error),
-        transition("RuntimeResponseSentState", "InvocationErrorResponse")
-    );
-    assert_eq!(
-        refused(&running, Event::InitErrorPosted),
-        transition("Running", "InitError")
-    );
-    assert_eq!(
-        refused(&State::Idle, Event::InitErrorPosted),
-        transition("Ready", "InitError")
-    );
-    assert_eq!(
-        refused(&answering, Event::NextCalled),
-        transition("InvocationResponse", "Ready")
-    );
+    assert_eq!(refused(&answered, error), transition("RuntimeResponseSentState", "InvocationErrorResponse"));
+    assert_eq!(refused(&running, Event::InitErrorPosted), transition("Running", "InitError"));
+    assert_eq!(refused(&State::Idle, Event::InitErrorPosted), transition("Ready", "InitError"));
+    assert_eq!(refused(&answering, Event::NextCalled), transition("InvocationResponse", "Ready"));
 }

@@ -104,7 +104,8 @@ fn unusable(path: &Path, error: &io::Error) -> Failure {
 /// Where the platform's conventions put a user's data.
 fn default_data() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")))?;
+    let data =
+        absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")))?;
     Some(data.join("firesteel"))
 }
 

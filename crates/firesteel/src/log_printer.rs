@@ -37,7 +37,8 @@ impl LogPrinter {
     pub(crate) fn start() -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let for_thread = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("log-printer".into()).spawn(move || for_thread.print())?;
+        let thread =
+            std::thread::Builder::new().name("log-printer".into()).spawn(move || for_thread.print())?;
         Ok(LogPrinter { shared, thread: Some(thread) })
     }
 
@@ -105,7 +106,10 @@ impl Shared {
             // Nobody reads any more: functions run on all the same.
             let _ = stderr.write_all(&bytes);
             if dropped_lines > 0 {
-                let _ = writeln!(stderr, "firesteel: {dropped_lines} log lines were dropped, stderr is read too slowly");
+                let _ = writeln!(
+                    stderr,
+                    "firesteel: {dropped_lines} log lines were dropped, stderr is read too slowly"
+                );
             }
             bytes.clear();
         }

@@ -142,7 +142,10 @@ impl Invoker {
         let deadline = tokio::time::Instant::now() + grace;
         self.inner.events.close();
         if tokio::time::timeout_at(deadline, self.inner.events.wait()).await.is_err() {
-            tracing::warn!(events = self.inner.events.len(), "asynchronous events are lost: the grace period is over");
+            tracing::warn!(
+                events = self.inner.events.len(),
+                "asynchronous events are lost: the grace period is over"
+            );
         }
         self.inner.pool.shutdown(deadline.saturating_duration_since(tokio::time::Instant::now())).await;
     }

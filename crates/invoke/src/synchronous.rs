@@ -27,7 +27,9 @@ impl Invoker {
             Ok(Answer::FunctionError { payload, .. }) => Outcome::FunctionError(payload),
             Ok(Answer::PlatformFailed { reason }) => return Err(InvokeError::Platform(reason.into())),
             Err(_) => {
-                return Err(InvokeError::Platform("the execution environment ended without an answer".into()));
+                return Err(InvokeError::Platform(
+                    "the execution environment ended without an answer".into(),
+                ));
             }
         };
         let log_tail = if request.log_tail {

@@ -134,7 +134,9 @@ fn rendered(reply: Reply, id: (HeaderName, HeaderValue)) -> Response {
 /// The event: JSON, or nothing, which functions receive as an empty object.
 async fn payload(body: Body, invocation_type: InvocationType) -> Result<Bytes, ApiError> {
     let (name, limit_bytes) = match invocation_type {
-        InvocationType::RequestResponse | InvocationType::DryRun => ("RequestResponse", SYNCHRONOUS_LIMIT_BYTES),
+        InvocationType::RequestResponse | InvocationType::DryRun => {
+            ("RequestResponse", SYNCHRONOUS_LIMIT_BYTES)
+        }
         InvocationType::Event => ("Event", ASYNCHRONOUS_LIMIT_BYTES),
     };
     let payload = body::read(body, limit_bytes).await.map_err(|error| match error {
@@ -185,7 +187,9 @@ fn client_context(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let context = String::from_utf8(decoded).map_err(|_| ApiError::ClientContext)?;
     match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&context) {
         // As a header it must be one line; JSON means the same without its line breaks.
-        Ok(object) if context.contains(['\n', '\r']) => Ok(Some(serde_json::Value::Object(object).to_string())),
+        Ok(object) if context.contains(['\n', '\r']) => {
+            Ok(Some(serde_json::Value::Object(object).to_string()))
+        }
         Ok(_) => Ok(Some(context)),
         Err(_) => Err(ApiError::ClientContext),
     }

@@ -46,18 +46,8 @@ impl Capture {
     pub(crate) fn new() -> io::Result<(Self, Writers)> {
         let (stdout, stdout_writer) = Stream::new()?;
         let (stderr, stderr_writer) = Stream::new()?;
-        let capture = Capture {
-            stdout,
-            stderr,
-            buffer: vec![0; READ_BYTES],
-        };
-        Ok((
-            capture,
-            Writers {
-                stdout: stdout_writer,
-                stderr: stderr_writer,
-            },
-        ))
+        let capture = Capture { stdout, stderr, buffer: vec![0; READ_BYTES] };
+        Ok((capture, Writers { stdout: stdout_writer, stderr: stderr_writer }))
     }
 
     /// Resolves when there may be something to read; never, once both pipes are closed. Cancel-safe.
@@ -105,13 +95,7 @@ impl Stream {
     fn new() -> io::Result<(Self, OwnedFd)> {
         let (reader, writer) = io::pipe()?;
         let pipe = Receiver::from_owned_fd(OwnedFd::from(reader))?;
-        Ok((
-            Stream {
-                pipe: Some(pipe),
-                partial: Vec::new(),
-            },
-            OwnedFd::from(writer),
-        ))
+        Ok((Stream { pipe: Some(pipe), partial: Vec::new() }, OwnedFd::from(writer)))
     }
 
     async fn readable(&self) {

@@ -69,12 +69,7 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn new(output: Output, function: String, stream: String) -> Self {
-        Log {
-            output,
-            function,
-            stream,
-            tail: None,
-        }
+        Log { output, function, stream, tail: None }
     }
 
     pub(crate) fn stream(&self) -> &str {
@@ -92,12 +87,7 @@ impl Log {
     }
 
     pub(crate) fn write(&mut self, source: Source, bytes: &[u8]) {
-        (self.output.0)(Line {
-            function: &self.function,
-            stream: &self.stream,
-            source,
-            bytes,
-        });
+        (self.output.0)(Line { function: &self.function, stream: &self.stream, source, bytes });
         if let Some(tail) = &mut self.tail {
             tail.push(bytes);
             tail.push(b"\n");

@@ -144,10 +144,7 @@ pub(crate) fn start(spec: &Spec, request_id: Uuid, trace: &str) -> String {
 pub(crate) fn failure(spec: &Spec, request_id: Uuid, failure: &crate::failure::PlatformError) -> Vec<String> {
     match format(spec) {
         LogFormat::Text if failure.error_type == "Sandbox.Timedout" => {
-            vec![
-                format!("{} {request_id} {}", now(), failure.message),
-                String::new(),
-            ]
+            vec![format!("{} {request_id} {}", now(), failure.message), String::new()]
         }
         LogFormat::Text => vec![failure.text(request_id), failure.error_type.to_owned()],
         LogFormat::Json => vec![],
@@ -279,10 +276,7 @@ mod tests {
     #[test]
     fn text_lines_are_laid_out_as_cloudwatch_shows_them() {
         let spec = spec();
-        assert_eq!(
-            start(&spec, ID, ""),
-            format!("START RequestId: {ID} Version: $LATEST")
-        );
+        assert_eq!(start(&spec, ID, ""), format!("START RequestId: {ID} Version: $LATEST"));
         assert_eq!(end(&spec, &warm()).unwrap(), format!("END RequestId: {ID}"));
         assert_eq!(
             report(&spec, &warm()),
@@ -290,34 +284,16 @@ mod tests {
                 "REPORT RequestId: {ID}\tDuration: 3.01 ms\tBilled Duration: 4 ms\tMemory Size: 128 MB\tMax Memory Used: 36 MB\t"
             )
         );
-        let cold = Report {
-            init_duration: Some(Duration::from_micros(110_100)),
-            ..warm()
-        };
+        let cold = Report { init_duration: Some(Duration::from_micros(110_100)), ..warm() };
         assert!(report(&spec, &cold).ends_with("Max Memory Used: 36 MB\tInit Duration: 110.10 ms\t"));
-        let crashed = Report {
-            status: Status::Error("Runtime.ExitError".into()),
-            ..warm()
-        };
+        let crashed = Report { status: Status::Error("Runtime.ExitError".into()), ..warm() };
         assert!(report(&spec, &crashed).ends_with("36 MB\tStatus: error\tError Type: Runtime.ExitError"));
-        let timed_out = Report {
-            status: Status::Timeout,
-            ..warm()
-        };
+        let timed_out = Report { status: Status::Timeout, ..warm() };
         assert!(report(&spec, &timed_out).ends_with("36 MB\tStatus: timeout"));
-        let reported = Report {
-            status: Status::Reported("Runtime.Unknown".into()),
-            ..warm()
-        };
+        let reported = Report { status: Status::Reported("Runtime.Unknown".into()), ..warm() };
         assert_eq!(report(&spec, &reported), report(&spec, &warm()));
         assert_eq!(
-            init_report(
-                &spec,
-                Phase::Init,
-                Duration::from_micros(10_009_130),
-                &Status::Timeout
-            )
-            .unwrap(),
+            init_report(&spec, Phase::Init, Duration::from_micros(10_009_130), &Status::Timeout).unwrap(),
             "INIT_REPORT Init Duration: 10009.13 ms\tPhase: init\tStatus: timeout"
         );
         assert_eq!(
@@ -328,43 +304,28 @@ mod tests {
             ]
         );
         let timeout = failure(&spec, ID, &PlatformError::timed_out(Duration::from_secs(3)));
-        assert!(
-            timeout[0].ends_with(&format!("Z {ID} Task timed out after 3.00 seconds")),
-            "{timeout:?}"
-        );
+        assert!(timeout[0].ends_with(&format!("Z {ID} Task timed out after 3.00 seconds")), "{timeout:?}");
         assert_eq!(timeout[1], "");
     }
 
     #[test]
     fn json_lines_are_telemetry_events_at_level_info() {
-        let spec = Spec {
-            log_format: Some(LogFormat::Json),
-            ..spec()
-        };
+        let spec = Spec { log_format: Some(LogFormat::Json), ..spec() };
         assert_eq!(end(&spec, &warm()), None);
-        let cold = Report {
-            init_duration: Some(Duration::from_micros(145_399)),
-            ..warm()
-        };
+        let cold = Report { init_duration: Some(Duration::from_micros(145_399)), ..warm() };
         let line: Value = serde_json::from_str(&report(&spec, &cold)).unwrap();
         assert_eq!(line["type"], "platform.report");
         assert_eq!(
             line["record"]["metrics"],
             json!({"durationMs": 3.01, "billedDurationMs": 4, "memorySizeMB": 128, "maxMemoryUsedMB": 36, "initDurationMs": 145.399})
         );
-        let failed = Report {
-            status: Status::Error("Runtime.ExitError".into()),
-            ..warm()
-        };
+        let failed = Report { status: Status::Error("Runtime.ExitError".into()), ..warm() };
         let line: Value = serde_json::from_str(&end(&spec, &failed).unwrap()).unwrap();
         assert_eq!(line["type"], "platform.runtimeDone");
         assert_eq!(line["record"]["errorType"], "Runtime.ExitError");
         let line: Value = serde_json::from_str(&start(&spec, ID, "Root=1-0-0")).unwrap();
         assert_eq!(line["record"]["tracing"]["value"], "Root=1-0-0");
         let time = line["time"].as_str().unwrap();
-        assert!(
-            time.len() == "2026-10-08T06:53:45.183Z".len() && time.ends_with('Z'),
-            "{time}"
-        );
+        assert!(time.len() == "2026-10-08T06:53:45.183Z".len() && time.ends_with('Z'), "{time}");
     }
 }

@@ -14,9 +14,7 @@ pub(crate) struct Tail {
 
 impl Tail {
     pub(crate) fn new() -> Self {
-        Tail {
-            bytes: Vec::with_capacity(512),
-        }
+        Tail { bytes: Vec::with_capacity(512) }
     }
 
     pub(crate) fn clear(&mut self) {

@@ -1,0 +1,110 @@
+//! `firesteel invoke TARGET [EVENT]`: one invocation, in this process.
+//!
+//! The response alone goes to stdout, everything else to stderr, so that pipes work.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::time::Duration;
+
+use firesteel_catalog::{Catalog, FunctionReference};
+use firesteel_environment::{Folder, Limits, Pool};
+use firesteel_invoke::{InvokeError, Invoker, Outcome, Reply, Request};
+use tokio::signal::unix::{SignalKind, signal};
+use uuid::Uuid;
+
+use crate::cli::InvokeArguments;
+use crate::commands::invoke_endpoint;
+use crate::data_folder::DataFolder;
+use crate::event;
+use crate::exit::{Exit, Failure};
+use crate::function::Workshop;
+use crate::log_printer::LogPrinter;
+
+pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
+    let event = event::read(&arguments.event)?;
+    let client_context = arguments.client_context.as_deref().map(client_context).transpose()?;
+    if let Some(endpoint) = &arguments.endpoint {
+        return invoke_endpoint::run(endpoint, &arguments, event, client_context).await;
+    }
+
+    let data = DataFolder::open(arguments.server.data.as_deref())?;
+    let host = super::serve::host(&data)?;
+    let workshop = Workshop { data: &data, host, server: &arguments.server, arguments: &arguments.function };
+    let prepared = workshop.prepare(arguments.function_name.as_deref(), &arguments.target)?;
+    eprintln!("firesteel: {}", prepared.why);
+
+    let printer =
+        LogPrinter::start().map_err(|error| Failure::platform("no thread for logs").because(&error))?;
+    let limits =
+        Limits { max_environments: 1, idle_timeout: Duration::from_secs(3600), max_wait: Duration::ZERO };
+    let folder = Folder { parent: data.subfolder("environments")? };
+    let pool = Pool::new(limits, folder, printer.output(false));
+    let mut catalog = Catalog::new(arguments.server.region.as_str(), arguments.server.account_id.as_str());
+    let name = prepared.function.name().clone();
+    let reference = FunctionReference { name: name.clone(), qualifier: None };
+    catalog.add(prepared.function).map_err(|error| Failure::from_error(Exit::Platform, &error))?;
+    let invoker = Invoker::new(catalog, HashMap::from([(name, prepared.spec)]), pool);
+
+    let request = Request {
+        reference,
+        request_id: Uuid::new_v4(),
+        payload: event,
+        client_context,
+        trace: arguments.trace_id,
+        // Not for the tail itself: REPORT is to be on the terminal before this ends.
+        log_tail: true,
+    };
+    let ended = tokio::select! {
+        result = invoker.synchronous(request) => Ended::Invoked(result),
+        exit = interrupted() => Ended::Interrupted(exit),
+    };
+    invoker.shutdown(Duration::ZERO).await;
+    drop(printer);
+    match ended {
+        Ended::Invoked(Ok(reply)) => print(&reply.outcome),
+        Ended::Invoked(Err(error)) => Err(Failure::from_error(Exit::Platform, &error)),
+        Ended::Interrupted(exit) => Ok(exit),
+    }
+}
+
+enum Ended {
+    Invoked(Result<Reply, InvokeError>),
+    Interrupted(Exit),
+}
+
+/// Writes the payload, and a newline where it has none.
+pub(super) fn print(outcome: &Outcome) -> Result<Exit, Failure> {
+    let (payload, exit) = match outcome {
+        Outcome::Success(payload) => (payload, Exit::Success),
+        Outcome::FunctionError(payload) => (payload, Exit::FunctionFailed),
+    };
+    let mut stdout = std::io::stdout().lock();
+    let newline: &[u8] = if payload.ends_with(b"\n") { b"" } else { b"\n" };
+    match stdout.write_all(payload).and_then(|()| stdout.write_all(newline)).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(exit),
+        // Whoever reads has seen enough, as `head` does.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(exit),
+        Err(error) => Err(Failure::platform("the response could not be written to stdout").because(&error)),
+    }
+}
+
+/// Resolves when the user or the system wants an end.
+async fn interrupted() -> Exit {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => Exit::Interrupted,
+        _ = terminate.recv() => Exit::Terminated,
+    }
+}
+
+fn client_context(json: &str) -> Result<String, Failure> {
+    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(json) {
+        // One line, since it travels in a header.
+        Ok(object) => Ok(serde_json::Value::Object(object).to_string()),
+        Err(error) => Err(Failure::usage("the client context is not a JSON object")
+            .because(&error)
+            .try_next("--client-context '{\"custom\": {\"key\": \"value\"}}'")),
+    }
+}

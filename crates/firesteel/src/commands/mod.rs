@@ -1,0 +1,5 @@
+//! One file per command.
+
+pub(crate) mod invoke;
+mod invoke_endpoint;
+pub(crate) mod serve;

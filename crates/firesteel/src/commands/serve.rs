@@ -1,0 +1,184 @@
+//! `firesteel serve [NAME=TARGET | TARGET]…`: the Lambda HTTP API over functions.
+//!
+//! The composition root: every part is built here and passed down. The order of the end is the reverse: no new
+//! connections, requests under way answered, environments ended, logs printed, the run's folder removed.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use firesteel_catalog::Catalog;
+use firesteel_environment::{Folder, Limits, Pool};
+use firesteel_invoke::Invoker;
+use firesteel_invoke::plan::Host;
+use firesteel_runtimes::Interpreters;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::ServeArguments;
+use crate::data_folder::DataFolder;
+use crate::exit::{Exit, Failure};
+use crate::function::Workshop;
+use crate::log_printer::LogPrinter;
+
+pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
+    let listener = listen(arguments.listen).await?;
+    let address = listener.local_addr().map_err(|error| cannot_listen(arguments.listen, &error))?;
+    let signals = Signals::new()?;
+    let data = DataFolder::open(arguments.server.data.as_deref())?;
+    let (catalog, specs) = functions(&arguments, &data)?;
+
+    let printer =
+        LogPrinter::start().map_err(|error| Failure::platform("no thread for logs").because(&error))?;
+    let limits = Limits {
+        max_environments: usize::from(arguments.max_environments),
+        idle_timeout: Duration::from_secs(u64::from(arguments.idle_timeout)),
+        max_wait: Duration::from_millis(arguments.wait_ms),
+    };
+    let output = printer.output(specs.len() > 1);
+    let pool = Pool::new(limits, Folder { parent: data.subfolder("environments")? }, output);
+    for function in catalog.functions() {
+        eprintln!("firesteel: http://{address}/2015-03-31/functions/{}/invocations", function.name());
+    }
+    eprintln!("firesteel: functions run as you, without isolation from this machine");
+
+    let invoker = Invoker::new(catalog, specs, pool);
+    let grace = Duration::from_secs(u64::from(arguments.drain_timeout));
+    let stop = CancellationToken::new();
+    let server = firesteel_api::serve(listener, invoker.clone(), stop.clone().cancelled_owned());
+    let result = drained(server, &invoker, signals, stop, grace).await;
+    drop(printer);
+    result
+}
+
+/// Serves until a signal, then drains. A second signal cuts the draining short.
+async fn drained(
+    server: impl Future<Output = std::io::Result<()>>,
+    invoker: &Invoker,
+    mut signals: Signals,
+    stop: CancellationToken,
+    grace: Duration,
+) -> Result<Exit, Failure> {
+    tokio::pin!(server);
+    let broke = |error: std::io::Error| Failure::platform("the server ended").because(&error);
+    tokio::select! {
+        result = &mut server => {
+            invoker.shutdown(Duration::ZERO).await;
+            return result.map(|()| Exit::Success).map_err(broke);
+        }
+        () = signals.next() => stop.cancel(),
+    }
+    eprintln!("firesteel: finishing what runs, at most {} s; once more to end it now", grace.as_secs());
+    let in_order = async {
+        let finished = tokio::time::timeout(grace, &mut server).await;
+        invoker.shutdown(if finished.is_ok() { grace } else { Duration::ZERO }).await;
+    };
+    tokio::select! {
+        () = in_order => {}
+        () = signals.next() => invoker.shutdown(Duration::ZERO).await,
+    }
+    Ok(Exit::Success)
+}
+
+/// What this machine offers to functions.
+pub(super) fn host(data: &DataFolder) -> Result<Host, Failure> {
+    if let Err(error) = firesteel_sandbox::adopt_orphans() {
+        tracing::warn!(%error, "processes that a function orphans on purpose may outlive it");
+    }
+    let runtime_dir = data.subfolder("runtime")?;
+    firesteel_runtimes::install_bootstraps(&runtime_dir)
+        .map_err(|error| Failure::from_error(Exit::Platform, &error))?;
+    Ok(Host { interpreters: Interpreters::of_host(), runtime_dir })
+}
+
+type Functions =
+    (Catalog, HashMap<firesteel_catalog::FunctionName, std::sync::Arc<firesteel_environment::Spec>>);
+
+fn functions(arguments: &ServeArguments, data: &DataFolder) -> Result<Functions, Failure> {
+    let workshop =
+        Workshop { data, host: host(data)?, server: &arguments.server, arguments: &arguments.function };
+    let mut catalog = Catalog::new(arguments.server.region.as_str(), arguments.server.account_id.as_str());
+    let mut specs = HashMap::new();
+    for function in &arguments.functions {
+        let (name, target) = named_target(function);
+        let prepared = workshop.prepare(name, target)?;
+        let name = prepared.function.name().clone();
+        eprintln!("firesteel: {name}: {}", prepared.why);
+        catalog.add(prepared.function).map_err(|error| {
+            Failure::from_error(Exit::Usage, &error).try_next("give each its own name: NAME=TARGET")
+        })?;
+        specs.insert(name, prepared.spec);
+    }
+    Ok((catalog, specs))
+}
+
+/// `NAME=TARGET`, unless all of it is the path of something.
+fn named_target(argument: &str) -> (Option<&str>, &str) {
+    match argument.split_once('=') {
+        Some((name, target)) if !std::path::Path::new(argument).exists() => (Some(name), target),
+        _ => (None, argument),
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    if !address.ip().is_loopback() {
+        return Err(Failure::usage(format!(
+            "refusing to listen on {address}: callers are not authenticated"
+        ))
+        .try_next("--listen 127.0.0.1:9000, and a tunnel or a proxy that authenticates in front of it"));
+    }
+    TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))
+}
+
+fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Failure {
+    let failure = Failure::usage(format!("cannot listen on {address}")).because(error);
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            failure.try_next(format!("another port: --listen {}:0 lets the system choose one", address.ip()))
+        }
+        _ => failure.try_next("--listen 127.0.0.1:9000"),
+    }
+}
+
+/// Both ways in which a server is asked to end.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::platform("signals cannot be received").because(&error))
+        };
+        Ok(Signals {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_may_have_a_name_before_it() {
+        assert_eq!(named_target("hello=./code"), (Some("hello"), "./code"));
+        assert_eq!(named_target("./code"), (None, "./code"));
+        let folder = tempfile::tempdir().unwrap();
+        let odd = folder.path().join("a=b");
+        std::fs::create_dir(&odd).unwrap();
+        let odd = odd.to_str().unwrap();
+        assert_eq!(named_target(odd), (None, odd));
+    }
+}

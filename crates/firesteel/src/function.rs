@@ -1,0 +1,212 @@
+//! From TARGET and flags on the command line to a function that can be run.
+//!
+//! ```text
+//!  TARGET ─► image: folder, zip or executable ─► code folder ─┐
+//!  --layer ─► image: layers over each other ─► /opt folder ───┼─► runtimes: which runtime and handler
+//!  flags ─► catalog: settings within AWS's limits ────────────┘      └─► invoke::plan ─► Spec
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use firesteel_catalog::{Function, FunctionName, InvalidSetting, Settings};
+use firesteel_environment::{Credentials, Spec};
+use firesteel_image::{Limits, Package};
+use firesteel_invoke::plan::{self, Host};
+use firesteel_runtimes::Runtime;
+
+use crate::cli::{FunctionArguments, LogFormat, ServerArguments};
+use crate::data_folder::DataFolder;
+use crate::exit::{Exit, Failure};
+use crate::variables_file;
+
+/// A function, ready to be served, and how it was understood.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) function: Function,
+    pub(crate) spec: Arc<Spec>,
+    /// One line for people: which runtime, which handler, and why these.
+    pub(crate) why: String,
+}
+
+/// What all functions of a run share.
+#[derive(Debug)]
+pub(crate) struct Workshop<'a> {
+    pub(crate) data: &'a DataFolder,
+    pub(crate) host: Host,
+    pub(crate) server: &'a ServerArguments,
+    pub(crate) arguments: &'a FunctionArguments,
+}
+
+impl Workshop<'_> {
+    /// Makes a function of a target. Nothing is left behind of one that cannot be made: what was unpacked is in
+    /// the run's folder.
+    pub(crate) fn prepare(&self, name: Option<&str>, target: &str) -> Result<Prepared, Failure> {
+        let target_path = Path::new(target);
+        let name: FunctionName = match name {
+            Some(name) => name.parse().map_err(|error| {
+                Failure::usage(format!("`{name}` cannot be the name of a function"))
+                    .because(&error)
+                    .try_next("a name of letters, digits, - and _, at most 64 of them")
+            })?,
+            None => name_from(target_path),
+        };
+        let package = Package::open(target_path).map_err(|error| {
+            Failure::from_error(Exit::Usage, &error)
+                .try_next("a folder with the function's code, a .zip of it, or an executable")
+        })?;
+        let (code, opt) = self.unpack(&name, &package)?;
+
+        let arguments = self.arguments;
+        let detected = firesteel_runtimes::detect(
+            &code,
+            opt.as_deref(),
+            arguments.runtime.as_deref(),
+            arguments.handler.as_deref(),
+            &self.host.interpreters,
+        )
+        .map_err(|error| Failure::from_error(Exit::Usage, &error))?;
+
+        let mut variables = variables_file::read(arguments.env_file.as_deref(), &arguments.env)?;
+        let credentials = credentials(&mut variables);
+        let settings = Settings {
+            memory_mib: arguments.memory,
+            timeout_s: arguments.timeout,
+            variables,
+            opt_folder: opt,
+            log_format: match arguments.log_format {
+                Some(LogFormat::Json) => firesteel_catalog::LogFormat::Json,
+                Some(LogFormat::Text) | None => firesteel_catalog::LogFormat::Text,
+            },
+            ..Settings::new(name, detected.runtime.to_string(), detected.handler, code)
+        };
+        let function = Function::new(settings).map_err(|error| invalid_setting(&error))?;
+        let spec = self.plan(&function, &detected.runtime, credentials)?;
+        Ok(Prepared { function, spec: Arc::new(spec), why: detected.why })
+    }
+
+    fn plan(
+        &self,
+        function: &Function,
+        runtime: &Runtime,
+        credentials: Credentials,
+    ) -> Result<Spec, Failure> {
+        plan::spec(function, runtime, credentials, &self.server.region, &self.server.account_id, &self.host)
+            .map_err(|error| Failure::from_error(Exit::Usage, &error))
+    }
+
+    /// The code folder, and the layers' if there are any. A folder is used where it stands.
+    fn unpack(&self, name: &FunctionName, package: &Package) -> Result<(PathBuf, Option<PathBuf>), Failure> {
+        let unusable = |error: &dyn std::error::Error| {
+            Failure::usage(format!("the package of function {name} cannot be used")).because(error)
+        };
+        let packages = self.data.subfolder("packages")?.join(name.as_str());
+        let limits = Limits::default();
+        let (code, used) = match package {
+            Package::Folder(folder) => {
+                let used = firesteel_image::measure(folder, limits).map_err(|error| unusable(&error))?;
+                let folder = folder.canonicalize().map_err(|error| unusable(&error))?;
+                (folder, used)
+            }
+            Package::Zip(archive) => {
+                let code = packages.join("code");
+                let used =
+                    firesteel_image::unpack_zip(archive, &code, limits).map_err(|error| unusable(&error))?;
+                (code, used)
+            }
+            Package::Executable(program) => {
+                let code = packages.join("code");
+                let used = firesteel_image::package_from_executable(program, &code, limits)
+                    .map_err(|error| unusable(&error))?;
+                (code, used)
+            }
+        };
+        if self.arguments.layer.is_empty() {
+            return Ok((code, None));
+        }
+        let opt = packages.join("opt");
+        firesteel_image::stack_layers(&self.arguments.layer, &opt, limits.after(used)).map_err(|error| {
+            Failure::usage(format!("the layers of function {name} cannot be used")).because(&error)
+        })?;
+        Ok((code, Some(opt)))
+    }
+}
+
+/// A function's own credentials may be given on the command line, which AWS has no need for: there they come
+/// from its role.
+fn credentials(variables: &mut BTreeMap<String, String>) -> Credentials {
+    let placeholder = Credentials::placeholder();
+    let access_key_id = variables.remove("AWS_ACCESS_KEY_ID");
+    let secret_access_key = variables.remove("AWS_SECRET_ACCESS_KEY");
+    let session_token = variables.remove("AWS_SESSION_TOKEN");
+    // Real keys without a token are those of a user; a placeholder token would spoil them.
+    let token_otherwise = if access_key_id.is_some() { String::new() } else { placeholder.session_token };
+    Credentials {
+        access_key_id: access_key_id.unwrap_or(placeholder.access_key_id),
+        secret_access_key: secret_access_key.unwrap_or(placeholder.secret_access_key),
+        session_token: session_token.unwrap_or(token_otherwise),
+    }
+}
+
+fn invalid_setting(error: &InvalidSetting) -> Failure {
+    let failure = Failure::from_error(Exit::Usage, error);
+    match error {
+        InvalidSetting::Memory { .. } => failure.try_next("--memory with 128 to 10240"),
+        InvalidSetting::Timeout { .. } => failure.try_next("--timeout with 1 to 900"),
+        InvalidSetting::Handler { .. } => failure.try_next("--handler FILE.FUNCTION"),
+        InvalidSetting::Variables(_) => failure.try_next("--env with other names, or smaller values"),
+    }
+}
+
+/// The target's own name, with what a function's name cannot have replaced. A `bootstrap` says nothing; the
+/// folder it is in does.
+fn name_from(target: &Path) -> FunctionName {
+    let absolute = target.canonicalize().unwrap_or_else(|_| target.to_path_buf());
+    let stem = |path: &Path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let own = if absolute.is_dir() {
+        absolute.file_name().map(|name| name.to_string_lossy().into_owned())
+    } else {
+        stem(&absolute)
+    };
+    let own = own.filter(|name| name != "bootstrap").or_else(|| absolute.parent().and_then(stem));
+    let name: String = own
+        .unwrap_or_default()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' })
+        .take(64)
+        .collect();
+    name.parse().unwrap_or_else(|_| "function".parse().expect("a word of letters is a name"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_made_from_targets() {
+        let folder = tempfile::tempdir().unwrap();
+        let make = |path: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, "").unwrap();
+            name_from(&path).to_string()
+        };
+        assert_eq!(make("a/hello.zip"), "hello");
+        assert_eq!(make("b/my function.v2.zip"), "my-function-v2");
+        assert_eq!(make("greeter/bootstrap"), "greeter");
+        assert_eq!(name_from(&folder.path().join("greeter")).as_str(), "greeter");
+        assert_eq!(name_from(Path::new("/")).as_str(), "function");
+    }
+
+    #[test]
+    fn credentials_are_placeholders_unless_given() {
+        let mut variables = BTreeMap::from([("A".to_owned(), "1".to_owned())]);
+        assert!(!credentials(&mut variables).session_token.is_empty());
+        variables.insert("AWS_ACCESS_KEY_ID".into(), "AKIA".into());
+        variables.insert("AWS_SECRET_ACCESS_KEY".into(), "secret".into());
+        let given = credentials(&mut variables);
+        assert_eq!((given.access_key_id.as_str(), given.session_token.as_str()), ("AKIA", ""));
+        assert_eq!(variables.len(), 1);
+    }
+}

@@ -1,0 +1,70 @@
+//! From a function's settings to what its environments are made from.
+//!
+//! Done once per version, when it is registered: interpreters are looked for then, and not when a caller waits.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use firesteel_catalog::{Arn, Function, LogFormat};
+use firesteel_environment::{Credentials, Entrypoint, INIT_LIMIT, Spec};
+use firesteel_runtimes::{Interpreters, LaunchError, Places, Runtime, launch};
+
+/// What this machine offers to functions.
+#[derive(Debug)]
+pub struct Host {
+    /// Its interpreters.
+    pub interpreters: Interpreters,
+    /// Where the managed runtimes were installed.
+    pub runtime_dir: PathBuf,
+}
+
+/// The spec of one version of a function.
+pub fn spec(
+    function: &Function,
+    runtime: &Runtime,
+    credentials: Credentials,
+    region: &str,
+    account: &str,
+    host: &Host,
+) -> Result<Spec, LaunchError> {
+    let places = Places {
+        task_root: function.code_folder(),
+        opt: function.opt_folder(),
+        runtime_dir: &host.runtime_dir,
+    };
+    let wrapper = function.variables().get("AWS_LAMBDA_EXEC_WRAPPER");
+    let launch =
+        launch(runtime, function.handler(), &places, function.memory_mib(), &host.interpreters, wrapper)?;
+    let arn = Arn {
+        region: region.to_owned(),
+        account: account.to_owned(),
+        name: function.name().clone(),
+        qualifier: None,
+    };
+    Ok(Spec {
+        function_name: function.name().to_string(),
+        version: function.version().to_owned(),
+        function_arn: arn.to_string(),
+        region: region.to_owned(),
+        handler: function.handler().to_owned(),
+        memory_mib: function.memory_mib(),
+        timeout: Duration::from_secs(u64::from(function.timeout_s())),
+        init_limit: INIT_LIMIT,
+        runtime_version: launch.version,
+        entrypoint: Entrypoint { program: launch.program, arguments: launch.arguments },
+        task_root: places.task_root.to_path_buf(),
+        opt: places.opt.map(PathBuf::from),
+        runtime_dir: host.runtime_dir.clone(),
+        runtime_variables: launch.variables,
+        customer_variables: function
+            .variables()
+            .iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect(),
+        credentials,
+        log_format: match function.log_format() {
+            LogFormat::Text => None,
+            LogFormat::Json => Some(firesteel_environment::LogFormat::Json),
+        },
+    })
+}
