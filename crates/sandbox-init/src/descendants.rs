@@ -119,6 +119,9 @@ impl Descendants {
 
     /// Kills until the kernel says there is nothing left to wait for.
     pub(crate) fn end_all(&mut self, child_ended: &mut ChildEnded, report: &mut impl FnMut(Report)) {
+        if self.reap(report) {
+            return;
+        }
         let me = rustix::process::getpid();
         loop {
             child_ended.clear();

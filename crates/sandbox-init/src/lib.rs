@@ -27,7 +27,10 @@ pub mod wire;
 
 #[expect(unsafe_code, reason = "wait4, for the memory peak of what is reaped")]
 mod descendants;
-#[expect(unsafe_code, reason = "unshare, fork and mount_setattr have no safe wrappers")]
+#[cfg_attr(
+    target_os = "linux",
+    expect(unsafe_code, reason = "unshare, fork and mount_setattr have no safe wrappers")
+)]
 mod read_only;
 mod serve;
 #[expect(unsafe_code, reason = "signal handlers, and descriptors nobody owns")]

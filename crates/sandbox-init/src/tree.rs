@@ -66,8 +66,7 @@ mod imp {
     }
 
     pub(super) fn below(root: Pid) -> Vec<Descendant> {
-        // Asked of a process that surely exists: whether this kernel lists children (CONFIG_PROC_CHILDREN).
-        if fs::exists("/proc/thread-self/children").unwrap_or(false) {
+        if kernel_lists_children() {
             closure(root, children)
         } else {
             let everybody = everybody();
@@ -83,7 +82,7 @@ mod imp {
         for task in tasks.flatten() {
             match fs::read_to_string(task.path().join("children")) {
                 Ok(line) => children.extend(line.split_ascii_whitespace().filter_map(pid)),
-                Err(_) if !fs::exists("/proc/thread-self/children").unwrap_or(false) => {
+                Err(_) if !kernel_lists_children() => {
                     return children_among(&everybody(), parent);
                 }
                 // The thread has ended, and its children went to another.
@@ -91,6 +90,11 @@ mod imp {
             }
         }
         children
+    }
+
+    /// Built with CONFIG_PROC_CHILDREN, that is. Asked of a thread that surely exists.
+    fn kernel_lists_children() -> bool {
+        fs::exists("/proc/thread-self/children").unwrap_or(false)
     }
 
     fn closure(root: Pid, children: impl Fn(Pid) -> Vec<Pid>) -> Vec<Descendant> {

@@ -113,8 +113,7 @@ fn reset_signals() -> io::Result<ChildEnded> {
     // Lives as long as the process; the handler may run at any time.
     CHILD_ENDED.store(OwnedFd::from(writing).into_raw_fd(), Ordering::Relaxed);
 
-    // 31 is the last of the classic signals on every Unix; the real-time ones are of no use to end a process.
-    for signal in 1..=31 {
+    for signal in 1..=last_signal() {
         let handler = match signal {
             libc::SIGCHLD => on_child_ended as extern "C" fn(c_int) as libc::sighandler_t,
             libc::SIGHUP
@@ -142,7 +141,18 @@ fn reset_signals() -> io::Result<ChildEnded> {
     Ok(ChildEnded(reading))
 }
 
-/// Signals that cannot be handled (SIGKILL, SIGSTOP) refuse, and are left as they are.
+#[cfg(target_os = "linux")]
+fn last_signal() -> c_int {
+    libc::SIGRTMAX()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn last_signal() -> c_int {
+    31
+}
+
+/// Signals that cannot be handled (SIGKILL, SIGSTOP, and two the C library keeps to itself) refuse, and are
+/// left as they are.
 fn set_handler(signal: c_int, handler: libc::sighandler_t) {
     // SAFETY: an all-zero `sigaction` is valid: no flags, an empty mask (which `sigemptyset` also sees to).
     // The handler is SIG_DFL or one of the two below, which are async-signal-safe.

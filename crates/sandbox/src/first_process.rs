@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use rustix::process::{Pid, Signal};
 
@@ -102,7 +102,8 @@ impl Drop for FirstProcess {
 }
 
 /// Stops first processes from being started or given up as long as the value lives.
-pub(crate) fn known() -> RwLockWriteGuard<'static, Mutex<BTreeSet<i32>>> {
+#[cfg(target_os = "linux")]
+pub(crate) fn known() -> std::sync::RwLockWriteGuard<'static, Mutex<BTreeSet<i32>>> {
     KNOWN.write().unwrap_or_else(PoisonError::into_inner)
 }
 

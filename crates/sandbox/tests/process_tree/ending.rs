@@ -179,9 +179,10 @@ fn first_processes(id: &str) -> usize {
 
 async fn stopped_first_process() {
     let mut fixture = Fixture::new("stopped").await;
-    fixture.shell("it", "kill -STOP $PPID; exec sleep 1000");
+    fixture.shell("it", "exec sleep 1000");
     let pid = fixture.started().await;
     let first_process = fixture.first_process(pid);
+    rustix::process::kill_process(first_process, Signal::STOP).unwrap();
     eventually("the first process is stopped", || {
         crate::fixture::status_field(first_process, "State:").is_some_and(|state| state.starts_with('T'))
     })

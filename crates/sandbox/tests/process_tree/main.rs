@@ -3,6 +3,8 @@
 //! One executable in three roles: the tests, the first process of the sandboxes they create, and (mode
 //! [`GUEST`]) programs that behave as the tests need.
 
+#![expect(clippy::unwrap_used, reason = "a test, though not of the usual harness")]
+
 mod fixture;
 mod guest;
 

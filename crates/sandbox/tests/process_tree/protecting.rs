@@ -75,10 +75,15 @@ async fn no_mount_is_left() {
             .contains(folder.to_str().unwrap())
     };
     assert!(!seen());
-    fixture.close().await;
+    let Fixture {
+        sandbox,
+        folder: owned,
+        ..
+    } = fixture;
+    sandbox.close().await;
     assert!(!seen());
     // Fails while anything is mounted below.
-    fs::remove_dir_all(&folder).unwrap();
+    owned.close().unwrap();
 }
 
 async fn told() {
