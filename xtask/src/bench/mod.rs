@@ -6,7 +6,7 @@
 //! ours.rs  floor.rs  rie.rs    the contestants, each knowing its own command line
 //! server.rs   a contestant's process: start, await, memory, end
 //! load.rs     the callers and their percentiles
-//! report.rs   figures, targets, table, JSON
+//! report.rs   the figures, as JSON too; check.rs holds them against the targets, table.rs shows them
 //! ```
 //!
 //! It asserts no figure: a slow machine is not an error. It fails only when something could not run, and even then
@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+mod check;
 pub(crate) mod floor;
 mod load;
 mod ours;
@@ -26,6 +27,7 @@ mod phases;
 mod report;
 mod rie;
 mod server;
+mod table;
 
 use phases::Setup;
 use report::Report;
@@ -105,7 +107,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, BenchError> {
     let text = if options.json {
         report.json()
     } else {
-        report.table()
+        table::table(&report)
     };
     out.write_all(text.as_bytes()).map_err(BenchError::Print)?;
     Ok(if report.failures.is_empty() {

@@ -169,12 +169,12 @@ pub(super) async fn warm(setup: &Setup, report: &mut Report) {
 
     for Entrant {
         contestant,
-        server,
+        mut server,
         figures,
     } in running
     {
         if contestant == Contestant::Rie {
-            report.rie_pairs = Some(rie::pairs(server.address, &server.function));
+            report.rie_pairs = Some(rie::pairs(&mut server).await);
         }
         if let Some(latency) = Percentiles::of(&figures.samples) {
             let p50_us_per_round = figures.rounds.iter().map(|round| round.p50_us).collect();

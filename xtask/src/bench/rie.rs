@@ -1,10 +1,11 @@
 //! AWS's Runtime Interface Emulator as a contestant, where a path to it is given. It serves one function, in one
-//! environment, to one caller at a time; [`pairs`] shows what becomes of a second.
+//! environment, to one caller at a time; [`pairs`] shows what becomes of two.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::Barrier;
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::process::Command;
@@ -12,8 +13,11 @@ use tokio::process::Command;
 use super::load::{Answer, Client, InvokeError};
 use super::server::{Server, StartError, free_address};
 
-/// How many invokes each of two callers makes: few, since each may last until the client gives up.
-const PAIRS: usize = 10;
+/// How often two callers call together, where nothing fails before.
+const PAIRS: usize = 50;
+
+/// How long a server that failed a pair may take to show that it has ended.
+const END_LIMIT: Duration = Duration::from_secs(1);
 
 /// Starts the emulator with the function's bootstrap as its runtime.
 pub(super) async fn start(emulator: &Path, function: &Path, log: PathBuf) -> Result<Server, StartError> {
@@ -39,53 +43,46 @@ pub(crate) struct Pairs {
     pub(crate) throttled: usize,
     /// Anything else, as text, with how often it was seen.
     pub(crate) failed: BTreeMap<String, usize>,
-    pub(crate) slowest_ms: f64,
+    /// How the emulator's process ended, if it did not survive the last pair.
+    pub(crate) ended: Option<String>,
 }
 
-/// Two callers, [`PAIRS`] invokes each; every pair starts together. What fails is counted, not returned.
-pub(super) fn pairs(address: SocketAddr, function: &str) -> Pairs {
-    let gate = std::sync::Barrier::new(2);
-    let call = || {
-        let mut seen = Pairs::default();
-        let mut client = None;
-        for _ in 0..PAIRS {
-            gate.wait();
-            let start = Instant::now();
-            let outcome = invoke(&mut client, address, function);
-            seen.slowest_ms = seen.slowest_ms.max(start.elapsed().as_secs_f64() * 1e3);
+/// Two callers call together, up to [`PAIRS`] times; the first pair with a failure is the last. What fails is
+/// counted, not returned: that it fails is what is looked for.
+pub(super) async fn pairs(server: &mut Server) -> Pairs {
+    let mut seen = Pairs::default();
+    while seen.failed.is_empty() && seen.invokes < 2 * PAIRS {
+        for outcome in pair(server.address, &server.function) {
             seen.invokes += 1;
             match outcome {
                 Ok(Answer::Greeting) => seen.answered += 1,
                 Ok(Answer::Throttled) => seen.throttled += 1,
-                Err(error) => {
-                    *seen.failed.entry(error.to_string()).or_default() += 1;
-                    // Its connection may be lost, or hold half an answer.
-                    client = None;
-                }
+                Err(error) => *seen.failed.entry(error.to_string()).or_default() += 1,
             }
         }
-        seen
+    }
+    if !seen.failed.is_empty() {
+        seen.ended = server
+            .ended_within(END_LIMIT)
+            .await
+            .map(|status| status.to_string());
+    }
+    seen
+}
+
+/// One invoke by each of two connected callers, as near to each other as two threads come.
+fn pair(address: SocketAddr, function: &str) -> [Result<Answer, InvokeError>; 2] {
+    let gate = Barrier::new(2);
+    let call = || {
+        let client = Client::connect(address, function);
+        gate.wait();
+        client?.invoke()
     };
     std::thread::scope(|scope| {
         let other = scope.spawn(call);
-        let mut sum = call();
-        let other = other.join().expect("a caller's thread has nothing that panics");
-        sum.invokes += other.invokes;
-        sum.answered += other.answered;
-        sum.throttled += other.throttled;
-        sum.slowest_ms = sum.slowest_ms.max(other.slowest_ms);
-        for (what, count) in other.failed {
-            *sum.failed.entry(what).or_default() += count;
-        }
-        sum
+        [
+            call(),
+            other.join().expect("a caller's thread has nothing that panics"),
+        ]
     })
-}
-
-/// One invoke on `client`, which is connected first where there is none.
-fn invoke(client: &mut Option<Client>, address: SocketAddr, function: &str) -> Result<Answer, InvokeError> {
-    let client = match client {
-        Some(client) => client,
-        None => client.insert(Client::connect(address, function)?),
-    };
-    client.invoke()
 }

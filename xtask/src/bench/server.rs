@@ -57,6 +57,16 @@ pub(crate) struct Memory {
     pub(crate) pss_kib: u64,
 }
 
+impl Memory {
+    pub(crate) fn rss_mib(self) -> f64 {
+        self.rss_kib as f64 / 1024.0
+    }
+
+    pub(crate) fn pss_mib(self) -> f64 {
+        self.pss_kib as f64 / 1024.0
+    }
+}
+
 /// A server that listens. Dropped, its process is killed; [`Server::stop`] is the polite way.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -119,6 +129,11 @@ impl Server {
             // Killed already when this fails.
             let _ = self.child.kill().await;
         }
+    }
+
+    /// How the process ended, if it does so by itself within `limit`.
+    pub(crate) async fn ended_within(&mut self, limit: Duration) -> Option<ExitStatus> {
+        timeout(limit, self.child.wait()).await.ok()?.ok()
     }
 
     /// Memory of the server's own process, without its functions'. `None` where there is no `/proc`.

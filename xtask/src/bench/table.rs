@@ -1,0 +1,166 @@
+//! A report as a person reads it: one row per figure, one column per contestant, then the targets.
+
+use std::fmt::{self, Write as _};
+
+use super::check::{Bound, Check, checks, median};
+use super::phases::{CALLERS, ENVIRONMENTS};
+use super::report::{Cold, Contestant, Machine, Report, Throughput, Warm};
+use super::rie::Pairs;
+use super::server::Memory;
+
+/// Shown where nothing was measured.
+const NOTHING: &str = "–";
+
+pub(crate) fn table(report: &Report) -> String {
+    let mut out = String::new();
+    write(&mut out, report).expect("a string takes all that is written to it");
+    out
+}
+
+fn write(out: &mut String, report: &Report) -> fmt::Result {
+    let Machine {
+        cores,
+        cpu,
+        kernel,
+        load_before,
+    } = &report.machine;
+    writeln!(
+        out,
+        "rust-hello on {cores} cores, {cpu}, kernel {kernel}, load {load_before} before the run\n"
+    )?;
+
+    let mut row = |what: &str, [floor, ours, rie]: [String; 3]| {
+        writeln!(out, "{what:<28}{floor:>18}{ours:>18}{rie:>18}")
+    };
+    row("", Contestant::ALL.map(|who| who.title().to_owned()))?;
+
+    let warm = |show: fn(&Warm) -> String| Contestant::ALL.map(|who| cell(report.warm(who), show));
+    row("warm, 1 caller, p50", warm(|row| micros(row.latency.p50_us)))?;
+    row("                p90", warm(|row| micros(row.latency.p90_us)))?;
+    row("                p99", warm(|row| micros(row.latency.p99_us)))?;
+    row(
+        "                invokes",
+        warm(|row| row.latency.count.to_string()),
+    )?;
+
+    let rate =
+        |show: fn(&Throughput) -> String| Contestant::ALL.map(|who| cell(report.throughput(who), show));
+    let per_s = |row: &Throughput| cell(median(&row.per_s).as_ref(), |figure| format!("{figure:.0} /s"));
+    row(
+        &format!("{CALLERS} callers, {ENVIRONMENTS} environments"),
+        rate(per_s),
+    )?;
+    row("                throttled", rate(|row| row.throttled.to_string()))?;
+
+    let cold = |show: fn(&Cold) -> String| Contestant::ALL.map(|who| cell(report.cold(who), show));
+    row("cold start (1), p50", cold(|row| millis(row.latency.p50_us)))?;
+    row("                p99", cold(|row| millis(row.latency.p99_us)))?;
+    row(
+        "                starts",
+        cold(|row| row.latency.count.to_string()),
+    )?;
+
+    row(
+        "memory (2), started",
+        warm(|row| cell(row.started.as_ref(), memory)),
+    )?;
+    row(
+        "     after 100 invokes",
+        warm(|row| cell(row.used.as_ref(), memory)),
+    )?;
+    writeln!(
+        out,
+        "\n(1) floor: a bare process, from spawn to its first `next`; others: from request to answer"
+    )?;
+    writeln!(
+        out,
+        "(2) of the server's own process, resident / proportional set size"
+    )?;
+
+    if let Some(Pairs {
+        invokes,
+        answered,
+        throttled,
+        failed,
+        ended,
+    }) = &report.rie_pairs
+    {
+        write!(
+            out,
+            "\nRIE called by 2 at once: of {invokes} invokes {answered} answered, {throttled} throttled"
+        )?;
+        for (what, count) in failed {
+            write!(out, ", {count} failed ({what})")?;
+        }
+        match ended {
+            Some(status) => writeln!(out, "; its process ended ({status})")?,
+            None => writeln!(out)?,
+        }
+    }
+
+    writeln!(
+        out,
+        "\n{:<36}{:>10}{:>12}{:>15}   verdict",
+        "target", "", "measured", "rounds"
+    )?;
+    for check in checks(report) {
+        let Check {
+            what,
+            unit,
+            bound,
+            target,
+            figure,
+            rounds,
+        } = &check;
+        let sign = match bound {
+            Bound::AtMost => '≤',
+            Bound::AtLeast => '≥',
+        };
+        let bound = format!("{sign} {target} {unit}");
+        let figure = cell(figure.as_ref(), |figure| format!("{figure:.2} {unit}"));
+        let least = rounds.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = rounds.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let spread = if rounds.is_empty() {
+            String::new()
+        } else {
+            format!("{least:.2} – {most:.2}")
+        };
+        writeln!(
+            out,
+            "{what:<36}{bound:>10}{figure:>12}{spread:>15}   {}",
+            check.verdict()
+        )?;
+    }
+    for failure in &report.failures {
+        writeln!(out, "\ncould not run: {failure}")?;
+    }
+    Ok(())
+}
+
+fn cell<T>(value: Option<&T>, show: impl Fn(&T) -> String) -> String {
+    value.map_or_else(|| NOTHING.to_owned(), show)
+}
+
+fn micros(us: f64) -> String {
+    format!("{us:.0} µs")
+}
+
+fn millis(us: f64) -> String {
+    format!("{:.2} ms", us / 1e3)
+}
+
+fn memory(of: &Memory) -> String {
+    format!("{:.1} / {:.1} MiB", of.rss_mib(), of.pss_mib())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_contestant_that_could_not_run_is_named_with_its_reason() {
+        let mut report = Report::new();
+        report.fail(Contestant::Ours, "warm invokes", "no such file");
+        assert!(table(&report).contains("could not run: firesteel, warm invokes: no such file"));
+    }
+}
