@@ -185,8 +185,10 @@ impl Pool {
         drop(idle);
         self.inner.tasks.close();
         if tokio::time::timeout(grace, self.inner.tasks.wait()).await.is_err() {
-            tracing::warn!(environments = self.count(), "ending environments that are still busy");
             let leased = std::mem::take(&mut self.inner.lock().leased);
+            if !leased.is_empty() {
+                tracing::warn!(environments = leased.len(), "ending environments that are still busy");
+            }
             for environment in leased.into_values().filter_map(|environment| environment.upgrade()) {
                 environment.shutdown();
             }
