@@ -1,0 +1,106 @@
+//! The managed runtimes' own part, embedded in this binary and written out to be run.
+
+use std::fs::{self, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+/// Path below the runtime folder, and content.
+const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/bootstraps.rs"));
+
+/// What `python3.X` is given to run.
+pub(crate) const PYTHON_ENTRY: &str = "python/bootstrap.py";
+/// What `node` is given to run.
+pub(crate) const NODEJS_ENTRY: &str = "nodejs/index.mjs";
+
+/// The runtime folder could not be written. A matter of this host.
+#[derive(Debug, thiserror::Error)]
+#[error("writing {}", path.display())]
+pub struct InstallError {
+    /// File or folder.
+    pub path: PathBuf,
+    /// What the system said.
+    #[source]
+    pub source: io::Error,
+}
+
+/// Writes the managed runtimes below `into`, which is made if need be.
+///
+/// May be repeated, and by several processes at once: a file that is already right is left alone, any
+/// other is replaced whole, so that nobody ever reads half of one.
+pub fn install_bootstraps(into: &Path) -> Result<(), InstallError> {
+    for (name, content) in FILES {
+        let path = into.join(name);
+        if fs::read(&path).is_ok_and(|present| present == *content) {
+            continue;
+        }
+        write(&path, content).map_err(|source| InstallError { path, source })?;
+    }
+    Ok(())
+}
+
+fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    fs::create_dir_all(folder)?;
+    let mut file = NamedTempFile::new_in(folder)?;
+    file.write_all(content)?;
+    // A function's process may be of another user than this one.
+    file.as_file().set_permissions(Permissions::from_mode(0o644))?;
+    file.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn both_runtimes_are_embedded_without_their_tests() {
+        let names: Vec<_> = FILES.iter().map(|(name, _)| *name).collect();
+        assert!(
+            names.contains(&PYTHON_ENTRY) && names.contains(&NODEJS_ENTRY),
+            "{names:?}"
+        );
+        assert!(
+            !names
+                .iter()
+                .any(|name| name.contains("test") || name.contains("__pycache__")),
+            "{names:?}"
+        );
+    }
+
+    #[test]
+    fn installing_again_changes_only_what_is_wrong() {
+        let folder = TempDir::new().unwrap();
+        let into = folder.path().join("runtime");
+        install_bootstraps(&into).unwrap();
+        let (right, wrong) = (into.join(NODEJS_ENTRY), into.join(PYTHON_ENTRY));
+        assert_eq!(fs::metadata(&right).unwrap().permissions().mode() & 0o777, 0o644);
+        let before = fs::metadata(&right).unwrap().ino();
+        let content = fs::read(&wrong).unwrap();
+        fs::write(&wrong, "half of it").unwrap();
+        install_bootstraps(&into).unwrap();
+        assert_eq!(fs::metadata(&right).unwrap().ino(), before);
+        assert_eq!(fs::read(&wrong).unwrap(), content);
+        let left_over = fs::read_dir(into.join("python")).unwrap().flatten();
+        assert!(
+            left_over
+                .into_iter()
+                .all(|entry| !entry.file_name().to_string_lossy().starts_with(".tmp"))
+        );
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        let error = install_bootstraps(&folder.path().join("file")).unwrap_err();
+        assert!(error.to_string().contains("file/"), "{error}");
+    }
+}
