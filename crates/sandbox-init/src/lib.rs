@@ -36,6 +36,8 @@ mod serve;
 #[expect(unsafe_code, reason = "signal handlers, and descriptors nobody owns")]
 mod world;
 
+use std::io::Write;
+
 /// The first argument that turns a start of the executable into a first process. Not for people: without
 /// a control socket as descriptor 0 such a start is refused.
 pub const HIDDEN_MODE: &str = "sandbox-init";
@@ -60,7 +62,14 @@ pub fn enter_if_asked() {
             serve::serve(world);
             0
         }
-        Err(_) => STARTED_BY_HAND,
+        Err(_) => {
+            // Cannot be written only where nobody reads.
+            let _ = writeln!(
+                std::io::stderr(),
+                "{HIDDEN_MODE} is started by a server, with a socket as its input"
+            );
+            STARTED_BY_HAND
+        }
     };
     #[expect(
         clippy::disallowed_methods,
