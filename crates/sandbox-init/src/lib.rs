@@ -15,7 +15,7 @@
 //! The code is synchronous and single-threaded, and must stay so: signal handling, `unshare` and the
 //! order in which the inherited world is cleaned all rest on it.
 //!
-//! Life, in order: [`world`] is cleaned, the server says [`protocol::Request::Prepare`], folders are made
+//! Life, in order: the inherited world is cleaned, the server says [`protocol::Request::Prepare`], folders are made
 //! read-only, [`protocol::Report::Ready`] is sent, requests are served; when the control socket ends, for
 //! whatever reason, everything below is ended and the process exits. Nothing outlives it.
 //!

@@ -251,11 +251,12 @@ async fn unsendable() {
 }
 
 async fn started_by_hand() {
-    let status = tokio::process::Command::new(std::env::current_exe().unwrap())
+    let output = tokio::process::Command::new(std::env::current_exe().unwrap())
         .arg(firesteel_sandbox_init::HIDDEN_MODE)
         .stdin(std::process::Stdio::null())
-        .status()
+        .output()
         .await
         .unwrap();
-    assert_eq!(status.code(), Some(64));
+    assert_eq!(output.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("started by a server"));
 }
