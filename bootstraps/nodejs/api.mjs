@@ -14,8 +14,12 @@ const BASE = "/2018-06-01/runtime/";
 export class RuntimeApi {
   #socket;
   #reader;
+  #last = Promise.resolve();
+  #inFlight = 0;
 
-  constructor(address) {
+  constructor(address, wording) {
+    this.address = address;
+    this.wording = wording;
     const colon = address.lastIndexOf(":");
     this.host = address.slice(0, colon);
     this.port = Number(address.slice(colon + 1));
@@ -27,12 +31,16 @@ export class RuntimeApi {
     try {
       answer = await this.#exchange("GET", "invocation/next", "");
     } catch {
-      log("Failed to get next invocation. No Response from endpoint");
+      log(this.wording.noAnswer(`${this.address}${BASE}invocation/next`));
       throw new Error("Failed to get next invocation, error -1");
     }
     if (answer.status < 200 || answer.status > 299) {
       log(`Failed to get next invocation. Http Response code: ${answer.status}`);
       throw new Error(`Failed to get next invocation, error ${answer.status}`);
+    }
+    if (!answer.headers["lambda-runtime-aws-request-id"]) {
+      log("Failed to find header lambda-runtime-aws-request-id in response");
+      throw new Error("Failed to get next invocation, error -1");
     }
     return { headers: answer.headers, body: answer.body.toString("utf8") };
   }
@@ -60,7 +68,7 @@ export class RuntimeApi {
     try {
       const answer = await this.#exchange("POST", path, headers, body);
       if (answer.status < 200 || answer.status > 299) {
-        log(`Failed to post handler success response. Http response code: ${answer.status}. ${answer.body}`);
+        log(this.wording.refused(answer.status, answer.body));
       }
     } catch {
       // The connection was lost; whether the post arrived is unknown, so it is not repeated. The next call reconnects.
@@ -71,13 +79,18 @@ export class RuntimeApi {
   #exchange(method, path, headers, body) {
     const length = method === "POST" ? `Content-Length: ${Buffer.byteLength(body)}\r\n` : "";
     const message = `${method} ${BASE}${path} HTTP/1.1\r\n${this.common}${headers}${length}\r\n${body ?? ""}`;
+    // One after the other: a function can answer twice, and the second answer has to wait for the first one's.
+    this.#inFlight += 1;
+    const answer = this.#inFlight === 1 ? this.#attempt(method, message) : this.#last.then(() => this.#attempt(method, message));
+    this.#last = answer.then(() => {}, () => {}).finally(() => { this.#inFlight -= 1; });
+    return answer;
+  }
+
+  #attempt(method, message) {
     const kept = this.#socket !== undefined;
     const first = this.#send(message);
-    if (!kept || method !== "GET") {
-      return first;
-    }
     // A kept connection may have been lost unnoticed; asking for the next event again is harmless.
-    return first.catch(() => this.#send(message));
+    return kept && method === "GET" ? first.catch(() => this.#send(message)) : first;
   }
 
   #send(message) {

@@ -15,6 +15,12 @@ import { UnhandledPromiseRejection, cause, report } from "./failure.mjs";
 import { classic, load, streamifyResponse, streamingOptions } from "./load.mjs";
 import { HttpResponseStream, ResponseStream } from "./stream.mjs";
 
+// What AWS's client of this generation logs when the platform refuses it.
+const WORDING = {
+  noAnswer: (url) => `Failed to get next invocation. No Response from endpoint "${url}"`,
+  refused: (status) => `Failed to post handler success response. Http response code: ${status}.`,
+};
+
 const nothing = () => {};
 const current = {};
 let whenEmpty = nothing;
@@ -22,7 +28,7 @@ let logError;
 
 export async function run(require) {
   logError = install(() => current);
-  const api = new RuntimeApi(process.env.AWS_LAMBDA_RUNTIME_API);
+  const api = new RuntimeApi(process.env.AWS_LAMBDA_RUNTIME_API, WORDING);
   // Replaced once there is an invocation to blame.
   let reportFatal = (error) => { const body = report(error); return api.initError(JSON.stringify(body), body.errorType); };
   let ending = false;
@@ -48,8 +54,8 @@ export async function run(require) {
   if (!["1", "true"].includes(process.env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA)) {
     globalThis.awslambda = { streamifyResponse, HttpResponseStream };
   }
-  const handler = await load(process.env._HANDLER, process.env.LAMBDA_TASK_ROOT, require, classic);
-  const streaming = streamingOptions(handler);
+  const runtime = new Runtime(await load(process.env._HANDLER, process.env.LAMBDA_TASK_ROOT, require, classic));
+  const streaming = streamingOptions(runtime.handler);
 
   const serveOne = async () => {
     const { headers, body } = await api.next();
@@ -57,7 +63,7 @@ export async function run(require) {
     current.requestId = invocation.id;
     current.tenantId = invocation.tenantId;
     reportFatal = (error) => api.fail(invocation, stringify(report(error)), cause(error));
-    await (streaming ? serveStreaming : serveBuffered)(api, handler, invocation, body, proceed, streaming);
+    await (streaming ? serveStreaming : serveBuffered)(api, runtime, invocation, body, proceed, streaming);
   };
   // A new turn of the event loop, so that what the function has left in this one is done first.
   const proceed = () => setImmediate(() => serveOne().catch((error) => {
@@ -67,11 +73,18 @@ export async function run(require) {
   proceed();
 }
 
-function serveBuffered(api, handler, invocation, body, proceed) {
+// The function is called as this class's method, since stack traces tell: "at Runtime.handler (file:///var/task/…)".
+class Runtime {
+  constructor(handler) {
+    this.handler = handler;
+  }
+}
+
+function serveBuffered(api, runtime, invocation, body, proceed) {
   const answer = new Answer(api, invocation, proceed);
   whenEmpty = () => answer.postNothing();
   try {
-    const result = handler(JSON.parse(body), fill(answer.context, invocation), answer.callback);
+    const result = runtime.handler(JSON.parse(body), fill(answer.context, invocation), answer.callback);
     if (typeof result?.then === "function") {
       result.then(answer.context.succeed, answer.context.fail).catch(answer.context.fail);
     }
@@ -80,7 +93,7 @@ function serveBuffered(api, handler, invocation, body, proceed) {
   }
 }
 
-// The ways to answer one invocation. Each way works once; of two different ways the later may still win, as long as nothing is posted.
+// The ways to answer one invocation; the first that is used wins.
 class Answer {
   #api;
   #invocation;
@@ -91,8 +104,16 @@ class Answer {
   constructor(api, invocation, proceed) {
     this.#api = api;
     this.#invocation = invocation;
-    this.#proceed = proceed;
+    // An answer may be given twice (in two ways); there is only one next event.
+    this.#proceed = () => { this.#proceed = nothing; proceed(); };
     const answer = this;
+    let used = false;
+    const once = (way) => (...args) => {
+      if (!used) {
+        way(...args);
+        used = true; // after, so that an answer that cannot be posted leaves room for the error
+      }
+    };
     const done = (error, result) => this.#finish(error, () => this.#post(result));
     this.callback = once((error, result) => this.#finish(error, () => {
       if (this.#waits) {
@@ -112,7 +133,7 @@ class Answer {
 
   postNothing() {
     this.#posted = true;
-    this.#api.respond(this.#invocation, "null").then(this.#proceed);
+    this.#api.respond(this.#invocation, "null").then(() => this.#proceed());
   }
 
   #finish(error, succeed) {
@@ -121,7 +142,7 @@ class Answer {
       succeed();
     } else {
       logError("Invoke Error", error);
-      this.#api.fail(this.#invocation, stringify(report(error)), cause(error)).then(this.#proceed);
+      this.#api.fail(this.#invocation, stringify(report(error)), cause(error)).then(() => this.#proceed());
     }
   }
 
@@ -132,11 +153,11 @@ class Answer {
     }
     this.#posted = true;
     const body = stringify(result);
-    this.#api.respond(this.#invocation, body).then(this.#proceed);
+    this.#api.respond(this.#invocation, body).then(() => this.#proceed());
   }
 }
 
-async function serveStreaming(api, handler, invocation, body, proceed, options) {
+async function serveStreaming(api, runtime, invocation, body, proceed, options) {
   let waits = true;
   const context = {
     get callbackWaitsForEmptyEventLoop() { return waits; },
@@ -156,7 +177,7 @@ async function serveStreaming(api, handler, invocation, body, proceed, options) 
   whenEmpty = proceed;
   try {
     fill(context, invocation);
-    const result = handler(JSON.parse(body), stream.writable, context);
+    const result = runtime.handler(JSON.parse(body), stream.writable, context);
     if (typeof result?.then !== "function") {
       return await fail("Streaming does not support non-async handlers.");
     }
@@ -185,16 +206,6 @@ function fill(context, invocation) {
     const name = header.endsWith("identity") ? "CognitoIdentity" : "ClientContext";
     return new Error(`Cannot parse ${name} as json: ${error}`);
   }));
-}
-
-function once(way) {
-  let used = false;
-  return (...args) => {
-    if (!used) {
-      way(...args);
-      used = true; // after, so that a way that threw can be tried again
-    }
-  };
 }
 
 function stringify(value) {

@@ -34,7 +34,8 @@ export const MalformedHandlerName = runtimeError("MalformedHandlerName", "Malfor
 export const MalformedStreamingHandler = runtimeError("MalformedStreamingHandler");
 export const InvalidStreamingOperation = runtimeError("InvalidStreamingOperation");
 export const CallbackHandlerDeprecated = runtimeError("CallbackHandlerDeprecated", "CallbackHandlerDeprecatedError");
-export const JsonStringifyError = runtimeError("JSONStringifyError", "JSONStringifyError");
+export const JSONStringifyError = runtimeError("JSONStringifyError");
+export const PlatformError = runtimeError("PlatformError");
 
 export class UnhandledPromiseRejection extends Error {
   constructor(reason, promise) {

@@ -7,11 +7,16 @@
 import { RuntimeApi } from "./api.mjs";
 import { install } from "./console.mjs";
 import { Invocation } from "./context.mjs";
-import { CallbackHandlerDeprecated, JsonStringifyError, cause, report } from "./failure.mjs";
+import { CallbackHandlerDeprecated, JSONStringifyError, PlatformError, cause, report } from "./failure.mjs";
 import { InvokeStore } from "./invoke_store.mjs";
 import { load, modern, streamifyResponse, streamingOptions } from "./load.mjs";
 import { HttpResponseStream, ResponseStream } from "./stream.mjs";
 
+// What AWS's client of this generation logs when the platform refuses it.
+const WORDING = {
+  noAnswer: () => "Failed to get next invocation. No Response from endpoint",
+  refused: (status, body) => `Failed to post handler success response. Http response code: ${status}. ${body}`,
+};
 const NO_CALLBACKS =
   "ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js 24. You need to modify this function to use a supported handler signature to use Node.js 24 or later. For more information see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.";
 
@@ -23,16 +28,14 @@ export async function run(require) {
     globalThis.awslambda = { ...globalThis.awslambda, InvokeStore: store, streamifyResponse, HttpResponseStream };
   }
   logError = install(() => ({ requestId: store.getRequestId(), tenantId: store.getTenantId() }));
-  const api = new RuntimeApi(process.env.AWS_LAMBDA_RUNTIME_API);
-  const { handler, streaming } = await initialize(api, require);
+  const api = new RuntimeApi(process.env.AWS_LAMBDA_RUNTIME_API, WORDING);
+  const processor = await initialize(api, require);
   for (;;) {
     const { headers, body } = await api.next();
     const invocation = new Invocation(headers);
     const context = contextOf(invocation);
     const event = JSON.parse(body);
-    const serve = () => (streaming ? serveStreaming(api, handler, invocation, event, context, streaming)
-      : serveBuffered(api, handler, invocation, event, context));
-    await store.run(InvokeStore.contextOf(invocation), serve);
+    await store.run(InvokeStore.contextOf(invocation), () => processor.processInvoke(invocation, event, context));
   }
 }
 
@@ -43,7 +46,7 @@ async function initialize(api, require) {
     if (handler.length >= 3 && !streaming) {
       throw new CallbackHandlerDeprecated(NO_CALLBACKS);
     }
-    return { handler, streaming };
+    return streaming ? new StreamingInvokeProcessor(api, handler, streaming) : new BufferedInvokeProcessor(api, handler);
   } catch (error) {
     logError("Init Error", error);
     const body = report(error);
@@ -52,46 +55,58 @@ async function initialize(api, require) {
   }
 }
 
-async function serveBuffered(api, handler, invocation, event, context) {
-  try {
-    const result = await handler(event, context);
-    // A turn of the event loop, so that what the function has begun without waiting can go out first.
-    await nextTurn();
-    await api.respond(invocation, stringify(result));
-  } catch (error) {
-    await nextTurn();
-    logError("Invoke Error", error);
-    await api.fail(invocation, JSON.stringify(report(error)), cause(error));
+// The function is called as a method of these classes, since stack traces tell their names.
+class BufferedInvokeProcessor {
+  constructor(api, handler) {
+    this.api = api;
+    this.handler = handler;
+  }
+
+  async processInvoke(invocation, event, context) {
+    try {
+      const result = await this.handler(event, context);
+      // A turn of the event loop, so that what the function has begun without waiting can go out first.
+      await nextTurn();
+      await this.api.respond(invocation, stringify(result));
+    } catch (error) {
+      await nextTurn();
+      logError("Invoke Error", error);
+      await this.api.fail(invocation, JSON.stringify(report(error)), cause(error));
+    }
   }
 }
 
-async function serveStreaming(api, handler, invocation, event, context, options) {
-  const stream = await ResponseStream.create(api, invocation, options);
-  try {
-    const result = handler(event, stream.writable, context);
-    if (typeof result?.then !== "function") {
-      throw new Error("Streaming does not support non-async handlers.");
+class StreamingInvokeProcessor {
+  constructor(api, handler, options) {
+    this.api = api;
+    this.handler = handler;
+    this.options = options;
+  }
+
+  async processInvoke(invocation, event, context) {
+    const stream = await ResponseStream.create(this.api, invocation, this.options);
+    try {
+      const result = this.handler(event, stream.writable, context);
+      if (typeof result?.then !== "function") {
+        throw new Error("Streaming does not support non-async handlers.");
+      }
+      if (await result !== undefined) {
+        console.warn("Streaming handlers ignore return values.");
+      }
+      await stream.done;
+      if (!stream.writable.writableFinished) {
+        throw new Error("Response stream is not finished.");
+      }
+    } catch (error) {
+      await nextTurn();
+      logError("Invoke Error", error);
+      await stream.fail(error);
     }
-    if (await result !== undefined) {
-      console.warn("Streaming handlers ignore return values.");
-    }
-    await stream.done;
-    if (!stream.writable.writableFinished) {
-      throw new Error("Response stream is not finished.");
-    }
-  } catch (error) {
-    await nextTurn();
-    logError("Invoke Error", error);
-    await stream.fail(error);
   }
 }
 
 function contextOf(invocation) {
-  const fields = invocation.headerFields((header, error) => {
-    const failed = new Error(`Failed to parse ${header} as JSON: ${error.message}`);
-    failed.name = "Runtime.PlatformError";
-    return failed;
-  });
+  const fields = invocation.headerFields((header, error) => new PlatformError(`Failed to parse ${header} as JSON: ${error.message}`));
   const { getRemainingTimeInMillis, ...rest } = fields;
   invocation.exportTrace();
   return {
@@ -114,6 +129,6 @@ function stringify(value) {
   try {
     return JSON.stringify(value === undefined ? null : value);
   } catch {
-    throw new JsonStringifyError("Unable to stringify response body");
+    throw new JSONStringifyError("Unable to stringify response body");
   }
 }
