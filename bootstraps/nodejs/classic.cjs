@@ -28,7 +28,7 @@ const current = {};
 let whenEmpty = nothing;
 let logError;
 
-async function run(requireUser) {
+async function run(user) {
   logError = install(() => current);
   const api = new RuntimeApi(process.env.AWS_LAMBDA_RUNTIME_API, WORDING);
   // Replaced once there is an invocation to blame.
@@ -56,7 +56,7 @@ async function run(requireUser) {
   if (!["1", "true"].includes(process.env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA)) {
     globalThis.awslambda = { streamifyResponse, HttpResponseStream };
   }
-  const runtime = new Runtime(await load(process.env._HANDLER, process.env.LAMBDA_TASK_ROOT, requireUser, classic));
+  const runtime = new Runtime(await load(process.env._HANDLER, process.env.LAMBDA_TASK_ROOT, user, classic));
   const streaming = streamingOptions(runtime.handler);
 
   const serveOne = async () => {

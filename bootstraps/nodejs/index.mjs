@@ -16,13 +16,14 @@ import { createRequire } from "node:module";
 // Where /opt cannot be mounted the launcher points NODE_PATH elsewhere; the function must not come to depend on this.
 delete process.env._FIRESTEEL_OPT;
 
-// The function is required from here, because Node.js names the requiring file in its "Require stack", which users
-// know to end in index.mjs.
-const require = createRequire(import.meta.url);
+// The function is loaded from here and not from load.cjs: Node.js names the loading file in its "Require stack", which users know
+// to end in index.mjs, and an import from CommonJS leaves other frames in stack traces.
+const user = { require: createRequire(import.meta.url), import: (url) => import(url) };
+const { require } = user;
 
 if (Number.parseInt(process.versions.node, 10) >= 24) {
   // Not awaited: a failed start must end the process as an unhandled rejection, exit code 1.
-  require("./modern.cjs").run(require);
+  require("./modern.cjs").run(user);
 } else {
-  await require("./classic.cjs").run(require);
+  await require("./classic.cjs").run(user);
 }

@@ -2,7 +2,7 @@
 //
 //     "path/to/file.export.nested" ──► file: as it is, .js, .mjs, .cjs, then as a package ──► export
 //
-// Called once, at init. `requireUser` is the `require` of index.mjs, see there.
+// Called once, at init. `user` has the `require` and the `import` of index.mjs, see there.
 "use strict";
 
 const fs = require("node:fs");
@@ -13,13 +13,13 @@ const { HandlerNotFound, ImportModuleError, MalformedHandlerName, MalformedStrea
 const STREAMING = Symbol.for("aws.lambda.runtime.handler.streaming");
 const HIGH_WATER_MARK = Symbol.for("aws.lambda.runtime.handler.streaming.highWaterMark");
 
-// `open(file, requireUser)` is the generation's way of opening a module, `pick(module, exportName)` its way of finding the export.
-async function load(name, root, requireUser, { open, pick }) {
+// `open(file, user)` is the generation's way of opening a module, `pick(module, exportName)` its way of finding the export.
+async function load(name, root, user, { open, pick }) {
   const { folder, file, exportName } = split(name);
   let module;
   try {
-    module = await open(path.resolve(root, folder, file), requireUser)
-      ?? requireUser(requireUser.resolve(file, { paths: [root, path.resolve(root, folder)] }));
+    module = await open(path.resolve(root, folder, file), user)
+      ?? user.require(user.require.resolve(file, { paths: [root, path.resolve(root, folder)] }));
   } catch (error) {
     throw loadError(error);
   }
@@ -59,17 +59,17 @@ function loadError(error) {
 
 // Up to Node.js 22: CommonJS where it can be, so that `require` hooks and caches see the function.
 const classic = {
-  async open(file, requireUser) {
+  async open(file, user) {
     if (fs.existsSync(file)) {
-      return requireUser(file);
+      return user.require(file);
     }
     const candidates = [
-      [".js", isModuleFolder(path.dirname(file)) ? importFile : requireUser],
+      [".js", isModuleFolder(path.dirname(file)) ? importFile : user.require],
       [".mjs", importFile],
-      [".cjs", requireUser],
+      [".cjs", user.require],
     ];
     for (const [extension, opener] of candidates) {
-      const module = fs.existsSync(file + extension) && await opener(file + extension);
+      const module = fs.existsSync(file + extension) && await opener(file + extension, user);
       if (module) {
         return module;
       }
@@ -81,10 +81,10 @@ const classic = {
 
 // From Node.js 24 on: always `import`, whose namespace has CommonJS exports under `default` as well.
 const modern = {
-  async open(file) {
+  async open(file, user) {
     for (const extension of ["", ".js", ".mjs", ".cjs"]) {
       if (fs.existsSync(file + extension)) {
-        return importFile(file + extension);
+        return importFile(file + extension, user);
       }
     }
     return undefined;
@@ -96,8 +96,8 @@ function findIn(module, exportName) {
   return exportName.split(".").reduce((found, key) => (found && typeof found === "object" ? found[key] : undefined), module);
 }
 
-function importFile(file) {
-  return import(pathToFileURL(file).href);
+function importFile(file, user) {
+  return user.import(pathToFileURL(file).href);
 }
 
 // The nearest package.json says what a .js file is.

@@ -24,7 +24,7 @@ const NO_CALLBACKS =
 
 let logError;
 
-async function run(requireUser) {
+async function run(user) {
   // Leaves the turn in which Node.js loads this file, else its loader would show in the stack of every failed start.
   await undefined;
   const store = new InvokeStore();
@@ -33,7 +33,7 @@ async function run(requireUser) {
   }
   logError = install(() => ({ requestId: store.getRequestId(), tenantId: store.getTenantId() }));
   const api = new RuntimeApi(process.env.AWS_LAMBDA_RUNTIME_API, WORDING);
-  const processor = await initialize(api, requireUser);
+  const processor = await initialize(api, user);
   for (;;) {
     const { headers, body } = await api.next();
     const invocation = new Invocation(headers);
@@ -43,9 +43,9 @@ async function run(requireUser) {
   }
 }
 
-async function initialize(api, requireUser) {
+async function initialize(api, user) {
   try {
-    const handler = await load(process.env._HANDLER, process.env.LAMBDA_TASK_ROOT, requireUser, modern);
+    const handler = await load(process.env._HANDLER, process.env.LAMBDA_TASK_ROOT, user, modern);
     const streaming = streamingOptions(handler);
     if (handler.length >= 3 && !streaming) {
       throw new CallbackHandlerDeprecated(NO_CALLBACKS);
