@@ -33,6 +33,7 @@ from scripted_api import ScriptedApi
 HERE = Path(__file__).resolve().parent
 BOOTSTRAPS = HERE.parent.parent / "bootstraps"
 LIMIT_S = 30
+OLDEST_AWSLAMBDARIC = (4, 2)
 HEADERS = (
     "content-type",
     "transfer-encoding",
@@ -209,11 +210,11 @@ def compare(language, cases, version, ours, theirs, language_env, args, counts):
 
 
 def python_runtimes(interpreter, scratch):
-    probe = subprocess.run([interpreter, "-c", "import awslambdaric, sys; print(*sys.version_info[:3], awslambdaric.__path__[0])"],
+    probe = subprocess.run([interpreter, "-c", "import awslambdaric as ric, sys; print(*sys.version_info[:3], ric.__version__, ric.__path__[0])"],
                            capture_output=True, text=True)
-    reference = None
+    reference = ric_version = None
     if probe.returncode == 0:
-        *version, folder = probe.stdout.split()
+        *version, ric_version, folder = probe.stdout.split()
         # As on AWS, where a small bootstrap.py puts the function's code first and calls the client's main.
         launcher = Path(scratch) / "launcher.py"
         launcher.write_text("import os, sys\nsys.path[0] = os.environ['LAMBDA_TASK_ROOT']\n"
@@ -223,6 +224,10 @@ def python_runtimes(interpreter, scratch):
         print(f"SKIPPED: {interpreter} cannot import awslambdaric; nothing to compare the Python bootstrap with")
         version = subprocess.run([interpreter, "-c", "import sys; print(*sys.version_info[:3])"],
                                  capture_output=True, text=True, check=True).stdout.split()
+    if ric_version and tuple(map(int, ric_version.split(".")[:2])) < OLDEST_AWSLAMBDARIC:
+        # pip finds older and older releases for Pythons that AWS no longer updates.
+        print(f"SKIPPED: awslambdaric {ric_version} under {interpreter} is older than the client our bootstrap follows")
+        reference = None
     folder = BOOTSTRAPS / "python"
     return tuple(map(int, version)), Runtime([interpreter, str(folder / "bootstrap.py")], [str(folder)]), reference
 
