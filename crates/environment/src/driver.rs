@@ -242,17 +242,17 @@ impl Driver {
                 let unknown_mode =
                     kind == lifecycle::AnswerKind::Response && answer.mode == ResponseMode::Unknown;
                 if let (Ok(()), true, Some(id)) = (&verdict, unknown_mode, id) {
-                    self.posted = Some(self.platform_failure(PlatformError::invalid_response_mode()));
+                    self.posted = Some(self.platform_failure(&PlatformError::invalid_response_mode()));
                     self.apply(Event::AnswerEnded(id));
                     let _ = reply.send(Err(runtime_api::Refusal::InvalidResponseMode));
                 } else if let (Err(Ok(())), Some(id)) = (reply.send(verdict), id) {
                     // The guest is gone, and with it the body that was asked for.
-                    self.posted = Some(self.platform_failure(PlatformError::truncated_response()));
+                    self.posted = Some(self.platform_failure(&PlatformError::truncated_response()));
                     self.apply(Event::AnswerEnded(id));
                 }
             }
             Some(Call::AnswerEnded { request_id, body, reply }) => {
-                self.answer_ended(&request_id, body, reply)
+                self.answer_ended(&request_id, body, reply);
             }
             Some(Call::InitError { report, reply }) => {
                 self.cause.init_error = Some(report);
@@ -277,11 +277,11 @@ impl Driver {
                 (reported(report.error_type, report.content_type, report.body), Ok(()))
             }
             AnswerBody::TooLarge { .. } => (
-                self.platform_failure(PlatformError::response_too_large()),
+                self.platform_failure(&PlatformError::response_too_large()),
                 Err(runtime_api::Refusal::TooLarge),
             ),
             AnswerBody::Truncated => (
-                self.platform_failure(PlatformError::truncated_response()),
+                self.platform_failure(&PlatformError::truncated_response()),
                 Err(runtime_api::Refusal::Truncated),
             ),
         };
@@ -629,7 +629,7 @@ impl Driver {
     }
 
     /// The answer to a post that the platform cannot pass on.
-    fn platform_failure(&self, error: PlatformError) -> (Answer, Status) {
+    fn platform_failure(&self, error: &PlatformError) -> (Answer, Status) {
         let id = self.current.as_ref().map_or(Uuid::nil(), |current| current.admitted.invocation.request_id);
         (function_error(error.error_type, error.payload(id)), Status::Error(error.error_type.into()))
     }
