@@ -4,6 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use firesteel_sandbox::{self as sandbox, Sandbox};
@@ -93,6 +94,7 @@ impl Environment {
         folder: &Folder,
         output: Output,
         room: Room,
+        said_shortfall: &AtomicBool,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), CreateError> {
         let id = Uuid::new_v4();
         let name = id.simple().to_string();
@@ -106,6 +108,11 @@ impl Environment {
         .await
         .map_err(CreateError::Sandbox)?;
 
+        if let sandbox::Mounted::Not { reason } = sandbox.mounted()
+            && !said_shortfall.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(%reason, "functions can write to their code and share this machine's /tmp");
+        }
         let log = Log::new(output, spec.function_name.clone(), log_stream(&spec.version, &name));
         // Room for an invocation and a shutdown: the pool never sends more.
         let (commands, commands_receiver) = mpsc::channel(4);
