@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use tempfile::TempDir;
 
@@ -18,9 +18,10 @@ pub(crate) const ECHO: &str = "serve(lambda event: event.body)";
 /// A runtime that answers with the names of its process and its environment.
 pub(crate) const WHO: &str = "serve(lambda event: ME + ' ' + ENVIRONMENT)";
 
-/// A folder of code, and one in which it leaves notes for the test.
+/// A folder of code, and one in which it leaves notes for the test. Gone with the last clone.
+#[derive(Clone)]
 pub(crate) struct Function {
-    folder: TempDir,
+    folder: Arc<TempDir>,
 }
 
 impl Function {
@@ -29,7 +30,7 @@ impl Function {
         let folder = super::folder();
         fs::create_dir(folder.path().join("code")).unwrap();
         fs::create_dir(folder.path().join("notes")).unwrap();
-        Function { folder }
+        Function { folder: Arc::new(folder) }
     }
 
     /// A `bootstrap` that plays `script`, Python with the names of `guest.py`.

@@ -22,6 +22,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     log: Arc<Log>,
     data: Arc<TempDir>,
+    /// So that their code stays as long as it may be run.
+    _functions: Vec<Function>,
     killed: bool,
 }
 
@@ -65,7 +67,8 @@ impl Server {
         thread::spawn(move || log_of_thread.follow(stderr));
         let line = log.wait_for("the server listens", |line| line.contains("/2015-03-31/functions/"));
         let address = line.split('/').nth(2).unwrap().parse().unwrap();
-        Server { child, address, log, data, killed: false }
+        let functions = functions.iter().map(|(_, function)| (*function).clone()).collect();
+        Server { child, address, log, data, _functions: functions, killed: false }
     }
 
     pub(crate) fn client(&self) -> Client {
