@@ -24,7 +24,7 @@ use firesteel_runtime_api as runtime_api;
 use firesteel_runtime_api::{AnswerBody, Call, Delivery, ErrorReport, Reply, ResponseMode};
 use firesteel_sandbox as sandbox;
 use firesteel_sandbox::{Exit, Sandbox};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
@@ -77,6 +77,8 @@ pub(crate) struct Driver {
     timer: Option<(Instant, Event)>,
     /// Given back once the environment is at rest.
     lease: Option<Lease>,
+    /// For whoever waits for REPORT; sent after the lease is given back.
+    account: Option<(oneshot::Sender<Account>, Account)>,
 }
 
 /// One run of the runtime's process.
@@ -150,6 +152,7 @@ impl Driver {
             init: Init { began: Instant::now(), phase: Phase::Init, unreported: None },
             timer: None,
             lease: None,
+            account: None,
         }
     }
 
@@ -206,6 +209,10 @@ impl Driver {
             self.timer = None;
             // After the state was published: whoever gets the lease finds the environment ready.
             self.lease = None;
+        }
+        if let Some((observer, account)) = self.account.take() {
+            // A caller who waited for the log and comes again finds the environment idle.
+            drop(observer.send(account));
         }
         Ok(())
     }
@@ -551,9 +558,7 @@ impl Driver {
         }
         if let (true, Some(began)) = (current.started, current.began) {
             let account = self.write_report(&current, began);
-            if let Some(observer) = current.admitted.account.take() {
-                drop(observer.send(account));
-            }
+            self.account = current.admitted.account.take().map(|observer| (observer, account));
         }
         self.lease = Some(current.admitted.lease);
     }
