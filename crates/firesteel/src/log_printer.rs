@@ -103,7 +103,8 @@ impl Shared {
                     waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
                 }
                 if !waiting.closed {
-                    let gathered = self.changed.wait_timeout_while(waiting, GATHERING, |waiting| !waiting.closed);
+                    let gathered =
+                        self.changed.wait_timeout_while(waiting, GATHERING, |waiting| !waiting.closed);
                     waiting = gathered.unwrap_or_else(PoisonError::into_inner).0;
                 }
                 if waiting.bytes.is_empty() {

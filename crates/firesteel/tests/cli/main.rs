@@ -9,6 +9,11 @@
 //! Every test makes its own functions, server, port and folders. Whatever it does, at its end the harness checks
 //! that the program ended in order, that it did not panic, and that no process and no file of it is left.
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails, and shows what the program said"
+)]
 
 mod harness;
 

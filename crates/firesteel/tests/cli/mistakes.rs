@@ -213,7 +213,7 @@ fn a_folder_with_a_link_that_leads_nowhere_or_out_is_used_where_it_stands() {
 fn a_file_that_may_not_be_read() {
     let function = Function::python("def lambda_handler(event, context): pass\n");
     let source = function.code().join("lambda_function.py");
-    fs::set_permissions(&source, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&source, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(&source).is_ok() {
         skipped("a_file_that_may_not_be_read", "this user may read everything (root)");
         return;
