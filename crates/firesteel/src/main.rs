@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stderr, reason = "the one crate that talks to the terminal")]
 
+mod advice;
 mod cli;
 mod commands;
 mod data_folder;

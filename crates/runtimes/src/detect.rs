@@ -46,7 +46,7 @@ pub enum DetectError {
     #[error(transparent)]
     Interpreter(#[from] InterpreterNotFound),
     /// Nothing that looks like code, or no handler in it.
-    #[error("no {missing} found in {}: looked for {}; name it, for example `{example}`", folder.display(), tried.join(", "))]
+    #[error("no {missing} found in {}: looked for {}", folder.display(), tried.join(", "))]
     NothingFound {
         /// `runtime` or `handler`.
         missing: &'static str,
@@ -58,7 +58,7 @@ pub enum DetectError {
         example: String,
     },
     /// More than one choice is as good as another.
-    #[error("{} could be run in more than one way: {}; choose, for example `{example}`", folder.display(), candidates.join(", "))]
+    #[error("{} could be run in more than one way: {}", folder.display(), candidates.join(", "))]
     Ambiguous {
         /// The code.
         folder: PathBuf,

@@ -64,7 +64,7 @@ impl fmt::Display for Version {
 
 /// No interpreter of the wanted kind answered. A matter of what is installed on this host.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{wanted} is not installed ({}); {advice}", found_text(.found))]
+#[error("{wanted} is not installed ({})", found_text(.found))]
 pub struct InterpreterNotFound {
     /// For instance `Python 3.13`.
     pub wanted: String,
@@ -450,10 +450,10 @@ mod tests {
         let host = FakeHost::new();
         host.interpreter("bin/python3", "3.11.2");
         let error = host.interpreters().python(13).unwrap_err();
+        assert_eq!(error.to_string(), "Python 3.13 is not installed (found: 3.11.2)");
         assert_eq!(
-            error.to_string(),
-            "Python 3.13 is not installed (found: 3.11.2); install it, for instance with \
-             `uv python install 3.13`, or use another `--runtime`"
+            error.advice,
+            "install it, for instance with `uv python install 3.13`, or use another `--runtime`"
         );
     }
 

@@ -204,9 +204,7 @@ impl Driver {
         }
         if let (true, Some(began)) = (current.started, current.began) {
             let account = self.write_report(&current, began);
-            if let Some(observer) = current.admitted.account.take() {
-                drop(observer.send(account));
-            }
+            self.account = current.admitted.account.take().map(|observer| (observer, account));
         }
         self.lease = Some(current.admitted.lease);
     }

@@ -25,7 +25,7 @@ use firesteel_runtime_api as runtime_api;
 use firesteel_runtime_api::{AnswerBody, Call, Delivery, Reply, ResponseMode};
 use firesteel_sandbox as sandbox;
 use firesteel_sandbox::Sandbox;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 use uuid::Uuid;
@@ -37,7 +37,7 @@ use crate::lifecycle::{self, Event, Refusal, State};
 use crate::logs::capture::Capture;
 use crate::logs::platform_line::{Phase, Status};
 use crate::logs::{Log, Source};
-use crate::outcome::Answer;
+use crate::outcome::{Account, Answer};
 use crate::pool::Lease;
 use crate::spec::Spec;
 
@@ -77,6 +77,8 @@ pub(crate) struct Driver {
     timer: Option<(Instant, Event)>,
     /// Given back once the environment is at rest.
     lease: Option<Lease>,
+    /// For whoever waits for REPORT; sent after the lease is given back.
+    account: Option<(oneshot::Sender<Account>, Account)>,
 }
 
 /// One run of the runtime's process.
@@ -143,6 +145,7 @@ impl Driver {
             init: Init { began: Instant::now(), phase: Phase::Init, unreported: None },
             timer: None,
             lease: None,
+            account: None,
         }
     }
 
@@ -199,6 +202,10 @@ impl Driver {
             self.timer = None;
             // After the state was published: whoever gets the lease finds the environment ready.
             self.lease = None;
+        }
+        if let Some((observer, account)) = self.account.take() {
+            // A caller who waited for the log and comes again finds the environment idle.
+            let _ = observer.send(account);
         }
         Ok(())
     }

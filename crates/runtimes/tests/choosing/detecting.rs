@@ -20,7 +20,12 @@ const NOTHING: Wanted<'static> = Wanted { runtime: None, handler: None };
 fn outcome(project: &Project, wanted: &Wanted<'_>) -> Result<String, String> {
     let interpreters = project.interpreters("22.4.0");
     let result = detect(&project.code(), None, wanted.runtime, wanted.handler, &interpreters);
-    let result = result.map(|detected| detected.why).map_err(|error| chain(&error));
+    let result = result.map(|detected| detected.why).map_err(|error| match &error {
+        DetectError::NothingFound { example, .. } | DetectError::Ambiguous { example, .. } => {
+            format!("{}; try {example}", chain(&error))
+        }
+        _ => chain(&error),
+    });
     result.map(|why| relative(&why, project.0.path())).map_err(|why| relative(&why, project.0.path()))
 }
 
@@ -100,8 +105,7 @@ fn with_both_languages_the_one_with_a_handler_is_meant() {
     check_error(
         both,
         &NOTHING,
-        "{}/code could be run in more than one way: as Python (app.py), as Node.js (index.mjs); choose, for \
-         example `--runtime python3.13`",
+        "{}/code could be run in more than one way: as Python (app.py), as Node.js (index.mjs); try --runtime python3.13",
     );
     for (handler, runtime) in [("app.handler", "python3.13"), ("index.handler", "nodejs22.x")] {
         let why = outcome(&Project::new(both), &Wanted { runtime: None, handler: Some(handler) }).unwrap();
@@ -128,25 +132,23 @@ fn doubt_is_an_error_that_tells_what_to_type() {
     check_error(
         &[("a.py", HANDLER), ("b.py", HANDLER)],
         &NOTHING,
-        "{}/code could be run in more than one way: a.handler, b.handler; choose, for example `--handler a.handler`",
+        "{}/code could be run in more than one way: a.handler, b.handler; try --handler a.handler",
     );
     check_error(
         &[("a.py", "x = 1\n"), ("b.py", "")],
         &NOTHING,
-        "no handler found in {}/code: looked for `def lambda_handler` or `def handler` in a.py, b.py; name it, \
-         for example `--handler app.lambda_handler`",
+        "no handler found in {}/code: looked for `def lambda_handler` or `def handler` in a.py, b.py; try --handler app.lambda_handler",
     );
     check_error(
         &[("package.json", "{}")],
         &NOTHING,
         "no handler found in {}/code: looked for an exported `handler` or `lambdaHandler`, but there are no source \
-         files; name it, for example `--handler index.handler`",
+         files; try --handler index.handler",
     );
     check_error(
         &[("README.md", "")],
         &NOTHING,
-        "no runtime found in {}/code: looked for bootstrap, *.py, *.mjs, *.js, *.cjs, package.json; name it, for \
-         example `--runtime python3.13 --handler app.handler`",
+        "no runtime found in {}/code: looked for bootstrap, *.py, *.mjs, *.js, *.cjs, package.json; try --runtime python3.13 --handler app.handler",
     );
 }
 
