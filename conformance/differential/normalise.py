@@ -16,6 +16,10 @@ PYTHON_FRAME_IN_JSON = re.compile(r'" *File \\"' + CLIENT + r'(?:[^"\\]|\\.)*"(,
 PYTHON_WARNING = re.compile(CLIENT + r":\d+: (\w+Warning: [^\n]*)\n  [^\n]*")
 NODE_FRAME = re.compile(r"[\n\r]?[ \t]*at [^\n\r]*" + CLIENT + r"[^\n\r]*")
 NODE_FRAME_IN_JSON = re.compile(r'(?<=[\[,]) *"[^"\n]*at [^"\n]*' + CLIENT + r'[^"\n]*",?')
+NODE_SOURCE = re.compile("^" + CLIENT + r":\d+\n[^\n]*\n *\^+\n", re.M)
+# How the client was woken is no more the function's than the client's own frames are.
+TICKS = r"[ \t]*at (?:async )?(?:process\.)?processTicksAndRejections \([^)\n\r]*\)"
+TICKS_IN_JSON, TICKS_LINE = re.compile(r',? *"' + TICKS + '"'), re.compile(r"[\n\r]" + TICKS)
 EPOCH_MS = re.compile(r"\[\d{13}\]")
 
 
@@ -31,10 +35,12 @@ class Normaliser:
         value = self._own.sub(CLIENT, value)
         value = ISO_TIME.sub("<time>", value)
         value = EPOCH_MS.sub("[<epoch-ms>]", value)
+        value = TICKS_LINE.sub("", TICKS_IN_JSON.sub("", value))
         if CLIENT in value:
             value = PYTHON_FRAME.sub("", value)
             value = PYTHON_FRAME_IN_JSON.sub("", value)
             value = PYTHON_WARNING.sub(r"\1", value)
+            value = NODE_SOURCE.sub("", value)
             value = NODE_FRAME_IN_JSON.sub("", value)
             value = NODE_FRAME.sub("", value)
             # Removing the last element of a JSON list leaves the comma before it.
@@ -42,13 +48,7 @@ class Normaliser:
         return value
 
     def body(self, raw):
-        value = raw.decode("utf-8", "backslashreplace")
-        if any(path in value for path in ("stackTrace", "trace")) and self._own.search(value):
-            try:
-                value = json.dumps(self._without_own_frames(json.loads(value)), ensure_ascii=False)
-            except ValueError:
-                pass
-        return self.text(value)
+        return self.text(raw.decode("utf-8", "backslashreplace"))
 
     def cause(self, header):
         """The X-Ray cause: own frames out, and the set of paths in an order."""
@@ -57,9 +57,11 @@ class Normaliser:
         except ValueError:
             return self.text(header)
         for exception in cause["exceptions"]:
+            # Frames in ES modules have a URL, of which AWS's client keeps only the scheme: nothing is left to compare.
             exception["stack"] = [frame for frame in exception["stack"] if not self._own.search(str(frame["path"]) + str(frame["label"]))
-                                  and not (frame["path"] == "file" and frame.get("line") is None)]
-            exception["message"] = exception["message"] and self.text(exception["message"])
+                                  and frame["path"] not in ("file", "node")]
+            if isinstance(exception.get("message"), str):
+                exception["message"] = self.text(exception["message"])
         cause["paths"] = sorted({frame["path"] for exception in cause["exceptions"] for frame in exception["stack"]})
         return json.dumps(cause, ensure_ascii=False)
 
@@ -67,9 +69,3 @@ class Normaliser:
         if name.endswith("error-body"):
             return self.body(base64.b64decode(value))
         return value
-
-    def _without_own_frames(self, error):
-        for key in ("stackTrace", "trace"):
-            if isinstance(error.get(key), list):
-                error[key] = [frame for frame in error[key] if not self._own.search(frame) or not re.match(r"\s*(at|File) ", frame)]
-        return error

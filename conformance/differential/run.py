@@ -261,7 +261,7 @@ def main():
     counts = {"passed": 0, "failed": 0, "skipped": 0}
 
     with tempfile.TemporaryDirectory(prefix="firesteel-differential-") as scratch:
-        for interpreter in args.python or [sys.executable]:
+        for interpreter in args.python or ([] if args.node_ric else [sys.executable]):
             version, ours, theirs = python_runtimes(interpreter, scratch)
             env = {"AWS_EXECUTION_ENV": f"AWS_Lambda_python{version[0]}.{version[1]}", "PYTHONDONTWRITEBYTECODE": "1"}
             compare("python", python_cases.CASES, version, ours, theirs, env, args, counts)

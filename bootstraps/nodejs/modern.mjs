@@ -1,0 +1,134 @@
+// One event after the other, Node.js 24 and later: the handler's promise (or plain value) is the answer.
+//
+//     next ──► await handler(event, context) ──► post ──► next
+//
+// There are no callbacks, the event loop is not waited for, and nothing catches stray errors: Node.js itself ends the process with
+// exit code 1, and the platform reports that.
+import { RuntimeApi } from "./api.mjs";
+import { install } from "./console.mjs";
+import { Invocation } from "./context.mjs";
+import { CallbackHandlerDeprecated, JSONStringifyError, PlatformError, cause, report } from "./failure.mjs";
+import { InvokeStore } from "./invoke_store.mjs";
+import { load, modern, streamifyResponse, streamingOptions } from "./load.mjs";
+import { HttpResponseStream, ResponseStream } from "./stream.mjs";
+
+// What AWS's client of this generation logs when the platform refuses it.
+const WORDING = {
+  noAnswer: () => "Failed to get next invocation. No Response from endpoint",
+  refused: (status, body) => `Failed to post handler success response. Http response code: ${status}. ${body}`,
+};
+const NO_CALLBACKS =
+  "ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js 24. You need to modify this function to use a supported handler signature to use Node.js 24 or later. For more information see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.";
+
+let logError;
+
+export async function run(require) {
+  const store = new InvokeStore();
+  if (!["1", "true"].includes(process.env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA)) {
+    globalThis.awslambda = { ...globalThis.awslambda, InvokeStore: store, streamifyResponse, HttpResponseStream };
+  }
+  logError = install(() => ({ requestId: store.getRequestId(), tenantId: store.getTenantId() }));
+  const api = new RuntimeApi(process.env.AWS_LAMBDA_RUNTIME_API, WORDING);
+  const processor = await initialize(api, require);
+  for (;;) {
+    const { headers, body } = await api.next();
+    const invocation = new Invocation(headers);
+    const context = contextOf(invocation);
+    const event = JSON.parse(body);
+    await store.run(InvokeStore.contextOf(invocation), () => processor.processInvoke(invocation, event, context));
+  }
+}
+
+async function initialize(api, require) {
+  try {
+    const handler = await load(process.env._HANDLER, process.env.LAMBDA_TASK_ROOT, require, modern);
+    const streaming = streamingOptions(handler);
+    if (handler.length >= 3 && !streaming) {
+      throw new CallbackHandlerDeprecated(NO_CALLBACKS);
+    }
+    return streaming ? new StreamingInvokeProcessor(api, handler, streaming) : new BufferedInvokeProcessor(api, handler);
+  } catch (error) {
+    logError("Init Error", error);
+    const body = report(error);
+    await api.initError(JSON.stringify(body), body.errorType);
+    throw error;
+  }
+}
+
+// The function is called as a method of these classes, since stack traces tell their names.
+class BufferedInvokeProcessor {
+  constructor(api, handler) {
+    this.api = api;
+    this.handler = handler;
+  }
+
+  async processInvoke(invocation, event, context) {
+    try {
+      const result = await this.handler(event, context);
+      // A turn of the event loop, so that what the function has begun without waiting can go out first.
+      await nextTurn();
+      await this.api.respond(invocation, stringify(result));
+    } catch (error) {
+      await nextTurn();
+      logError("Invoke Error", error);
+      await this.api.fail(invocation, JSON.stringify(report(error)), cause(error));
+    }
+  }
+}
+
+class StreamingInvokeProcessor {
+  constructor(api, handler, options) {
+    this.api = api;
+    this.handler = handler;
+    this.options = options;
+  }
+
+  async processInvoke(invocation, event, context) {
+    const stream = await ResponseStream.create(this.api, invocation, this.options);
+    try {
+      const result = this.handler(event, stream.writable, context);
+      if (typeof result?.then !== "function") {
+        throw new Error("Streaming does not support non-async handlers.");
+      }
+      if (await result !== undefined) {
+        console.warn("Streaming handlers ignore return values.");
+      }
+      await stream.done;
+      if (!stream.writable.writableFinished) {
+        throw new Error("Response stream is not finished.");
+      }
+    } catch (error) {
+      await nextTurn();
+      logError("Invoke Error", error);
+      await stream.fail(error);
+    }
+  }
+}
+
+function contextOf(invocation) {
+  const fields = invocation.headerFields((header, error) => new PlatformError(`Failed to parse ${header} as JSON: ${error.message}`));
+  const { getRemainingTimeInMillis, ...rest } = fields;
+  invocation.exportTrace();
+  return {
+    ...rest,
+    xRayTraceId: invocation.traceId,
+    getRemainingTimeInMillis,
+    functionName: process.env.AWS_LAMBDA_FUNCTION_NAME,
+    functionVersion: process.env.AWS_LAMBDA_FUNCTION_VERSION,
+    memoryLimitInMB: process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
+    logGroupName: process.env.AWS_LAMBDA_LOG_GROUP_NAME,
+    logStreamName: process.env.AWS_LAMBDA_LOG_STREAM_NAME,
+  };
+}
+
+function nextTurn() {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function stringify(value) {
+  try {
+    return JSON.stringify(value === undefined ? null : value);
+  } catch {
+    throw new JSONStringifyError("Unable to stringify response body");
+  }
+}

@@ -1,0 +1,37 @@
+// Handlers that answer in the ways older than promises.
+exports.value = (event, context, callback) => callback(null, { got: event });
+exports.nothing = (event, context, callback) => callback();
+exports.error = (event, context, callback) => callback(new Error("by callback"));
+exports.errorText = (event, context, callback) => callback("text by callback");
+exports.errorFalsy = (event, context, callback) => callback(0, "not an error? it is");
+exports.twice = (event, context, callback) => { callback(null, 1); callback(null, 2); };
+exports.errorThenValue = (event, context, callback) => { callback(new Error("first")); callback(null, 2); };
+exports.later = (event, context, callback) => { setTimeout(() => callback(null, "later"), 5); };
+exports.waits = (event, context, callback) => { setTimeout(() => console.log("timer ran"), 30); callback(null, "answered"); };
+exports.waitsNot = (event, context, callback) => {
+  context.callbackWaitsForEmptyEventLoop = false;
+  setTimeout(() => {}, 60000);
+  callback(null, "at once");
+};
+exports.continues = (event, context, callback) => { callback(null, "early"); console.log("after callback"); };
+exports.exits = (event, context, callback) => { context.callbackWaitsForEmptyEventLoop = false; callback(null, "then exit"); process.exit(0); };
+exports.exitsWaiting = (event, context, callback) => { callback(null, "never sent"); process.exit(0); };
+exports.throws = (event, context, callback) => { callback(null, "before"); throw new Error("after callback"); };
+exports.circular = (event, context, callback) => { const a = {}; a.a = a; callback(null, a); };
+exports.circularNow = (event, context, callback) => { context.callbackWaitsForEmptyEventLoop = false; const a = {}; a.a = a; callback(null, a); };
+exports.succeed = (event, context) => context.succeed("succeeded");
+exports.fail = (event, context) => context.fail(new Error("failed"));
+exports.failNothing = (event, context) => context.fail();
+exports.done = (event, context) => context.done(null, "done");
+exports.doneError = (event, context) => context.done("done with error");
+exports.succeedTwice = (event, context) => { context.succeed(1); context.done(null, 2); };
+exports.succeedLater = (event, context) => { setTimeout(() => context.succeed("later"), 5); };
+exports.asyncSucceed = async (event, context) => { context.succeed("by context"); return "by promise"; };
+exports.asyncCallback = async (event, context, callback) => { callback(null, "by callback"); return "by promise"; };
+exports.never = (event, context, callback) => {};
+exports.neverTimer = (event, context, callback) => { setTimeout(() => console.log("timer ran"), 5); };
+exports.valueReturned = () => "ignored";
+exports.throwUndefined = () => { throw undefined; };
+exports.bare = function bare() { return Promise.resolve("no arguments"); };
+exports.contextCallback = (event, context, callback) => { context.callbackWaitsForEmptyEventLoop = 0; callback(null, context.callbackWaitsForEmptyEventLoop); };
+exports.rejectsAfter = async (event, context) => { context.succeed("ok"); throw new Error("after succeed"); };

@@ -1,0 +1,1 @@
+import missing from "module-that-is-missing"; export const handler = async () => missing;

@@ -1,0 +1,1 @@
+const { missing } = require("module-that-is-missing"); exports.handler = async () => missing;

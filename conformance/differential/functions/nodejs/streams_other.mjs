@@ -1,0 +1,2 @@
+export const handler = async () => 1;
+handler[Symbol.for("aws.lambda.runtime.handler.streaming")] = "request";

@@ -1,0 +1,1 @@
+Promise.reject(new Error("unhandled at load")); exports.handler = async () => 1;

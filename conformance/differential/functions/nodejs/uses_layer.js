@@ -1,0 +1,1 @@
+const path = require("shared-in-layer"); exports.handler = async () => path;
