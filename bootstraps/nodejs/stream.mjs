@@ -69,7 +69,9 @@ export class ResponseStream {
       [ERROR_TYPE]: failed.errorType,
       [ERROR_BODY]: Buffer.from(JSON.stringify(failed)).toString("base64"),
     });
-    return new Promise((resolve) => this.#request.end(resolve));
+    this.#request.end();
+    // Until the platform has it all. That the connection was lost is known to the platform as well.
+    return this.done.catch(() => {});
   }
 
   #handlersView() {

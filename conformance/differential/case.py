@@ -21,6 +21,8 @@ class Accepted:
     reason: str
     # Only some interpreters, as a (lowest, highest) pair of versions; everywhere when None.
     versions: tuple = None
+    # The two sides are sometimes equal, depending on who is faster.
+    by_chance: bool = False
 
 
 @dataclass(frozen=True)

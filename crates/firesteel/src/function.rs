@@ -101,7 +101,7 @@ impl Workshop<'_> {
         let unusable = |error: &dyn std::error::Error| {
             Failure::usage(format!("the package of function {name} cannot be used")).because(error)
         };
-        let packages = self.data.subfolder("packages")?.join(name.as_str());
+        let packages = self.data.subfolder(&format!("packages/{name}"))?;
         let limits = Limits::default();
         let (code, used) = match package {
             Package::Folder(folder) => {

@@ -116,9 +116,10 @@ impl EntryPath {
     }
 }
 
+/// Escaped: it is printed to a terminal, and a package's author chose it.
 impl fmt::Display for EntryPath {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.display().fmt(formatter)
+        self.0.to_string_lossy().escape_debug().fmt(formatter)
     }
 }
 

@@ -43,7 +43,7 @@ pub enum UnpackError {
         /// The entry.
         entry: String,
     },
-    /// Only `stored` and `deflate` are read, as by AWS's documentation.
+    /// Only `stored` and `deflate` are read, which is what packaging tools write.
     #[error("entry `{entry}` is compressed by {method}; only stored and deflate can be read")]
     Compression {
         /// The entry.

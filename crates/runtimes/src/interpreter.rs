@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::probe::{Environment, first_line};
+use crate::probe::{Environment, NoAnswer, first_line};
 use crate::runtime::PYTHON_MINORS;
 use crate::search::{Candidate, Language, candidates};
 
@@ -224,9 +224,11 @@ impl Interpreters {
         if let Some(known) = self.known(language, path).or_else(|| self.known(language, &real)) {
             return known;
         }
-        let told = self
-            .probe(language, path, Environment::Empty)
-            .or_else(|| self.probe(language, path, Environment::Inherited));
+        let told = match self.probe(language, path, Environment::Empty) {
+            // Once is enough to wait for one that hangs.
+            Err(NoAnswer::Silent) => self.probe(language, path, Environment::Inherited).ok(),
+            told => told.ok(),
+        };
         let answer = match told {
             Some(told) if told.program != real => self.confirm(language, &told.program),
             told => told,
@@ -242,20 +244,28 @@ impl Interpreters {
     fn confirm(&self, language: Language, program: &Path) -> Option<Interpreter> {
         self.known(language, program).unwrap_or_else(|| {
             let again = self.probe(language, program, Environment::Empty);
-            again.filter(|again| again.program == program)
+            again.ok().filter(|again| again.program == program)
         })
     }
 
-    fn probe(&self, language: Language, path: &Path, environment: Environment) -> Option<Interpreter> {
+    fn probe(
+        &self,
+        language: Language,
+        path: &Path,
+        environment: Environment,
+    ) -> Result<Interpreter, NoAnswer> {
         let question: &[&str] = match language {
             Language::Python => &ASK_PYTHON,
             Language::Nodejs => &ASK_NODEJS,
         };
         let line = first_line(path, question, environment, self.patience)?;
-        let (version, program) = line.split_once('\t')?;
+        let (version, program) = line.split_once('\t').ok_or(NoAnswer::Silent)?;
         let program = PathBuf::from(program);
-        let version = Version::parse(version)?;
-        program.is_file().then_some(Interpreter { program, version })
+        let version = Version::parse(version).ok_or(NoAnswer::Silent)?;
+        program
+            .is_file()
+            .then_some(Interpreter { program, version })
+            .ok_or(NoAnswer::Silent)
     }
 
     // The lock is not held while a program runs: two threads may ask the same one, and both hear the
@@ -443,7 +453,7 @@ mod tests {
         let host = FakeHost::new();
         host.script("bin/python3.13", "sleep 600");
         let wanted = host.interpreter("bin2/python3.13", "3.13.0");
-        let interpreters = host.interpreters().with_patience(Duration::from_secs(1));
+        let interpreters = host.interpreters().with_patience(Duration::from_secs(2));
         assert_eq!(interpreters.python(13).unwrap().program, wanted);
     }
 

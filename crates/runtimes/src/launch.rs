@@ -108,7 +108,7 @@ pub fn launch(
     wrapper: Option<&str>,
 ) -> Result<Launch, LaunchError> {
     let folders = Folders::of(places)?;
-    let launch = match runtime {
+    let mut launch = match runtime {
         Runtime::Provided(system) => return provided(*system, places, &folders),
         Runtime::Python { minor } => python(interpreters.python(*minor)?, handler, places, &folders)?,
         Runtime::Nodejs { major } => nodejs(
@@ -119,7 +119,6 @@ pub fn launch(
             memory_mib,
         )?,
     };
-    let mut launch = launch;
     launch
         .variables
         .push(("AWS_EXECUTION_ENV".to_owned(), format!("AWS_Lambda_{runtime}")));

@@ -21,14 +21,22 @@ pub(crate) enum Environment {
     Inherited,
 }
 
-/// The first line `program` writes, without its end. `None` when it cannot be started, writes none,
-/// or does not within `patience`.
+/// Why there is no line.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum NoAnswer {
+    /// It could not be started, or ended without one.
+    Silent,
+    /// It was still running when patience ran out.
+    TimedOut,
+}
+
+/// The first line `program` writes, without its end.
 pub(crate) fn first_line(
     program: &Path,
     arguments: &[&str],
     environment: Environment,
     patience: Duration,
-) -> Option<String> {
+) -> Result<String, NoAnswer> {
     let deadline = Instant::now() + patience;
     let mut command = Command::new(program);
     command
@@ -41,9 +49,15 @@ pub(crate) fn first_line(
     if environment == Environment::Empty {
         command.env_clear();
     }
-    let mut child = ProbeGuard(command.spawn().ok()?);
-    let line = child.read_line(deadline).ok()?;
-    String::from_utf8(line).ok().filter(|line| !line.is_empty())
+    let mut child = ProbeGuard(command.spawn().map_err(|_| NoAnswer::Silent)?);
+    let line = child.read_line(deadline).map_err(|error| match error.kind() {
+        io::ErrorKind::TimedOut => NoAnswer::TimedOut,
+        _ => NoAnswer::Silent,
+    })?;
+    String::from_utf8(line)
+        .ok()
+        .filter(|line| !line.is_empty())
+        .ok_or(NoAnswer::Silent)
 }
 
 /// A running probe; dropping it ends the whole group. That is no loss: a program that has answered has
@@ -88,7 +102,7 @@ impl Drop for ProbeGuard {
 mod tests {
     use super::*;
 
-    fn shell(script: &str, environment: Environment, patience: Duration) -> Option<String> {
+    fn shell(script: &str, environment: Environment, patience: Duration) -> Result<String, NoAnswer> {
         first_line(Path::new("/bin/sh"), &["-c", script], environment, patience)
     }
 
@@ -98,46 +112,53 @@ mod tests {
     fn the_first_line_is_the_answer_even_if_the_program_stays() {
         let began = Instant::now();
         assert_eq!(
-            shell("echo one; echo two; sleep 50", Environment::Empty, LONG).as_deref(),
-            Some("one")
+            shell("echo one; echo two; sleep 600", Environment::Empty, LONG).as_deref(),
+            Ok("one")
         );
         assert_eq!(
             shell("printf open", Environment::Empty, LONG).as_deref(),
-            Some("open")
+            Ok("open")
         );
         assert!(began.elapsed() < LONG);
     }
 
     #[test]
     fn no_line_is_no_answer() {
-        assert_eq!(shell("exit 3", Environment::Empty, LONG), None);
-        assert_eq!(shell("echo; echo late", Environment::Empty, LONG), None);
-        assert_eq!(shell("printf '\\377\\n'", Environment::Empty, LONG), None);
+        let silent = Err(NoAnswer::Silent);
+        assert_eq!(shell("exit 3", Environment::Empty, LONG), silent);
+        assert_eq!(shell("echo; echo late", Environment::Empty, LONG), silent);
+        assert_eq!(shell("printf '\\377\\n'", Environment::Empty, LONG), silent);
         assert_eq!(
             shell("head -c 100000 /dev/zero", Environment::Inherited, LONG),
-            None
+            silent
         );
         assert_eq!(
             first_line(Path::new("/nowhere"), &[], Environment::Empty, LONG),
-            None
+            silent
         );
     }
 
     #[test]
-    fn one_that_hangs_is_ended_with_all_it_started() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let pid_file = folder.path().join("pid");
-        let script = format!("sleep 600 & echo $! > {}; wait", pid_file.display());
-        // Long enough for the shell to write its file on a loaded machine.
+    fn one_that_hangs_is_given_up() {
+        let patience = Duration::from_millis(50);
         assert_eq!(
-            shell(&script, Environment::Inherited, Duration::from_secs(3)),
-            None
+            shell("sleep 600", Environment::Inherited, patience),
+            Err(NoAnswer::TimedOut)
         );
-        let pid = std::fs::read_to_string(pid_file).unwrap().trim().parse().unwrap();
-        let pid = Pid::from_raw(pid).unwrap();
-        // Killed with the group; init or this process's subreaper collects it at its leisure.
+    }
+
+    #[test]
+    fn what_it_started_ends_with_it() {
+        let answer = shell(
+            "sleep 600 >/dev/null & echo $!; wait",
+            Environment::Inherited,
+            LONG,
+        )
+        .unwrap();
+        let pid = Pid::from_raw(answer.parse().unwrap()).unwrap();
+        // Killed, but collected by whoever inherits it, at its leisure: a zombie will do.
         while rustix::process::test_kill_process(pid).is_ok() {
-            let status = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+            let status = std::fs::read_to_string(format!("/proc/{answer}/stat"));
             if status.is_ok_and(|status| status.contains(") Z ")) {
                 break;
             }
@@ -148,10 +169,8 @@ mod tests {
     #[test]
     fn the_environment_is_empty_or_ours() {
         let script = "echo \"$CARGO_MANIFEST_DIR.\"";
-        assert_eq!(shell(script, Environment::Empty, LONG).as_deref(), Some("."));
-        assert_eq!(
-            shell(script, Environment::Inherited, LONG),
-            Some(format!("{}.", std::env::var("CARGO_MANIFEST_DIR").unwrap()))
-        );
+        assert_eq!(shell(script, Environment::Empty, LONG).as_deref(), Ok("."));
+        let ours = format!("{}.", std::env::var("CARGO_MANIFEST_DIR").unwrap());
+        assert_eq!(shell(script, Environment::Inherited, LONG), Ok(ours));
     }
 }

@@ -51,11 +51,11 @@ impl Descendants {
         if self.named.values().any(|name| *name == program.name) {
             return Err(Errno::EXIST.into());
         }
-        if !program.program.is_absolute() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "program is not an absolute path",
-            ));
+        for path in [&program.program, &program.working_dir] {
+            if !path.is_absolute() {
+                let message = format!("{} is not an absolute path", path.display());
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+            }
         }
         let child = Command::new(&program.program)
             .args(&program.arguments)

@@ -15,7 +15,7 @@
 //! The code is synchronous and single-threaded, and must stay so: signal handling, `unshare` and the
 //! order in which the inherited world is cleaned all rest on it.
 //!
-//! Life, in order: [`world`] is cleaned, the server says [`protocol::Request::Prepare`], folders are made
+//! Life, in order: the inherited world is cleaned, the server says [`protocol::Request::Prepare`], folders are made
 //! read-only, [`protocol::Report::Ready`] is sent, requests are served; when the control socket ends, for
 //! whatever reason, everything below is ended and the process exits. Nothing outlives it.
 //!
@@ -35,6 +35,8 @@ mod read_only;
 mod serve;
 #[expect(unsafe_code, reason = "signal handlers, and descriptors nobody owns")]
 mod world;
+
+use std::io::Write;
 
 /// The first argument that turns a start of the executable into a first process. Not for people: without
 /// a control socket as descriptor 0 such a start is refused.
@@ -60,7 +62,14 @@ pub fn enter_if_asked() {
             serve::serve(world);
             0
         }
-        Err(_) => STARTED_BY_HAND,
+        Err(_) => {
+            // Cannot be written only where nobody reads.
+            let _ = writeln!(
+                std::io::stderr(),
+                "{HIDDEN_MODE} is started by a server, with a socket as its input"
+            );
+            STARTED_BY_HAND
+        }
     };
     #[expect(
         clippy::disallowed_methods,

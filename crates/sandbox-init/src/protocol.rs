@@ -45,7 +45,7 @@ pub struct Program {
     pub arguments: Vec<String>,
     /// The complete environment; nothing is inherited.
     pub variables: BTreeMap<String, String>,
-    /// Where it starts.
+    /// Where it starts. Absolute.
     pub working_dir: PathBuf,
 }
 

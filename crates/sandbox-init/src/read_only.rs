@@ -5,6 +5,8 @@
 //!    user and group keep their numbers.
 //! 2. Every mount in it is made private *before* the first is added, or it would appear on the host.
 //! 3. Each folder: mounted over itself with all below it, then made read-only, recursively.
+//! 4. The working folder is entered once more, by its path: what was entered before lies beneath the mounts,
+//!    and is writable.
 //!
 //! The kernel removes the mounts with the last process of the sandbox; nothing can be left behind.
 //!
@@ -54,7 +56,9 @@ mod imp {
             set_read_only(folder)
                 .map_err(|error| format!("{} cannot be made read-only: {error}", folder.display()))?;
         }
-        Ok(())
+        std::env::current_dir()
+            .and_then(std::env::set_current_dir)
+            .map_err(|error| format!("the working folder cannot be entered again: {error}"))
     }
 
     fn unshare(flags: UnshareFlags) -> io::Result<()> {

@@ -107,6 +107,8 @@ impl Control {
             // A panic in it would be printed by the runtime; there is nothing else to do about one.
             let _ = tokio::task::spawn_blocking(orphans::end_orphans).await;
         }
+        // Before the owner can hear of the end: from then on requests are refused.
+        requests.close();
         if !closing {
             tracing::warn!(
                 sandbox = id,

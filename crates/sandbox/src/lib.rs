@@ -23,6 +23,8 @@
 //!
 //! Not here: what runs and why, timeouts, output, restarts.
 
+#![forbid(unsafe_code)]
+
 mod control;
 mod event;
 mod first_process;

@@ -209,10 +209,14 @@ fn names_that_lead_out_are_refused() {
 
 #[test]
 fn control_characters_in_names_do_not_reach_the_terminal() {
-    let error = Workshop::new()
-        .outcome(&archive(&[Entry::file("/\x1b[31m", "")]))
-        .unwrap_err();
-    assert!(!error.contains('\x1b'), "{error:?}");
+    for entries in [
+        vec![Entry::file("/\x1b[31m", "")],
+        vec![Entry::link("\x1b[31m", "/\x1b")],
+        vec![Entry::file("\x1b[31m", ""), Entry::folder("\x1b[31m/")],
+    ] {
+        let error = Workshop::new().outcome(&archive(&entries)).unwrap_err();
+        assert!(!error.contains('\x1b') && error.contains("\\u{1b}"), "{error:?}");
+    }
 }
 
 #[test]

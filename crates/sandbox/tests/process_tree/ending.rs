@@ -20,6 +20,14 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("end_all_of_nothing_is_emptied", end_all_of_nothing),
         test("a_sandbox_is_usable_after_end_all", usable_after_end_all),
         test("close_leaves_nothing", close_leaves_nothing),
+        Trial::test("a_first_process_that_is_kept_from_running_is_killed", || {
+            // One thread, as a paused clock wants it.
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?
+                .block_on(kept_from_running());
+            Ok(())
+        }),
         test("drop_leaves_nothing", drop_leaves_nothing),
         test("a_cancelled_creation_leaves_nothing", cancelled_creation),
         test(
@@ -189,6 +197,28 @@ async fn stopped_first_process() {
     .await;
     fixture.close().await;
     assert!(!exists(pid) && !exists(first_process));
+}
+
+async fn kept_from_running() {
+    let mut fixture = Fixture::new("kept").await;
+    let mut output = fixture.shell(
+        "it",
+        "(setsid sh -c 'echo $$; exec sleep 1000' &); exec sleep 1000",
+    );
+    let pid = fixture.started().await;
+    let daemon = output.pid();
+    let first_process = fixture.first_process(pid);
+    let stopper = fixture.shell("stopper", "while kill -STOP $PPID; do :; done");
+    eventually("the first process is stopped", || {
+        crate::fixture::status_field(first_process, "State:").is_some_and(|state| state.starts_with('T'))
+    })
+    .await;
+    // The time it is given passes at once.
+    tokio::time::pause();
+    fixture.sandbox.close().await;
+    assert!(![daemon, pid, first_process].into_iter().any(exists));
+    // Held open by the stopper, as long as it lives.
+    stopper.all();
 }
 
 async fn first_process_ignores_signals() {

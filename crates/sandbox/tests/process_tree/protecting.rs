@@ -55,10 +55,16 @@ fn inner(folder: &Path) -> Vec<std::path::PathBuf> {
 async fn cannot_be_written() {
     let fixture = Fixture::protecting("protected", inner).await;
     assert_eq!(fixture.sandbox.read_only(), &ReadOnly::Enforced);
-    let script =
-        "echo x > code/file; echo x > code/new; rm -f code/file; chmod 777 code/file; echo x > beside";
+    let script = "echo x > code/file; echo x > code/new; rm -f code/file; chmod 777 code/file; echo x > beside; \
+         echo x > /proc/$PPID/cwd/code/file";
     let output = fixture.shell("it", script).all();
-    assert_eq!(output.matches("Read-only file system").count(), 4, "{output}");
+    let refused = |why| output.matches(why).count();
+    // The way through the first process is closed to whoever may not look into it.
+    assert_eq!(
+        refused("Read-only file system") + refused("cwd/code/file: Permission denied"),
+        5,
+        "{output}"
+    );
     let folder = fixture.folder.path();
     assert_eq!(fs::read_to_string(folder.join("code/file")).unwrap(), "as it was");
     assert_eq!(fs::read_to_string(folder.join("beside")).unwrap(), "x\n");
