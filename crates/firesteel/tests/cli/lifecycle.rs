@@ -156,6 +156,7 @@ fn an_init_that_fails_twice_fails_the_invocation_and_is_tried_anew_by_the_next()
     let function = Function::scripted("note('init')\nreport_init('{\"n\":%d}' % len(notes()))\nsys.exit(1)");
     let server = Server::of(&function, &[]);
     assert_eq!(server.invoke("{}").function_error(), "{\"n\":2}", "the second run's error is the caller's");
+    server.logged("REPORT RequestId");
     let log = server.log();
     let starts = log.find("START RequestId").unwrap();
     let reports: Vec<_> = log.match_indices("INIT_REPORT").map(|(at, _)| at).collect();
@@ -184,6 +185,7 @@ fn an_init_of_more_than_ten_seconds_is_aborted_and_run_again_inside_the_invocati
     );
     let server = Server::of(&function, &["--timeout", "1"]);
     who_answers(&server, "{}");
+    server.logged("INIT_REPORT");
     let log = server.log();
     let report = log.lines().find(|line| line.starts_with("INIT_REPORT")).unwrap();
     assert!(report.ends_with("\tPhase: init\tStatus: timeout"), "{report}");
