@@ -245,6 +245,8 @@ impl Inner {
             }
             unusable.push(idle.environment);
         }
+        // Those who gave up are still in the queue, and would count as waiting.
+        environments.waiters.retain(|waiter| !waiter.is_closed());
         if wait(environments) {
             let (sender, receiver) = oneshot::channel();
             environments.waiters.push_back(sender);
