@@ -148,8 +148,9 @@ fn no_sequence_of_calls_hangs_a_caller_or_reaches_another() {
         watched
     });
     // That the sequences do reach into the lifecycle: each of its ends is met by some of them.
+    let log = server.log_of(SEQUENCES + watched);
     for met in ["Runtime.ExitError", "Task timed out"] {
-        server.logged(met);
+        assert!(log.contains(met), "no sequence led to {met}");
     }
     assert!(watched > 10, "the steady function was watched only {watched} times");
     assert!(hostile.notes().len() >= SEQUENCES / 2, "{} sequences were played", hostile.notes().len());
