@@ -20,6 +20,7 @@ mod status;
 mod tracking;
 
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 
@@ -49,11 +50,13 @@ struct State {
     live: Live,
     /// The most that any reading, or anything that has ended, came to.
     peak_bytes: u64,
+    /// What the last reading found, and when.
+    last: Option<(Instant, u64)>,
 }
 
 impl Meter {
     pub(crate) fn new(first_process: Pid) -> Self {
-        Self { state: Mutex::new(State { live: Live::new(first_process), peak_bytes: 0 }) }
+        Self { state: Mutex::new(State { live: Live::new(first_process), peak_bytes: 0, last: None }) }
     }
 
     /// Something that has ended had used this much.
@@ -62,11 +65,19 @@ impl Meter {
         state.peak_bytes = state.peak_bytes.max(bytes);
     }
 
-    pub(crate) fn read(&self) -> MemoryReading {
+    /// A reading that is at most `max_age` old.
+    pub(crate) fn read(&self, max_age: Duration) -> MemoryReading {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let live = state.live.read();
-        state.peak_bytes = state.peak_bytes.max(live.peak_bytes);
-        MemoryReading { current_bytes: live.current_bytes, peak_bytes: state.peak_bytes }
+        let current_bytes = match state.last {
+            Some((when, current_bytes)) if when.elapsed() < max_age => current_bytes,
+            _ => {
+                let live = state.live.read();
+                state.peak_bytes = state.peak_bytes.max(live.peak_bytes);
+                state.last = Some((Instant::now(), live.current_bytes));
+                live.current_bytes
+            }
+        };
+        MemoryReading { current_bytes, peak_bytes: state.peak_bytes }
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use firesteel_sandbox_init::protocol::{Mounted, Mounts, Program, Request, Signal};
 use firesteel_sandbox_init::wire;
@@ -211,7 +212,13 @@ impl Sandbox {
     /// Makes a few system calls and does not wait: see [`MemoryReading`] for what it cannot see.
     #[must_use]
     pub fn memory(&self) -> MemoryReading {
-        self.meter.read()
+        self.memory_within(Duration::ZERO)
+    }
+
+    /// Likewise, but satisfied with a reading that is at most this old, which costs nothing.
+    #[must_use]
+    pub fn memory_within(&self, max_age: Duration) -> MemoryReading {
+        self.meter.read(max_age)
     }
 
     /// Ends everything in the sandbox, and the sandbox. Returns when no process of it exists any more.

@@ -1,7 +1,7 @@
 //! What a driver does when the rules ask for it.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use firesteel_runtime_api as runtime_api;
 use firesteel_runtime_api::Delivery;
@@ -18,6 +18,11 @@ use crate::logs::capture::Capture;
 use crate::logs::platform_line::{self, Phase, Report, Status};
 use crate::outcome::{Account, Answer};
 use crate::variables;
+
+/// How old the memory figure of a REPORT may be. A reading is a tenth of what a warm invocation costs, so those that
+/// follow each other within this time share one. Since no process can take and give back more than some
+/// 20 MiB in it, and a peak is kept, what one REPORT may miss is little, and the next one has it.
+const MEMORY_AGE: Duration = Duration::from_millis(5);
 
 impl Driver {
     pub(super) fn perform(&mut self, effect: Effect) {
@@ -215,7 +220,7 @@ impl Driver {
         let init_duration = self.init.unreported.take();
         let capped_at =
             (current.suppressed_init && current.status == Status::Timeout).then_some(self.spec.timeout);
-        let memory = self.sandbox.memory();
+        let memory = self.sandbox.memory_within(MEMORY_AGE);
         let report = Report {
             request_id,
             duration,
