@@ -12,11 +12,7 @@ const EXTENSIONS: [&str; 4] = ["py", "mjs", "cjs", "js"];
 const NOT_EMBEDDED: [&str; 4] = ["test", "tests", "__pycache__", "node_modules"];
 
 fn main() -> io::Result<()> {
-    let variable = |name| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .ok_or(io::ErrorKind::NotFound)
-    };
+    let variable = |name| env::var_os(name).map(PathBuf::from).ok_or(io::ErrorKind::NotFound);
     let bootstraps = variable("CARGO_MANIFEST_DIR")?.join("../../bootstraps");
     println!("cargo::rerun-if-changed={}", bootstraps.display());
 
@@ -47,9 +43,7 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<(
             if !NOT_EMBEDDED.iter().any(|other| name == *other) {
                 collect(root, &path, files)?;
             }
-        } else if path
-            .extension()
-            .is_some_and(|extension| EXTENSIONS.iter().any(|other| extension == *other))
+        } else if path.extension().is_some_and(|extension| EXTENSIONS.iter().any(|other| extension == *other))
         {
             files.push(path);
         }

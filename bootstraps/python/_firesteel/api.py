@@ -2,12 +2,13 @@
 
     next() ──► Invocation        respond(invocation, …) / fail(invocation, …)        init_error(…)
 
-Called by `loop` only. HTTP/1.1 by hand on a socket: the standard library's client costs more time to import than the rest
-of this runtime, and two writes per request. There is no timeout: `next` waits as long as the platform likes, frozen time
+Called by `loop` only. HTTP/1.1 by hand, and on the interpreter's `_socket` (the C half of `socket`): importing `http.client`, or even
+`socket` with its enums, would take longer than the rest of this runtime, at every cold start. There is no timeout: `next` waits as long as the platform likes, frozen time
 included. A refused post is fatal, as with AWS's client: the platform then starts a fresh environment.
 """
 
-import socket
+import _socket
+import io
 import sys
 import time
 
@@ -108,20 +109,24 @@ class RuntimeApi:
     def _connect(self):
         self._close()
         host, _, port = self._address.rpartition(":")
-        self._socket = socket.create_connection((host.strip("[]"), int(port)))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._reader = self._socket.makefile("rb")
+        # As bytes: a text would first load the codec for international host names.
+        family, kind, protocol, _, address = _socket.getaddrinfo(host.strip("[]").encode("ascii"), int(port), 0, _socket.SOCK_STREAM)[0]
+        self._socket = _socket.socket(family, kind, protocol)
+        self._socket.connect(address)
+        self._socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        self._reader = io.open(self._socket.fileno(), "rb", closefd=False)
 
     def _close(self):
         if self._socket is not None:
-            self._reader.close()
+            if self._reader is not None:
+                self._reader.close()
             self._socket.close()
             self._socket = self._reader = None
 
     def _peer_has_closed(self):
         """Between two exchanges nothing can be readable but the end of the connection."""
         try:
-            self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            self._socket.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
         except BlockingIOError:
             return False
         except OSError:

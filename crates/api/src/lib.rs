@@ -42,7 +42,6 @@ pub async fn serve(
 }
 
 /// The routes, for serving and for tests.
-#[must_use]
 pub fn router(invoker: Invoker) -> Router {
     Router::new()
         .route("/2015-03-31/functions/{function_name}/invocations", post(operations::invoke::handle))

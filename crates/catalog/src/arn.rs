@@ -23,12 +23,7 @@ pub struct Arn {
 
 impl fmt::Display for Arn {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Arn {
-            region,
-            account,
-            name,
-            qualifier,
-        } = self;
+        let Arn { region, account, name, qualifier } = self;
         write!(formatter, "arn:aws:lambda:{region}:{account}:function:{name}")?;
         match qualifier {
             Some(qualifier) => write!(formatter, ":{qualifier}"),

@@ -43,19 +43,13 @@ pub struct DuplicateName {
 impl Catalog {
     /// An empty catalog. `account` is twelve digits.
     pub fn new(region: impl Into<String>, account: impl Into<String>) -> Self {
-        Catalog {
-            region: region.into(),
-            account: account.into(),
-            functions: BTreeMap::new(),
-        }
+        Catalog { region: region.into(), account: account.into(), functions: BTreeMap::new() }
     }
 
     /// Adds a function under its own name.
     pub fn add(&mut self, function: Function) -> Result<Arc<Function>, DuplicateName> {
         match self.functions.entry(function.name().clone()) {
-            Entry::Occupied(entry) => Err(DuplicateName {
-                name: entry.key().clone(),
-            }),
+            Entry::Occupied(entry) => Err(DuplicateName { name: entry.key().clone() }),
             Entry::Vacant(entry) => Ok(entry.insert(Arc::new(function)).clone()),
         }
     }
@@ -67,16 +61,12 @@ impl Catalog {
     pub fn find(&self, reference: &FunctionReference) -> Result<Arc<Function>, NotFound> {
         let exists = matches!(reference.qualifier, None | Some(Qualifier::Latest));
         let function = exists.then(|| self.named(&reference.name)).flatten();
-        function.cloned().ok_or_else(|| NotFound {
-            arn: reference.arn(&self.region, &self.account),
-        })
+        function.cloned().ok_or_else(|| NotFound { arn: reference.arn(&self.region, &self.account) })
     }
 
     fn named(&self, name: &FunctionName) -> Option<&Arc<Function>> {
         self.functions.get(name).or_else(|| {
-            let only = (self.functions.len() == 1)
-                .then(|| self.functions.values().next())
-                .flatten();
+            let only = (self.functions.len() == 1).then(|| self.functions.values().next()).flatten();
             only.filter(|_| name.as_str() == ONLY_FUNCTION)
         })
     }
@@ -88,11 +78,7 @@ impl Catalog {
 
     /// The unqualified ARN of a function.
     pub fn arn(&self, name: &FunctionName) -> Arn {
-        FunctionReference {
-            name: name.clone(),
-            qualifier: None,
-        }
-        .arn(&self.region, &self.account)
+        FunctionReference { name: name.clone(), qualifier: None }.arn(&self.region, &self.account)
     }
 
     /// The region the functions pretend to live in.
@@ -156,19 +142,13 @@ mod tests {
         assert_eq!(find(&catalog(&["a"]), "function").as_deref(), Ok("a"));
         assert!(find(&catalog(&["a", "b"]), "function").is_err());
         assert!(find(&catalog(&[]), "function").is_err());
-        assert_eq!(
-            find(&catalog(&["a", "function"]), "function").as_deref(),
-            Ok("function")
-        );
+        assert_eq!(find(&catalog(&["a", "function"]), "function").as_deref(), Ok("function"));
     }
 
     #[test]
     fn a_name_is_given_once() {
         let mut catalog = catalog(&["a"]);
         let again = Function::new(Settings::new("a".parse().unwrap(), "x", "h", "/code")).unwrap();
-        assert_eq!(
-            catalog.add(again).unwrap_err().to_string(),
-            "a function named `a` exists already"
-        );
+        assert_eq!(catalog.add(again).unwrap_err().to_string(), "a function named `a` exists already");
     }
 }

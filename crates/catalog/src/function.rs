@@ -233,10 +233,7 @@ mod tests {
         }
         for memory_mib in [0, 127, 10_241] {
             let expected = InvalidSetting::Memory { memory_mib };
-            assert_eq!(
-                refusal(|settings| settings.memory_mib = memory_mib),
-                Some(expected)
-            );
+            assert_eq!(refusal(|settings| settings.memory_mib = memory_mib), Some(expected));
         }
         for timeout_s in [1, 900] {
             assert_eq!(refusal(|settings| settings.timeout_s = timeout_s), None);
@@ -251,21 +248,14 @@ mod tests {
     fn handlers_have_no_white_space_and_128_characters_at_most() {
         assert_eq!(refusal(|settings| settings.handler = "h".repeat(128)), None);
         for bad in ["", "a b", "a\n", "a\0", &"h".repeat(129)] {
-            let expected = InvalidSetting::Handler {
-                handler: bad.to_owned(),
-            };
-            assert_eq!(
-                refusal(|settings| settings.handler = bad.to_owned()),
-                Some(expected)
-            );
+            let expected = InvalidSetting::Handler { handler: bad.to_owned() };
+            assert_eq!(refusal(|settings| settings.handler = bad.to_owned()), Some(expected));
         }
     }
 
     #[test]
     fn variables_are_checked_too() {
-        let expected = InvalidVariables::Reserved {
-            keys: vec!["AWS_REGION".into()],
-        };
+        let expected = InvalidVariables::Reserved { keys: vec!["AWS_REGION".into()] };
         let reserved = |settings: &mut Settings| {
             settings.variables.insert("AWS_REGION".into(), "x".into());
         };

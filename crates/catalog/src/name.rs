@@ -123,10 +123,7 @@ impl fmt::Display for Qualifier {
 
 /// `[a-zA-Z0-9-_]+`
 fn is_word(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 #[cfg(test)]
@@ -140,16 +137,10 @@ mod tests {
             assert_eq!(good.parse::<FunctionName>().unwrap().as_str(), good);
         }
         for bad in ["", "a.b", "a b", "a:b", "é", "a/b", "$LATEST"] {
-            assert_eq!(
-                bad.parse::<FunctionName>(),
-                Err(InvalidName::Pattern(bad.to_owned()))
-            );
+            assert_eq!(bad.parse::<FunctionName>(), Err(InvalidName::Pattern(bad.to_owned())));
         }
         let long = "a".repeat(65);
-        assert_eq!(
-            long.parse::<FunctionName>(),
-            Err(InvalidName::TooLong(long.clone()))
-        );
+        assert_eq!(long.parse::<FunctionName>(), Err(InvalidName::TooLong(long.clone())));
     }
 
     #[test]
@@ -166,26 +157,10 @@ mod tests {
             assert_eq!(qualifier, expected);
             assert_eq!(qualifier.to_string(), text);
         }
-        for bad in [
-            "",
-            "$LATES",
-            "$latest",
-            "0",
-            "07",
-            "99999999999999999999",
-            "a:b",
-            "a b",
-        ] {
-            assert_eq!(
-                bad.parse::<Qualifier>(),
-                Err(InvalidQualifier::Pattern(bad.to_owned())),
-                "{bad}"
-            );
+        for bad in ["", "$LATES", "$latest", "0", "07", "99999999999999999999", "a:b", "a b"] {
+            assert_eq!(bad.parse::<Qualifier>(), Err(InvalidQualifier::Pattern(bad.to_owned())), "{bad}");
         }
         let long = "a".repeat(129);
-        assert_eq!(
-            long.parse::<Qualifier>(),
-            Err(InvalidQualifier::TooLong(long.clone()))
-        );
+        assert_eq!(long.parse::<Qualifier>(), Err(InvalidQualifier::TooLong(long.clone())));
     }
 }

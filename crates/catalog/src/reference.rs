@@ -123,10 +123,7 @@ impl FunctionReference {
     ) -> Result<Self, ReferenceError> {
         let given = || path_part.to_owned();
         if path_part.chars().count() > limit {
-            return Err(ReferenceError::TooLong {
-                given: given(),
-                limit,
-            });
+            return Err(ReferenceError::TooLong { given: given(), limit });
         }
         let spelled = Spelled::read(path_part).ok_or_else(|| ReferenceError::Malformed { given: given() })?;
 
@@ -153,22 +150,11 @@ impl FunctionReference {
         };
 
         if let Some(theirs) = spelled.region.filter(|theirs| *theirs != region) {
-            return Err(ReferenceError::OtherRegion {
-                theirs: theirs.to_owned(),
-                ours: region.to_owned(),
-            });
+            return Err(ReferenceError::OtherRegion { theirs: theirs.to_owned(), ours: region.to_owned() });
         }
         if let Some(theirs) = spelled.account.filter(|theirs| *theirs != account) {
-            let arn = Arn {
-                region: region.to_owned(),
-                account: theirs.to_owned(),
-                name,
-                qualifier,
-            };
-            return Err(ReferenceError::OtherAccount {
-                arn,
-                ours: account.to_owned(),
-            });
+            let arn = Arn { region: region.to_owned(), account: theirs.to_owned(), name, qualifier };
+            return Err(ReferenceError::OtherAccount { arn, ours: account.to_owned() });
         }
         Ok(FunctionReference { name, qualifier })
     }
@@ -210,18 +196,8 @@ impl<'a> Spelled<'a> {
             rest => (None, None, rest),
         };
         match rest {
-            [name] => Some(Spelled {
-                region,
-                account,
-                name,
-                qualifier: None,
-            }),
-            [name, qualifier] => Some(Spelled {
-                region,
-                account,
-                name,
-                qualifier: Some(qualifier),
-            }),
+            [name] => Some(Spelled { region, account, name, qualifier: None }),
+            [name, qualifier] => Some(Spelled { region, account, name, qualifier: Some(qualifier) }),
             _ => None,
         }
     }
@@ -229,18 +205,13 @@ impl<'a> Spelled<'a> {
 
 /// `aws`, `aws-cn`, `aws-us-gov`, …
 fn is_partition(text: &str) -> bool {
-    text.strip_prefix("aws").is_some_and(|rest| {
-        rest.bytes()
-            .all(|byte| byte.is_ascii_alphabetic() || byte == b'-')
-    })
+    text.strip_prefix("aws")
+        .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-'))
 }
 
 /// Loose on purpose: whether it is *our* region is what matters, and new ones appear every year.
 fn is_region(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+    !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
 fn is_account(text: &str) -> bool {
@@ -277,24 +248,9 @@ mod tests {
         check("f:$LATEST", None, "f", Some("$LATEST"));
         check("111122223333:function:f", None, "f", None);
         check("111122223333:function:f:3", None, "f", Some("3"));
-        check(
-            "arn:aws:lambda:eu-west-1:111122223333:function:f",
-            None,
-            "f",
-            None,
-        );
-        check(
-            "arn:aws:lambda:eu-west-1:111122223333:function:f:prod",
-            None,
-            "f",
-            Some("prod"),
-        );
-        check(
-            "arn:aws-cn:lambda:eu-west-1:111122223333:function:f",
-            None,
-            "f",
-            None,
-        );
+        check("arn:aws:lambda:eu-west-1:111122223333:function:f", None, "f", None);
+        check("arn:aws:lambda:eu-west-1:111122223333:function:f:prod", None, "f", Some("prod"));
+        check("arn:aws-cn:lambda:eu-west-1:111122223333:function:f", None, "f", None);
         check("function:f:prod", None, "f", Some("prod"));
     }
 
@@ -316,10 +272,7 @@ mod tests {
             "The derived qualifier from the function name does not match the specified qualifier."
         );
         assert!(matches!(error, ReferenceError::QualifiersDiffer { .. }));
-        assert!(matches!(
-            parse("f", Some("a b")),
-            Err(ReferenceError::Qualifier(_))
-        ));
+        assert!(matches!(parse("f", Some("a b")), Err(ReferenceError::Qualifier(_))));
     }
 
     #[test]
@@ -329,16 +282,10 @@ mod tests {
             error.to_string(),
             "Functions from 'us-east-1' are not reachable in this region ('eu-west-1')"
         );
-        for path in [
-            "444455556666:function:f",
-            "arn:aws:lambda:eu-west-1:444455556666:function:f",
-        ] {
+        for path in ["444455556666:function:f", "arn:aws:lambda:eu-west-1:444455556666:function:f"] {
             match parse(path, None).unwrap_err() {
                 ReferenceError::OtherAccount { arn, .. } => {
-                    assert_eq!(
-                        arn.to_string(),
-                        "arn:aws:lambda:eu-west-1:444455556666:function:f"
-                    );
+                    assert_eq!(arn.to_string(), "arn:aws:lambda:eu-west-1:444455556666:function:f");
                 }
                 other => panic!("{other:?}"),
             }
@@ -362,10 +309,7 @@ mod tests {
             "1111:function:f",
             "é",
         ] {
-            assert!(
-                matches!(parse(path, None), Err(ReferenceError::Malformed { .. })),
-                "{path}"
-            );
+            assert!(matches!(parse(path, None), Err(ReferenceError::Malformed { .. })), "{path}");
         }
     }
 
@@ -376,19 +320,13 @@ mod tests {
             parse(&long_name, None),
             Err(ReferenceError::Name(InvalidName::TooLong(name))) if name == long_name
         ));
-        let path = format!(
-            "arn:aws:lambda:eu-west-1:111122223333:function:f:{}",
-            "q".repeat(100)
-        );
+        let path = format!("arn:aws:lambda:eu-west-1:111122223333:function:f:{}", "q".repeat(100));
         assert!(parse(&path, None).is_ok());
         assert!(matches!(
             FunctionReference::parse_for_control(&path, None, REGION, ACCOUNT),
             Err(ReferenceError::TooLong { limit: 140, .. })
         ));
-        assert!(matches!(
-            parse(&"a".repeat(257), None),
-            Err(ReferenceError::TooLong { limit: 256, .. })
-        ));
+        assert!(matches!(parse(&"a".repeat(257), None), Err(ReferenceError::TooLong { limit: 256, .. })));
     }
 
     proptest! {

@@ -84,11 +84,8 @@ pub enum InvalidVariables {
 impl Variables {
     /// Checks keys, values and the size of all together.
     pub fn new(variables: BTreeMap<String, String>) -> Result<Self, InvalidVariables> {
-        let keys: Vec<String> = variables
-            .keys()
-            .filter(|key| RESERVED_KEYS.contains(&key.as_str()))
-            .cloned()
-            .collect();
+        let keys: Vec<String> =
+            variables.keys().filter(|key| RESERVED_KEYS.contains(&key.as_str())).cloned().collect();
         if !keys.is_empty() {
             return Err(InvalidVariables::Reserved { keys });
         }
@@ -125,9 +122,7 @@ impl Variables {
 fn is_key(text: &str) -> bool {
     text.len() >= 2
         && text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 #[cfg(test)]
@@ -135,23 +130,14 @@ mod tests {
     use super::*;
 
     fn variables(pairs: &[(&str, &str)]) -> Result<Variables, InvalidVariables> {
-        Variables::new(
-            pairs
-                .iter()
-                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-                .collect(),
-        )
+        Variables::new(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
     }
 
     #[test]
     fn ordinary_and_overridable_variables_are_taken() {
-        let taken = variables(&[
-            ("PATH", "/x"),
-            ("TZ", ":UTC"),
-            ("AWS_LAMBDA_LOG_LEVEL", "DEBUG"),
-            ("ab", ""),
-        ])
-        .unwrap();
+        let taken =
+            variables(&[("PATH", "/x"), ("TZ", ":UTC"), ("AWS_LAMBDA_LOG_LEVEL", "DEBUG"), ("ab", "")])
+                .unwrap();
         assert_eq!(taken.get("PATH"), Some("/x"));
         assert_eq!(taken.iter().count(), 4);
         assert!(variables(&[]).unwrap().is_empty());
@@ -182,10 +168,7 @@ mod tests {
                 "{key:?}"
             );
         }
-        assert!(matches!(
-            variables(&[("ab", "\0")]),
-            Err(InvalidVariables::Nul { .. })
-        ));
+        assert!(matches!(variables(&[("ab", "\0")]), Err(InvalidVariables::Nul { .. })));
     }
 
     #[test]
@@ -193,12 +176,7 @@ mod tests {
         // {"ab":"…"} is nine bytes around the value.
         assert!(variables(&[("ab", &"x".repeat(4096 - 9))]).is_ok());
         let error = variables(&[("ab", &"x".repeat(4096 - 8))]).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .ends_with(&format!("{}\"}}", "x".repeat(4096 - 8))),
-            "{error}"
-        );
+        assert!(error.to_string().ends_with(&format!("{}\"}}", "x".repeat(4096 - 8))), "{error}");
         // A quote counts twice.
         assert!(variables(&[("ab", &"\"".repeat(2044))]).is_err());
     }

@@ -1,7 +1,10 @@
 //! One execution environment, from outside: made, handed invocations, ended.
 
-use std::path::PathBuf;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use firesteel_sandbox::{self as sandbox, Sandbox};
@@ -91,21 +94,25 @@ impl Environment {
         folder: &Folder,
         output: Output,
         room: Room,
+        said_shortfall: &AtomicBool,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), CreateError> {
         let id = Uuid::new_v4();
         let name = id.simple().to_string();
         let folder = folder.create(&name)?;
-        let mut read_only = vec![spec.task_root.clone(), spec.runtime_dir.clone()];
-        read_only.extend(spec.opt.clone());
         let (sandbox, sandbox_events) = Sandbox::create(sandbox::Spec {
             id: name.clone(),
             folder: folder.path.clone(),
-            read_only,
+            mounts: mounts(&spec, &folder.tmp()),
             init: sandbox::InitProgram::default(),
         })
         .await
         .map_err(CreateError::Sandbox)?;
 
+        if let sandbox::Mounted::Not { reason } = sandbox.mounted()
+            && !said_shortfall.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(%reason, "functions can write to their code and share this machine's /tmp");
+        }
         let log = Log::new(output, spec.function_name.clone(), log_stream(&spec.version, &name));
         // Room for an invocation and a shutdown: the pool never sends more.
         let (commands, commands_receiver) = mpsc::channel(4);
@@ -157,12 +164,37 @@ struct OwnFolder {
     path: PathBuf,
 }
 
+impl OwnFolder {
+    fn tmp(&self) -> PathBuf {
+        self.path.join("tmp")
+    }
+}
+
+/// Code, layers and runtime cannot be written to, and `/tmp` is the environment's own.
+///
+/// A `/tmp` that something of the function lies in cannot be hidden from it: then it stays the host's.
+fn mounts(spec: &Spec, tmp: &Path) -> sandbox::Mounts {
+    let mut read_only = vec![spec.task_root.clone(), spec.runtime_dir.clone()];
+    read_only.extend(spec.opt.clone());
+    let below_tmp = |path: &PathBuf| path.starts_with(TMP);
+    let own = if read_only.iter().chain([&spec.entrypoint.program]).any(below_tmp) {
+        Vec::new()
+    } else {
+        vec![sandbox::OwnFolder { folder: tmp.to_path_buf(), at: TMP.into() }]
+    };
+    sandbox::Mounts { read_only, own }
+}
+
+/// The one place that a function may write to.
+const TMP: &str = "/tmp";
+
 impl Folder {
     fn create(&self, id: &str) -> Result<OwnFolder, CreateError> {
-        let path = self.parent.join(id);
-        std::fs::create_dir_all(&path)
-            .map_err(|source| CreateError::Folder { path: path.clone(), source })?;
-        Ok(OwnFolder { path })
+        let own = OwnFolder { path: self.parent.join(id) };
+        std::fs::create_dir_all(own.tmp())
+            .and_then(|()| std::fs::set_permissions(own.tmp(), Permissions::from_mode(0o1777)))
+            .map_err(|source| CreateError::Folder { path: own.path.clone(), source })?;
+        Ok(own)
     }
 }
 

@@ -17,6 +17,7 @@
 //! briefly for such a one; on AWS the way through the front end has the same effect.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -74,6 +75,8 @@ struct Inner {
     /// Knows every driver, also of environments that nobody holds any more.
     tasks: TaskTracker,
     shared: Mutex<Shared>,
+    /// What the host does not allow is said once, not for every environment.
+    said_shortfall: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -123,6 +126,7 @@ impl Pool {
             output,
             tasks: TaskTracker::new(),
             shared: Mutex::new(Shared::default()),
+            said_shortfall: AtomicBool::new(false),
         });
         tokio::spawn(reclaim(Arc::downgrade(&inner), inner.limits.idle_timeout));
         Pool { inner }
@@ -160,8 +164,14 @@ impl Pool {
 
     async fn create(&self, spec: &Arc<Spec>) -> Result<Lease, AcquireError> {
         let room = Room::take(&self.inner)?;
-        let (environment, task) =
-            Environment::start(Arc::clone(spec), &self.inner.folder, self.inner.output.clone(), room).await?;
+        let (environment, task) = Environment::start(
+            Arc::clone(spec),
+            &self.inner.folder,
+            self.inner.output.clone(),
+            room,
+            &self.inner.said_shortfall,
+        )
+        .await?;
         self.inner.tasks.spawn(task);
         let lease = Lease::new(&self.inner, SpecId::of(spec), Arc::new(environment));
         self.inner.lock().note_leased(&lease);

@@ -50,6 +50,29 @@ pub struct Spec {
     pub log_format: Option<LogFormat>,
 }
 
+impl Spec {
+    /// Name of the function's log group.
+    #[must_use]
+    pub fn log_group(&self) -> String {
+        format!("/aws/lambda/{}", self.function_name)
+    }
+
+    /// The zone that the metadata endpoint tells of: `use1-az1` in `us-east-1`. Area and number keep their
+    /// letters, the direction its first ones.
+    pub(crate) fn availability_zone_id(&self) -> String {
+        let mut parts = self.region.split('-');
+        let area = parts.next().unwrap_or_default();
+        let direction: String = match parts.next().unwrap_or_default() {
+            "northeast" => "ne".into(),
+            "northwest" => "nw".into(),
+            "southeast" => "se".into(),
+            "southwest" => "sw".into(),
+            other => other.chars().take(1).collect(),
+        };
+        format!("{area}{direction}{}-az1", parts.next().unwrap_or_default())
+    }
+}
+
 /// Program and arguments of the runtime's first process.
 #[derive(Debug, Clone)]
 pub struct Entrypoint {

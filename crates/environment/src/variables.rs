@@ -73,14 +73,6 @@ pub(crate) fn of_runtime(spec: &Spec, local: &Local<'_>) -> BTreeMap<String, Str
     all
 }
 
-impl Spec {
-    /// Name of the function's log group.
-    #[must_use]
-    pub fn log_group(&self) -> String {
-        format!("/aws/lambda/{}", self.function_name)
-    }
-}
-
 impl LogFormat {
     /// The value of `AWS_LAMBDA_LOG_FORMAT`.
     #[must_use]

@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use firesteel_catalog::{Function, FunctionName, InvalidSetting, Settings};
 use firesteel_environment::{Credentials, Spec};
-use firesteel_image::{Limits, Package};
+use firesteel_image::{Limits, Package, UnpackError};
 use firesteel_invoke::plan::{self, Host};
 use firesteel_runtimes::Runtime;
 
+use crate::advice;
 use crate::cli::{FunctionArguments, LogFormat, ServerArguments};
 use crate::data_folder::DataFolder;
 use crate::exit::{Exit, Failure};
@@ -42,17 +43,8 @@ pub(crate) struct Workshop<'a> {
 impl Workshop<'_> {
     /// Makes a function of a target. Nothing is left behind of one that cannot be made: what was unpacked is in
     /// the run's folder.
-    pub(crate) fn prepare(&self, name: Option<&str>, target: &str) -> Result<Prepared, Failure> {
-        let target_path = Path::new(target);
-        let name: FunctionName = match name {
-            Some(name) => name.parse().map_err(|error| {
-                Failure::usage(format!("`{name}` cannot be the name of a function"))
-                    .because(&error)
-                    .try_next("a name of letters, digits, - and _, at most 64 of them")
-            })?,
-            None => name_from(target_path),
-        };
-        let package = Package::open(target_path).map_err(|error| {
+    pub(crate) fn prepare(&self, name: FunctionName, target: &str) -> Result<Prepared, Failure> {
+        let package = Package::open(Path::new(target)).map_err(|error| {
             Failure::from_error(Exit::Usage, &error)
                 .try_next("a folder with the function's code, a .zip of it, or an executable")
         })?;
@@ -66,7 +58,7 @@ impl Workshop<'_> {
             arguments.handler.as_deref(),
             &self.host.interpreters,
         )
-        .map_err(|error| Failure::from_error(Exit::Usage, &error))?;
+        .map_err(|error| Failure::from_error(Exit::Usage, &error).try_next(advice::on_detection(&error)))?;
 
         let mut variables = variables_file::read(arguments.env_file.as_deref(), &arguments.env)?;
         let credentials = credentials(&mut variables);
@@ -93,32 +85,35 @@ impl Workshop<'_> {
         credentials: Credentials,
     ) -> Result<Spec, Failure> {
         plan::spec(function, runtime, credentials, &self.server.region, &self.server.account_id, &self.host)
-            .map_err(|error| Failure::from_error(Exit::Usage, &error))
+            .map_err(|error| Failure::from_error(Exit::Usage, &error).try_next(advice::on_launch(&error)))
     }
 
     /// The code folder, and the layers' if there are any. A folder is used where it stands.
     fn unpack(&self, name: &FunctionName, package: &Package) -> Result<(PathBuf, Option<PathBuf>), Failure> {
-        let unusable = |error: &dyn std::error::Error| {
-            Failure::usage(format!("the package of function {name} cannot be used")).because(error)
+        let unusable = |error: UnpackError| {
+            Failure::usage(format!("the package of function {name} cannot be used"))
+                .because(&error)
+                .try_next(advice::on_unpacking(&error))
         };
         let packages = self.data.subfolder(&format!("packages/{name}"))?;
         let limits = Limits::default();
         let (code, used) = match package {
             Package::Folder(folder) => {
-                let used = firesteel_image::measure(folder, limits).map_err(|error| unusable(&error))?;
-                let folder = folder.canonicalize().map_err(|error| unusable(&error))?;
+                let used = firesteel_image::measure(folder, limits).map_err(unusable)?;
+                let folder = folder
+                    .canonicalize()
+                    .map_err(|source| unusable(UnpackError::Open { path: folder.clone(), source }))?;
                 (folder, used)
             }
             Package::Zip(archive) => {
                 let code = packages.join("code");
-                let used =
-                    firesteel_image::unpack_zip(archive, &code, limits).map_err(|error| unusable(&error))?;
+                let used = firesteel_image::unpack_zip(archive, &code, limits).map_err(unusable)?;
                 (code, used)
             }
             Package::Executable(program) => {
                 let code = packages.join("code");
-                let used = firesteel_image::package_from_executable(program, &code, limits)
-                    .map_err(|error| unusable(&error))?;
+                let used =
+                    firesteel_image::package_from_executable(program, &code, limits).map_err(unusable)?;
                 (code, used)
             }
         };
@@ -127,7 +122,9 @@ impl Workshop<'_> {
         }
         let opt = packages.join("opt");
         firesteel_image::stack_layers(&self.arguments.layer, &opt, limits.after(used)).map_err(|error| {
-            Failure::usage(format!("the layers of function {name} cannot be used")).because(&error)
+            Failure::usage(format!("the layers of function {name} cannot be used"))
+                .because(&error)
+                .try_next(advice::on_layers(&error))
         })?;
         Ok((code, Some(opt)))
     }
@@ -156,6 +153,18 @@ fn invalid_setting(error: &InvalidSetting) -> Failure {
         InvalidSetting::Timeout { .. } => failure.try_next("--timeout with 1 to 900"),
         InvalidSetting::Handler { .. } => failure.try_next("--handler FILE.FUNCTION"),
         InvalidSetting::Variables(_) => failure.try_next("--env with other names, or smaller values"),
+    }
+}
+
+/// The name that was given, or one made from the target.
+pub(crate) fn name_of(given: Option<&str>, target: &str) -> Result<FunctionName, Failure> {
+    match given {
+        None => Ok(name_from(Path::new(target))),
+        Some(name) => name.parse().map_err(|error| {
+            Failure::usage(format!("`{name}` cannot be the name of a function"))
+                .because(&error)
+                .try_next("a name of letters, digits, - and _, at most 64 of them")
+        }),
     }
 }
 

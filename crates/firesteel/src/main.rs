@@ -3,8 +3,9 @@
 //! Only this crate knows the terminal, exit codes and configuration. [`commands`] has one file per command;
 //! `serve` is the composition root: it builds every part and passes it down.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stderr, clippy::print_stdout, reason = "the one crate that talks to the terminal")]
+#![expect(clippy::print_stderr, reason = "the one crate that talks to the terminal")]
 
+mod advice;
 mod cli;
 mod commands;
 mod data_folder;
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
 
     let cli = Cli::parse();
     init_tracing();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match async_runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: the async runtime could not be started\n  cause: {error}");
@@ -47,6 +48,13 @@ fn main() -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// Half of the machine for the server, the rest for the functions. More workers would make a warm invocation
+/// slower, not faster: it is a chain of small steps, and each hop to another thread costs more than the step.
+fn async_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    tokio::runtime::Builder::new_multi_thread().worker_threads((cores / 2).max(1)).enable_all().build()
 }
 
 /// The platform's own log goes to stderr; `FIRESTEEL_LOG` chooses how much of it.

@@ -13,7 +13,9 @@ pub(crate) fn read(file: Option<&Path>, arguments: &[String]) -> Result<BTreeMap
     let mut all = BTreeMap::new();
     if let Some(path) = file {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            Failure::usage(format!("the variables file {} could not be read", path.display())).because(&error)
+            Failure::usage(format!("the variables file {} could not be read", path.display()))
+                .because(&error)
+                .try_next("--env-file with a file of K=V lines")
         })?;
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();
@@ -23,6 +25,7 @@ pub(crate) fn read(file: Option<&Path>, arguments: &[String]) -> Result<BTreeMap
             let line = line.strip_prefix("export ").unwrap_or(line);
             let (key, value) = line.split_once('=').ok_or_else(|| {
                 Failure::usage(format!("line {} of {} is not K=V: {line}", index + 1, path.display()))
+                    .try_next("NAME=value, or # before a comment")
             })?;
             all.insert(key.trim().to_owned(), unquoted(value.trim()).to_owned());
         }

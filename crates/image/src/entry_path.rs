@@ -96,12 +96,7 @@ impl EntryPath {
 
     /// The folders above, from the outermost down, without the root and without itself.
     pub(crate) fn folders_above(&self) -> Vec<EntryPath> {
-        let mut above: Vec<_> = self
-            .0
-            .ancestors()
-            .skip(1)
-            .map(|path| EntryPath(path.to_owned()))
-            .collect();
+        let mut above: Vec<_> = self.0.ancestors().skip(1).map(|path| EntryPath(path.to_owned())).collect();
         above.pop_if(|outermost| outermost.is_root());
         above.reverse();
         above
@@ -155,10 +150,7 @@ mod tests {
     #[test]
     fn lengths_are_limited_per_part_and_in_all() {
         assert!(EntryPath::parse(&"a".repeat(255), 1024).is_ok());
-        assert_eq!(
-            EntryPath::parse(&"a".repeat(256), 1024),
-            Err(BadPath::PartTooLong)
-        );
+        assert_eq!(EntryPath::parse(&"a".repeat(256), 1024), Err(BadPath::PartTooLong));
         assert!(EntryPath::parse("ab/cd", 5).is_ok());
         assert_eq!(EntryPath::parse("ab/cde", 5), Err(BadPath::TooLong { limit: 5 }));
     }

@@ -18,27 +18,18 @@ pub fn package_from_executable(
     into: &Path,
     limits: Limits,
 ) -> Result<Unpacked, UnpackError> {
-    let open = |source| UnpackError::Open {
-        path: executable.to_owned(),
-        source,
-    };
+    let open = |source| UnpackError::Open { path: executable.to_owned(), source };
     // A hard link to a symbolic link would be a symbolic link.
     let executable = executable.canonicalize().map_err(open)?;
     let metadata = fs::metadata(&executable).map_err(open)?;
-    let bootstrap = EntryPath::parse("bootstrap", limits.path_bytes).map_err(|reason| UnpackError::Path {
-        entry: "bootstrap".to_owned(),
-        reason,
-    })?;
+    let bootstrap = EntryPath::parse("bootstrap", limits.path_bytes)
+        .map_err(|reason| UnpackError::Path { entry: "bootstrap".to_owned(), reason })?;
 
     let mut tree = Tree::start(into, limits)?;
     // A second name shares the mode, so it must be one the function's user can use, without extras.
     let shareable = metadata.permissions().mode() & 0o7555 == 0o555;
     if !shareable || !tree.add_hard_link(&bootstrap, &executable, metadata.len())? {
-        tree.add_file(
-            &bootstrap,
-            FOLDER_MODE,
-            &mut File::open(&executable).map_err(open)?,
-        )?;
+        tree.add_file(&bootstrap, FOLDER_MODE, &mut File::open(&executable).map_err(open)?)?;
     }
     tree.finish()
 }

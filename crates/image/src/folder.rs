@@ -19,18 +19,13 @@ pub fn measure(folder: &Path, limits: Limits) -> Result<Unpacked, UnpackError> {
     walk(folder, limits, |path, _, metadata| {
         size.entries += 1;
         if size.entries > limits.entries {
-            return Err(UnpackError::TooMany {
-                limit: limits.entries,
-            });
+            return Err(UnpackError::TooMany { limit: limits.entries });
         }
         if !metadata.is_dir() {
             size.bytes = size.bytes.saturating_add(metadata.len());
         }
         if !limits.allows(size.bytes) {
-            return Err(UnpackError::TooLarge {
-                entry: path.to_string(),
-                limits,
-            });
+            return Err(UnpackError::TooLarge { entry: path.to_string(), limits });
         }
         Ok(())
     })?;
@@ -41,19 +36,14 @@ pub fn measure(folder: &Path, limits: Limits) -> Result<Unpacked, UnpackError> {
 pub(crate) fn add_folder(tree: &mut Tree, folder: &Path) -> Result<(), UnpackError> {
     let limits = *tree.limits();
     walk(folder, limits, |path, on_disk, metadata| {
-        let read = |source| UnpackError::Read {
-            entry: path.to_string(),
-            source,
-        };
+        let read = |source| UnpackError::Read { entry: path.to_string(), source };
         let kind = metadata.file_type();
         let mode = metadata.permissions().mode();
         if kind.is_dir() {
             tree.add_folder(path, mode)
         } else if kind.is_symlink() {
             let target = fs::read_link(on_disk).map_err(read)?;
-            let target = target
-                .to_str()
-                .ok_or_else(|| read(io::ErrorKind::InvalidData.into()))?;
+            let target = target.to_str().ok_or_else(|| read(io::ErrorKind::InvalidData.into()))?;
             tree.add_link(path, target)
         } else if kind.is_file() {
             tree.add_file(path, mode, &mut File::open(on_disk).map_err(read)?)
@@ -64,10 +54,7 @@ pub(crate) fn add_folder(tree: &mut Tree, folder: &Path) -> Result<(), UnpackErr
                 () if kind.is_block_device() => "block device",
                 () => "character device",
             };
-            Err(UnpackError::Special {
-                entry: path.to_string(),
-                kind,
-            })
+            Err(UnpackError::Special { entry: path.to_string(), kind })
         }
     })
 }
@@ -80,22 +67,15 @@ fn walk(
 ) -> Result<(), UnpackError> {
     let mut ahead: Vec<(EntryPath, PathBuf)> = vec![(EntryPath::root(), folder.to_owned())];
     while let Some((within, on_disk)) = ahead.pop() {
-        let open = |source| UnpackError::Open {
-            path: on_disk.clone(),
-            source,
-        };
+        let open = |source| UnpackError::Open { path: on_disk.clone(), source };
         for entry in fs::read_dir(&on_disk).map_err(open)? {
             let entry = entry.map_err(open)?;
-            let path = within
-                .join(&entry.file_name(), limits.path_bytes)
-                .map_err(|reason| {
-                    let entry = entry.file_name().to_string_lossy().escape_debug().to_string();
-                    UnpackError::Path { entry, reason }
-                })?;
-            let metadata = entry.metadata().map_err(|source| UnpackError::Read {
-                entry: path.to_string(),
-                source,
+            let path = within.join(&entry.file_name(), limits.path_bytes).map_err(|reason| {
+                let entry = entry.file_name().to_string_lossy().escape_debug().to_string();
+                UnpackError::Path { entry, reason }
             })?;
+            let metadata =
+                entry.metadata().map_err(|source| UnpackError::Read { entry: path.to_string(), source })?;
             visit(&path, &entry.path(), &metadata)?;
             if metadata.is_dir() {
                 ahead.push((path, entry.path()));

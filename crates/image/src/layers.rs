@@ -60,10 +60,7 @@ pub fn stack_layers(layers: &[PathBuf], into: &Path, limits: Limits) -> Result<U
             Package::Zip(archive) => add_zip(&mut tree, &archive),
             Package::Executable(_) => return Err(LayersError::Program { layer: layer.clone() }),
         };
-        added.map_err(|source| LayersError::Layer {
-            layer: layer.clone(),
-            source,
-        })?;
+        added.map_err(|source| LayersError::Layer { layer: layer.clone(), source })?;
     }
     tree.finish().map_err(LayersError::Stack)
 }

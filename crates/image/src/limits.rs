@@ -23,22 +23,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits {
-            unpacked_bytes: UNPACKED_BYTES,
-            used_bytes: 0,
-            entries: ENTRIES,
-            path_bytes: PATH_BYTES,
-        }
+        Limits { unpacked_bytes: UNPACKED_BYTES, used_bytes: 0, entries: ENTRIES, path_bytes: PATH_BYTES }
     }
 }
 
 impl Limits {
     /// What is left once `unpacked` has been made: the layers' limits, given the function.
     pub fn after(self, unpacked: Unpacked) -> Limits {
-        Limits {
-            used_bytes: self.used_bytes.saturating_add(unpacked.bytes),
-            ..self
-        }
+        Limits { used_bytes: self.used_bytes.saturating_add(unpacked.bytes), ..self }
     }
 
     /// Whether a package of `bytes` still fits.

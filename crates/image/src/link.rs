@@ -62,10 +62,7 @@ pub(crate) fn check_inside<'a>(
     target: &'a str,
     target_of: impl Fn(&EntryPath) -> Option<&'a str>,
 ) -> Result<(), BadLink> {
-    let folder = link
-        .as_path()
-        .parent()
-        .map(|parent| parent.iter().map(OsString::from).collect());
+    let folder = link.as_path().parent().map(|parent| parent.iter().map(OsString::from).collect());
     let mut place: Vec<OsString> = folder.unwrap_or_default();
     let mut ahead: VecDeque<&str> = target.split('/').collect();
     let mut hops = 0;
@@ -99,16 +96,10 @@ mod tests {
 
     /// The fate of the first of these links.
     fn fate(links: &[(&str, &'static str)]) -> Result<(), BadLink> {
-        let paths: Vec<_> = links
-            .iter()
-            .map(|(path, target)| (EntryPath::parse(path, 1024).unwrap(), *target))
-            .collect();
-        let target_of = |place: &EntryPath| {
-            paths
-                .iter()
-                .find(|(path, _)| path == place)
-                .map(|(_, target)| *target)
-        };
+        let paths: Vec<_> =
+            links.iter().map(|(path, target)| (EntryPath::parse(path, 1024).unwrap(), *target)).collect();
+        let target_of =
+            |place: &EntryPath| paths.iter().find(|(path, _)| path == place).map(|(_, target)| *target);
         check_inside(&paths[0].0, paths[0].1, target_of)
     }
 
@@ -129,21 +120,14 @@ mod tests {
     #[test]
     fn links_may_not_point_out() {
         for (link, target) in [("a", ".."), ("a", "../x"), ("a/b", "../../x"), ("a", "b/../../x")] {
-            assert_eq!(
-                fate(&[(link, target)]),
-                Err(BadLink::Escapes),
-                "{link} -> {target}"
-            );
+            assert_eq!(fate(&[(link, target)]), Err(BadLink::Escapes), "{link} -> {target}");
         }
     }
 
     #[test]
     fn links_are_followed_through_links() {
         // Lexically `a` stays inside: `deep/up/..` reads as `deep`.
-        assert_eq!(
-            fate(&[("a", "deep/up/.."), ("deep/up", "..")]),
-            Err(BadLink::Escapes)
-        );
+        assert_eq!(fate(&[("a", "deep/up/.."), ("deep/up", "..")]), Err(BadLink::Escapes));
         assert_eq!(fate(&[("a", "deep/up/x"), ("deep/up", "..")]), Ok(()));
         assert_eq!(fate(&[("a", "b/../.."), ("b", "c/d/e")]), Ok(()));
         assert_eq!(fate(&[("a", "b/../../.."), ("b", "c/d")]), Err(BadLink::Escapes));

@@ -60,14 +60,9 @@ impl Package {
     /// Archives go before programs, so that one on a file system where everything carries the x bit is
     /// still an archive; a program is known by its bytes *and* its x bit.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let unreadable = |source| OpenError::Unreadable {
-            path: path.to_owned(),
-            source,
-        };
+        let unreadable = |source| OpenError::Unreadable { path: path.to_owned(), source };
         let metadata = fs::metadata(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => OpenError::Missing {
-                path: path.to_owned(),
-            },
+            io::ErrorKind::NotFound => OpenError::Missing { path: path.to_owned() },
             _ => unreadable(source),
         })?;
         if metadata.is_dir() {
@@ -76,29 +71,19 @@ impl Package {
         }
         // Opening a pipe would wait for its other end.
         if !metadata.is_file() {
-            return Err(OpenError::NotAPackage {
-                path: path.to_owned(),
-            });
+            return Err(OpenError::NotAPackage { path: path.to_owned() });
         }
         let mut head = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(4).read_to_end(&mut head))
-            .map_err(unreadable)?;
+        File::open(path).and_then(|file| file.take(4).read_to_end(&mut head)).map_err(unreadable)?;
         let executable = metadata.permissions().mode() & 0o111 != 0;
         match Magic::of(&head) {
             Magic::Zip => Ok(Package::Zip(path.to_owned())),
             Magic::Program if executable => Ok(Package::Executable(path.to_owned())),
-            Magic::Program => Err(OpenError::NotExecutable {
-                path: path.to_owned(),
-            }),
+            Magic::Program => Err(OpenError::NotExecutable { path: path.to_owned() }),
             Magic::Other if path.extension().is_some_and(|extension| extension == "zip") => {
-                Err(OpenError::NotAZip {
-                    path: path.to_owned(),
-                })
+                Err(OpenError::NotAZip { path: path.to_owned() })
             }
-            Magic::Other => Err(OpenError::NotAPackage {
-                path: path.to_owned(),
-            }),
+            Magic::Other => Err(OpenError::NotAPackage { path: path.to_owned() }),
         }
     }
 }
@@ -141,10 +126,7 @@ mod tests {
     #[test]
     fn packages_are_known_by_their_bytes() {
         let folder = TempDir::new().unwrap();
-        assert_eq!(
-            Package::open(folder.path()).unwrap(),
-            Package::Folder(folder.path().into())
-        );
+        assert_eq!(Package::open(folder.path()).unwrap(), Package::Folder(folder.path().into()));
         let zip = file(&folder, "code.bin", b"PK\x03\x04...", 0o777);
         assert_eq!(Package::open(&zip).unwrap(), Package::Zip(zip));
         let empty = file(&folder, "empty", b"PK\x05\x06\0\0", 0o644);
@@ -159,30 +141,12 @@ mod tests {
     fn what_is_no_package_is_told_apart() {
         let folder = TempDir::new().unwrap();
         let open = |path: &Path| Package::open(path).unwrap_err();
-        assert!(matches!(
-            open(&folder.path().join("none")),
-            OpenError::Missing { .. }
-        ));
-        assert!(matches!(
-            open(Path::new("/dev/null")),
-            OpenError::NotAPackage { .. }
-        ));
-        assert!(matches!(
-            open(&file(&folder, "a.zip", b"oops", 0o755)),
-            OpenError::NotAZip { .. }
-        ));
-        assert!(matches!(
-            open(&file(&folder, "a.py", b"x=1\n", 0o755)),
-            OpenError::NotAPackage { .. }
-        ));
-        assert!(matches!(
-            open(&file(&folder, "e", b"", 0o755)),
-            OpenError::NotAPackage { .. }
-        ));
-        assert!(matches!(
-            open(&file(&folder, "p", b"#!/bin/sh", 0o644)),
-            OpenError::NotExecutable { .. }
-        ));
+        assert!(matches!(open(&folder.path().join("none")), OpenError::Missing { .. }));
+        assert!(matches!(open(Path::new("/dev/null")), OpenError::NotAPackage { .. }));
+        assert!(matches!(open(&file(&folder, "a.zip", b"oops", 0o755)), OpenError::NotAZip { .. }));
+        assert!(matches!(open(&file(&folder, "a.py", b"x=1\n", 0o755)), OpenError::NotAPackage { .. }));
+        assert!(matches!(open(&file(&folder, "e", b"", 0o755)), OpenError::NotAPackage { .. }));
+        assert!(matches!(open(&file(&folder, "p", b"#!/bin/sh", 0o644)), OpenError::NotExecutable { .. }));
         let inside_a_file = folder.path().join("p").join("x");
         assert!(matches!(open(&inside_a_file), OpenError::Unreadable { .. }));
     }

@@ -77,9 +77,7 @@ impl Tree {
     /// Begins a folder that will be called `into`, which must not exist or be empty. Its parent exists.
     pub(crate) fn start(into: &Path, limits: Limits) -> Result<Self, UnpackError> {
         if fs::read_dir(into).is_ok_and(|mut entries| entries.next().is_some()) {
-            return Err(UnpackError::Occupied {
-                into: into.to_owned(),
-            });
+            return Err(UnpackError::Occupied { into: into.to_owned() });
         }
         let parent = match into.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -88,10 +86,7 @@ impl Tree {
         let staging = tempfile::Builder::new()
             .prefix(".unpacking-")
             .tempdir_in(parent)
-            .map_err(|source| UnpackError::Write {
-                path: parent.to_owned(),
-                source,
-            })?;
+            .map_err(|source| UnpackError::Write { path: parent.to_owned(), source })?;
         Ok(Tree {
             staging,
             into: into.to_owned(),
@@ -120,10 +115,7 @@ impl Tree {
         self.make_room(path, true)?;
         let mode = mode & PERMISSION_BITS | OWNER_BITS;
         if let Some(node) = self.nodes.get_mut(path) {
-            *node = Node {
-                kind: Kind::Folder { mode },
-                source: self.source,
-            };
+            *node = Node { kind: Kind::Folder { mode }, source: self.source };
             return Ok(());
         }
         self.make_folder(path.clone(), mode)
@@ -167,12 +159,7 @@ impl Tree {
         link::check_target(target, self.limits.path_bytes)
             .map_err(|reason| link_error(path, target, reason))?;
         self.make_room(path, false)?;
-        self.insert(
-            path.clone(),
-            Kind::Link {
-                target: target.to_owned(),
-            },
-        )?;
+        self.insert(path.clone(), Kind::Link { target: target.to_owned() })?;
         self.count_bytes(path, target.len() as u64)
     }
 
@@ -182,11 +169,7 @@ impl Tree {
             Kind::Link { target } => Some(target.as_str()),
             Kind::Folder { .. } | Kind::File => None,
         };
-        let links = || {
-            self.nodes
-                .keys()
-                .filter_map(|path| Some((path, target_of(path)?)))
-        };
+        let links = || self.nodes.keys().filter_map(|path| Some((path, target_of(path)?)));
         for (path, target) in links() {
             link::check_inside(path, target, target_of).map_err(|reason| link_error(path, target, reason))?;
         }
@@ -212,10 +195,7 @@ impl Tree {
     fn make_room(&mut self, path: &EntryPath, for_folder: bool) -> Result<(), UnpackError> {
         if path.is_root() {
             // Only a folder can be the root.
-            return Err(UnpackError::Path {
-                entry: "./".to_owned(),
-                reason: BadPath::Empty,
-            });
+            return Err(UnpackError::Path { entry: "./".to_owned(), reason: BadPath::Empty });
         }
         for folder in path.folders_above() {
             self.clear_unless(&folder, true, path)?;
@@ -242,10 +222,7 @@ impl Tree {
             return Ok(());
         }
         if is_folder != folder_wanted && node.source == self.source {
-            return Err(UnpackError::Conflict {
-                entry: entry.to_string(),
-                path: path.to_string(),
-            });
+            return Err(UnpackError::Conflict { entry: entry.to_string(), path: path.to_string() });
         }
         let on_disk = self.on_disk(path);
         match node.kind {
@@ -255,10 +232,7 @@ impl Tree {
         }
         self.nodes.remove(path);
         if is_folder {
-            let beneath = self
-                .nodes
-                .range(path.clone()..)
-                .take_while(|(other, _)| other.is_beneath(path));
+            let beneath = self.nodes.range(path.clone()..).take_while(|(other, _)| other.is_beneath(path));
             for other in beneath.map(|(other, _)| other.clone()).collect::<Vec<_>>() {
                 self.nodes.remove(&other);
             }
@@ -274,28 +248,17 @@ impl Tree {
 
     fn insert(&mut self, path: EntryPath, kind: Kind) -> Result<(), UnpackError> {
         if self.size.entries >= self.limits.entries {
-            return Err(UnpackError::TooMany {
-                limit: self.limits.entries,
-            });
+            return Err(UnpackError::TooMany { limit: self.limits.entries });
         }
         self.size.entries += 1;
-        self.nodes.insert(
-            path,
-            Node {
-                kind,
-                source: self.source,
-            },
-        );
+        self.nodes.insert(path, Node { kind, source: self.source });
         Ok(())
     }
 
     fn count_bytes(&mut self, path: &EntryPath, bytes: u64) -> Result<(), UnpackError> {
         let total = self.size.bytes.saturating_add(bytes);
         if !self.limits.allows(total) {
-            return Err(UnpackError::TooLarge {
-                entry: path.to_string(),
-                limits: self.limits,
-            });
+            return Err(UnpackError::TooLarge { entry: path.to_string(), limits: self.limits });
         }
         self.size.bytes = total;
         Ok(())
@@ -308,16 +271,12 @@ impl Tree {
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(source) => {
-                    return Err(UnpackError::Read {
-                        entry: path.to_string(),
-                        source,
-                    });
+                    return Err(UnpackError::Read { entry: path.to_string(), source });
                 }
             };
             // Before they are written: a bomb gets no further than the limit, whatever it declares.
             self.count_bytes(path, count as u64)?;
-            file.write_all(&self.buffer[..count])
-                .map_err(write_error(&self.on_disk(path)))?;
+            file.write_all(&self.buffer[..count]).map_err(write_error(&self.on_disk(path)))?;
         }
     }
 
@@ -336,9 +295,5 @@ fn write_error(path: &Path) -> impl FnOnce(io::Error) -> UnpackError {
 }
 
 fn link_error(path: &EntryPath, target: &str, reason: BadLink) -> UnpackError {
-    UnpackError::Link {
-        entry: path.to_string(),
-        target: target.escape_debug().to_string(),
-        reason,
-    }
+    UnpackError::Link { entry: path.to_string(), target: target.escape_debug().to_string(), reason }
 }

@@ -28,10 +28,8 @@ pub fn unpack_zip(archive: &Path, into: &Path, limits: Limits) -> Result<Unpacke
 
 pub(crate) fn add_zip(tree: &mut Tree, archive: &Path) -> Result<(), UnpackError> {
     let damaged = |source| UnpackError::Archive { source };
-    let file = File::open(archive).map_err(|source| UnpackError::Open {
-        path: archive.to_owned(),
-        source,
-    })?;
+    let file =
+        File::open(archive).map_err(|source| UnpackError::Open { path: archive.to_owned(), source })?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
     let limit = tree.limits().entries;
     if archive.len() > limit {
@@ -53,17 +51,13 @@ fn add_entry(
     let name = entry.name().map_err(damaged)?;
     // Names are printed to a terminal.
     let shown = name.escape_debug().to_string();
-    let path = EntryPath::parse(&name, tree.limits().path_bytes).map_err(|reason| UnpackError::Path {
-        entry: shown.clone(),
-        reason,
-    })?;
+    let path = EntryPath::parse(&name, tree.limits().path_bytes)
+        .map_err(|reason| UnpackError::Path { entry: shown.clone(), reason })?;
     let mode = entry.external_attributes() >> 16;
     // All bits zero: a tool that wrote the type and left the rest out.
     let permissions = Some(mode & 0o7777).filter(|bits| *bits != 0);
-    let kind = FileType::of(mode, name.ends_with('/')).map_err(|kind| UnpackError::Special {
-        entry: shown.clone(),
-        kind,
-    })?;
+    let kind = FileType::of(mode, name.ends_with('/'))
+        .map_err(|kind| UnpackError::Special { entry: shown.clone(), kind })?;
     if kind == FileType::Folder {
         // Some tools give folders a few bytes of empty compressed data, which is of no use to anyone.
         return tree.add_folder(&path, permissions.unwrap_or(FOLDER_MODE));
@@ -77,10 +71,7 @@ fn add_entry(
         return Err(UnpackError::Compression { entry: shown, method });
     }
     let mut content = archive.by_index(index).map_err(|error| match error {
-        ZipError::Io(source) => UnpackError::Read {
-            entry: shown.clone(),
-            source,
-        },
+        ZipError::Io(source) => UnpackError::Read { entry: shown.clone(), source },
         source => UnpackError::Archive { source },
     })?;
     match kind {

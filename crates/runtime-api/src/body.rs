@@ -29,10 +29,7 @@ pub(crate) struct RequestBody {
 #[derive(Debug)]
 pub(crate) enum Collected {
     /// At its declared end.
-    Whole {
-        bytes: Bytes,
-        trailers: Option<HeaderMap>,
-    },
+    Whole { bytes: Bytes, trailers: Option<HeaderMap> },
     /// Beyond [`PAYLOAD_LIMIT_BYTES`]; nothing was kept.
     TooLarge { size_bytes: u64 },
     /// Before its declared end; `bytes` is what had come.
@@ -44,11 +41,7 @@ impl RequestBody {
         let awaits_continue = headers
             .get(hyper::header::EXPECT)
             .is_some_and(|expectation| expectation.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-        Self {
-            incoming,
-            read_bytes: 0,
-            awaits_continue,
-        }
+        Self { incoming, read_bytes: 0, awaits_continue }
     }
 
     /// Reads the body to its end and keeps it, up to the limit.
@@ -62,13 +55,9 @@ impl RequestBody {
         while let Some(frame) = self.incoming.frame().await {
             let Ok(frame) = frame else {
                 return if self.is_too_large() {
-                    Collected::TooLarge {
-                        size_bytes: self.read_bytes,
-                    }
+                    Collected::TooLarge { size_bytes: self.read_bytes }
                 } else {
-                    Collected::Truncated {
-                        bytes: gathered.into_bytes(),
-                    }
+                    Collected::Truncated { bytes: gathered.into_bytes() }
                 };
             };
             match frame.into_data() {
@@ -87,14 +76,9 @@ impl RequestBody {
             }
         }
         if self.is_too_large() {
-            Collected::TooLarge {
-                size_bytes: self.read_bytes,
-            }
+            Collected::TooLarge { size_bytes: self.read_bytes }
         } else {
-            Collected::Whole {
-                bytes: gathered.into_bytes(),
-                trailers,
-            }
+            Collected::Whole { bytes: gathered.into_bytes(), trailers }
         }
     }
 
@@ -171,9 +155,7 @@ mod tests {
         let mut gathered = Gathered::Nothing;
         gathered.push(Bytes::from_static(b"ab"), 7);
         gathered.push(Bytes::from_static(b"cd"), 7);
-        let Gathered::Many(buffer) = &gathered else {
-            panic!("two frames make a buffer")
-        };
+        let Gathered::Many(buffer) = &gathered else { panic!("two frames make a buffer") };
         let allocated = buffer.as_ptr();
         gathered.push(Bytes::from_static(b"efg"), 7);
         let bytes = gathered.into_bytes();

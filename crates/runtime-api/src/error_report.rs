@@ -45,22 +45,13 @@ pub(crate) fn of_invocation(headers: &HeaderMap, body: Bytes) -> ErrorReport {
             },
         };
     }
-    ErrorReport {
-        error_type,
-        content_type,
-        body,
-        xray_cause: header_cause(headers),
-    }
+    ErrorReport { error_type, content_type, body, xray_cause: header_cause(headers) }
 }
 
 /// The report of `/runtime/init/error`: the content type is judged by the body, not by the header.
 pub(crate) fn of_init(headers: &HeaderMap, body: Bytes) -> ErrorReport {
     let is_json = serde_json::from_slice::<&RawValue>(&body).is_ok();
-    let content_type = if is_json {
-        "application/json"
-    } else {
-        "application/octet-stream"
-    };
+    let content_type = if is_json { "application/json" } else { "application/octet-stream" };
     ErrorReport {
         error_type: error_type(headers),
         content_type: content_type.to_owned(),
@@ -127,9 +118,7 @@ mod tests {
     use super::*;
 
     fn headers(of: &[(&str, &str)]) -> HeaderMap {
-        let pairs = of
-            .iter()
-            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        let pairs = of.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
         pairs.collect()
     }
 
@@ -141,15 +130,9 @@ mod tests {
                 br#"{"z": 1.00, "errorCause": {"working_directory":"/w"}, "errorMessage": "m<", "a": [ 1 ]}"#,
             ),
         );
-        assert_eq!(
-            report.body,
-            br#"{"z":1.00,"errorMessage":"m<","a":[ 1 ]}"#.as_slice()
-        );
+        assert_eq!(report.body, br#"{"z":1.00,"errorMessage":"m<","a":[ 1 ]}"#.as_slice());
         assert_eq!(report.content_type, "application/json");
-        assert_eq!(
-            report.xray_cause.unwrap(),
-            r#"{"exceptions":[],"working_directory":"/w","paths":[]}"#
-        );
+        assert_eq!(report.xray_cause.unwrap(), r#"{"exceptions":[],"working_directory":"/w","paths":[]}"#);
     }
 
     #[test]
@@ -167,22 +150,13 @@ mod tests {
             &headers(&[("content-type", CAUSE_CONTENT_TYPE)]),
             Bytes::from_static(br#"{"errorCause":{},"errorType":"T"}"#),
         );
-        assert_eq!(
-            (report.body, report.xray_cause),
-            (r#"{"errorType":"T"}"#.into(), None)
-        );
+        assert_eq!((report.body, report.xray_cause), (r#"{"errorType":"T"}"#.into(), None));
     }
 
     #[test]
     fn any_other_body_is_the_callers_payload() {
-        let report = of_invocation(
-            &headers(&[("content-type", "text/x")]),
-            Bytes::from_static(b"\xff{"),
-        );
-        assert_eq!(
-            (report.body, report.content_type.as_str()),
-            (Bytes::from_static(b"\xff{"), "text/x")
-        );
+        let report = of_invocation(&headers(&[("content-type", "text/x")]), Bytes::from_static(b"\xff{"));
+        assert_eq!((report.body, report.content_type.as_str()), (Bytes::from_static(b"\xff{"), "text/x"));
         assert_eq!(report.error_type, "Runtime.Unknown");
     }
 

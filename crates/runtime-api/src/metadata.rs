@@ -22,9 +22,7 @@ impl std::fmt::Debug for Metadata {
     /// Leaves out the token, so that no log has it.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = formatter.debug_struct("Metadata");
-        shown
-            .field("availability_zone_id", &self.availability_zone_id)
-            .finish_non_exhaustive()
+        shown.field("availability_zone_id", &self.availability_zone_id).finish_non_exhaustive()
     }
 }
 
@@ -43,9 +41,7 @@ impl Metadata {
         let body = format!("{{\"AvailabilityZoneID\":{zone}}}\n");
         let mut answer = rendering::json(StatusCode::OK, body.into());
         // AWS sends a `max-age`; its length is unverified.
-        answer
-            .headers_mut()
-            .insert(CACHE_CONTROL, HeaderValue::from_static("private, max-age=43200"));
+        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, max-age=43200"));
         answer
     }
 
@@ -53,10 +49,8 @@ impl Metadata {
     /// this connection runs inside the guest and has the token.
     fn authorizes(&self, headers: &HeaderMap) -> bool {
         let presented = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        presented
-            .and_then(|value| value.split_once(' '))
-            .is_some_and(|(scheme, token)| {
-                scheme.eq_ignore_ascii_case("Bearer") && token.trim_start() == self.token
-            })
+        presented.and_then(|value| value.split_once(' ')).is_some_and(|(scheme, token)| {
+            scheme.eq_ignore_ascii_case("Bearer") && token.trim_start() == self.token
+        })
     }
 }

@@ -37,11 +37,7 @@ pub(crate) fn delivery(event: Delivery) -> Answer {
     insert(headers, header::CLIENT_CONTEXT, event.client_context);
     insert(headers, header::COGNITO_IDENTITY, event.cognito_identity);
     insert(headers, header::TENANT_ID, event.tenant_id);
-    let content_type = if event.content_type.is_empty() {
-        JSON
-    } else {
-        header_value(event.content_type)
-    };
+    let content_type = if event.content_type.is_empty() { JSON } else { header_value(event.content_type) };
     headers.insert(CONTENT_TYPE, content_type);
     answer
 }
@@ -70,9 +66,7 @@ pub(crate) fn not_found() -> Answer {
 pub(crate) fn method_not_allowed(allowed: &'static str) -> Answer {
     let mut answer = Answer::default();
     *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    answer
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(allowed));
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     answer
 }
 
@@ -86,9 +80,7 @@ pub(crate) fn json(status: StatusCode, body: Bytes) -> Answer {
 
 /// The connection ends with this answer.
 pub(crate) fn and_close(mut answer: Answer) -> Answer {
-    answer
-        .headers_mut()
-        .insert(CONNECTION, HeaderValue::from_static("close"));
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     answer
 }
 

@@ -65,14 +65,8 @@ impl Port {
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Answer {
         let (head, incoming) = request.into_parts();
         let mut body = RequestBody::new(incoming, &head.headers);
-        let answer = self
-            .route(&head.method, head.uri.path(), &head.headers, &mut body)
-            .await;
-        if body.discard().await {
-            answer
-        } else {
-            rendering::and_close(answer)
-        }
+        let answer = self.route(&head.method, head.uri.path(), &head.headers, &mut body).await;
+        if body.discard().await { answer } else { rendering::and_close(answer) }
     }
 
     async fn route(
@@ -147,24 +141,12 @@ mod tests {
     fn paths_are_matched_whole() {
         for (path, expected) in [
             ("/2018-06-01/runtime/invocation/next", Some(Route::Next)),
-            (
-                "/2018-06-01/runtime/invocation/7/response",
-                Some(Route::Response { request_id: "7" }),
-            ),
-            (
-                "/2018-06-01/runtime/invocation/next/error",
-                Some(Route::Error { request_id: "next" }),
-            ),
-            (
-                "/2018-06-01/runtime/invocation//error",
-                Some(Route::Error { request_id: "" }),
-            ),
+            ("/2018-06-01/runtime/invocation/7/response", Some(Route::Response { request_id: "7" })),
+            ("/2018-06-01/runtime/invocation/next/error", Some(Route::Error { request_id: "next" })),
+            ("/2018-06-01/runtime/invocation//error", Some(Route::Error { request_id: "" })),
             ("/2018-06-01/runtime/init/error", Some(Route::InitError)),
             ("/2018-06-01/ping", Some(Route::Ping)),
-            (
-                "/2026-01-15/metadata/execution-environment",
-                Some(Route::Metadata),
-            ),
+            ("/2026-01-15/metadata/execution-environment", Some(Route::Metadata)),
             ("/2018-06-01/runtime/invocation/next/", None),
             ("/2018-06-01/runtime/invocation/7/8/response", None),
             ("/2018-06-01/runtime/invocation/7", None),

@@ -40,13 +40,7 @@ pub(crate) async fn response(
 ) -> Answer {
     let content_type =
         || routes::text(headers, CONTENT_TYPE).unwrap_or_else(|| "application/octet-stream".to_owned());
-    let head = head(
-        AnswerKind::Response {
-            content_type: content_type(),
-        },
-        request_id,
-        headers,
-    );
+    let head = head(AnswerKind::Response { content_type: content_type() }, request_id, headers);
     let taken = async {
         let answering = Answering::begin(calls, head).await?;
         let body = match body.collect().await {
@@ -70,13 +64,7 @@ pub(crate) async fn error(
     headers: &HeaderMap,
     body: &mut RequestBody,
 ) -> Answer {
-    let head = head(
-        AnswerKind::Error {
-            error_type: error_report::error_type(headers),
-        },
-        request_id,
-        headers,
-    );
+    let head = head(AnswerKind::Error { error_type: error_report::error_type(headers) }, request_id, headers);
     let taken = async {
         let answering = Answering::begin(calls, head).await?;
         let body = match body.collect().await {
@@ -124,12 +112,8 @@ fn stream_error(trailers: &HeaderMap) -> Option<StreamError> {
     if error_type.is_none() && error_body.is_none() {
         return None;
     }
-    let error_body = error_body.map(|body| {
-        STANDARD
-            .decode(body.as_bytes())
-            .unwrap_or_else(|_| body.as_bytes().to_owned())
-            .into()
-    });
+    let error_body = error_body
+        .map(|body| STANDARD.decode(body.as_bytes()).unwrap_or_else(|_| body.as_bytes().to_owned()).into());
     Some(StreamError {
         error_type: error_type.unwrap_or_default(),
         error_body: error_body.unwrap_or_default(),
@@ -166,10 +150,7 @@ async fn ask<T>(calls: &mpsc::Sender<Call>, call: impl FnOnce(Reply<T>) -> Call)
 }
 
 async fn read<T>(verdict: &mut oneshot::Receiver<Result<T, Refusal>>) -> Result<T, Unanswered> {
-    verdict
-        .await
-        .map_err(|_| Unanswered::Gone)?
-        .map_err(Unanswered::Refused)
+    verdict.await.map_err(|_| Unanswered::Gone)?.map_err(Unanswered::Refused)
 }
 
 /// An answer between its two calls.
@@ -195,18 +176,10 @@ impl<'a> Answering<'a> {
         let permit = calls.reserve().await.map_err(|_| Unanswered::Gone)?;
         let (reply, verdict) = oneshot::channel();
         permit.send(Call::AnswerBegun { answer, reply });
-        let mut answering = Self {
-            calls,
-            request_id,
-            debt: Debt::Undecided(verdict),
-        };
+        let mut answering = Self { calls, request_id, debt: Debt::Undecided(verdict) };
         if let Debt::Undecided(verdict) = &mut answering.debt {
             let accepted = read(verdict).await;
-            answering.debt = if accepted.is_ok() {
-                Debt::Owed
-            } else {
-                Debt::Settled
-            };
+            answering.debt = if accepted.is_ok() { Debt::Owed } else { Debt::Settled };
             accepted?;
         }
         Ok(answering)
@@ -216,11 +189,7 @@ impl<'a> Answering<'a> {
         let permit = self.calls.reserve().await.map_err(|_| Unanswered::Gone)?;
         let (reply, mut verdict) = oneshot::channel();
         self.debt = Debt::Settled;
-        permit.send(Call::AnswerEnded {
-            request_id: std::mem::take(&mut self.request_id),
-            body,
-            reply,
-        });
+        permit.send(Call::AnswerEnded { request_id: std::mem::take(&mut self.request_id), body, reply });
         read(&mut verdict).await
     }
 }
@@ -241,11 +210,7 @@ impl Drop for Answering<'_> {
         }
         let (reply, _) = oneshot::channel();
         let request_id = std::mem::take(&mut self.request_id);
-        let ended = Call::AnswerEnded {
-            request_id,
-            body: AnswerBody::Truncated,
-            reply,
-        };
+        let ended = Call::AnswerEnded { request_id, body: AnswerBody::Truncated, reply };
         if let Err(mpsc::error::TrySendError::Full(ended)) = self.calls.try_send(ended)
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {

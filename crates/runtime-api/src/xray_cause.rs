@@ -33,11 +33,7 @@ struct Cause {
 struct Exception {
     #[serde(deserialize_with = "null_is_absent", skip_serializing_if = "String::is_empty")]
     message: String,
-    #[serde(
-        rename = "type",
-        deserialize_with = "null_is_absent",
-        skip_serializing_if = "String::is_empty"
-    )]
+    #[serde(rename = "type", deserialize_with = "null_is_absent", skip_serializing_if = "String::is_empty")]
     kind: String,
     #[serde(deserialize_with = "null_is_absent", skip_serializing_if = "Vec::is_empty")]
     stack: Vec<Frame>,
@@ -70,11 +66,7 @@ pub(crate) fn accepted(json: &[u8]) -> Option<String> {
         return None;
     }
     let whole = cause.to_json();
-    Some(if whole.len() <= LIMIT_BYTES {
-        whole
-    } else {
-        cause.cropped()
-    })
+    Some(if whole.len() <= LIMIT_BYTES { whole } else { cause.cropped() })
 }
 
 impl Cause {
@@ -106,10 +98,7 @@ impl Cause {
 
     fn longest_list(&self) -> usize {
         let stacks = self.exceptions.iter().map(|exception| exception.stack.len());
-        stacks
-            .chain([self.exceptions.len(), self.paths.len()])
-            .max()
-            .unwrap_or(0)
+        stacks.chain([self.exceptions.len(), self.paths.len()]).max().unwrap_or(0)
     }
 
     fn crop(&mut self, keep_items: usize, keep_bytes: usize) {
@@ -157,17 +146,9 @@ mod tests {
 
     #[test]
     fn what_is_invalid_or_says_nothing_is_ignored() {
-        for json in [
-            "",
-            "{",
-            "null",
-            "[]x",
-            "7",
-            "{}",
-            r#"{"paths":[]}"#,
-            r#"{"paths":"a"}"#,
-            "{\"message\":\"\"}",
-        ] {
+        for json in
+            ["", "{", "null", "[]x", "7", "{}", r#"{"paths":[]}"#, r#"{"paths":"a"}"#, "{\"message\":\"\"}"]
+        {
             assert_eq!(accepted(json.as_bytes()), None, "for {json}");
         }
         assert_eq!(accepted(b"\xff\xfe"), None);
@@ -175,19 +156,10 @@ mod tests {
 
     #[test]
     fn a_long_stack_keeps_its_top() {
-        let frames: Vec<_> = (1..=9000)
-            .map(|line| format!(r#"{{"path":"p","line":{line}}}"#))
-            .collect();
-        let cause = format!(
-            r#"{{"exceptions":[{{"type":"E","stack":[{}]}}]}}"#,
-            frames.join(",")
-        );
+        let frames: Vec<_> = (1..=9000).map(|line| format!(r#"{{"path":"p","line":{line}}}"#)).collect();
+        let cause = format!(r#"{{"exceptions":[{{"type":"E","stack":[{}]}}]}}"#, frames.join(","));
         let cropped = accepted(cause.as_bytes()).unwrap();
-        assert!(
-            cropped.len() <= LIMIT_BYTES && cropped.len() > LIMIT_BYTES / 4,
-            "{}",
-            cropped.len()
-        );
+        assert!(cropped.len() <= LIMIT_BYTES && cropped.len() > LIMIT_BYTES / 4, "{}", cropped.len());
         assert!(cropped.contains(r#""line":1}"#));
     }
 

@@ -63,16 +63,8 @@ mod tests {
     #[test]
     fn both_runtimes_are_embedded_without_their_tests() {
         let names: Vec<_> = FILES.iter().map(|(name, _)| *name).collect();
-        assert!(
-            names.contains(&PYTHON_ENTRY) && names.contains(&NODEJS_ENTRY),
-            "{names:?}"
-        );
-        assert!(
-            !names
-                .iter()
-                .any(|name| name.contains("test") || name.contains("__pycache__")),
-            "{names:?}"
-        );
+        assert!(names.contains(&PYTHON_ENTRY) && names.contains(&NODEJS_ENTRY), "{names:?}");
+        assert!(!names.iter().any(|name| name.contains("test") || name.contains("__pycache__")), "{names:?}");
     }
 
     #[test]
@@ -89,11 +81,7 @@ mod tests {
         assert_eq!(fs::metadata(&right).unwrap().ino(), before);
         assert_eq!(fs::read(&wrong).unwrap(), content);
         let left_over = fs::read_dir(into.join("python")).unwrap().flatten();
-        assert!(
-            left_over
-                .into_iter()
-                .all(|entry| !entry.file_name().to_string_lossy().starts_with(".tmp"))
-        );
+        assert!(left_over.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with(".tmp")));
     }
 
     #[test]

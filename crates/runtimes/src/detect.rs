@@ -46,7 +46,7 @@ pub enum DetectError {
     #[error(transparent)]
     Interpreter(#[from] InterpreterNotFound),
     /// Nothing that looks like code, or no handler in it.
-    #[error("no {missing} found in {}: looked for {}; name it, for example `{example}`", folder.display(), tried.join(", "))]
+    #[error("no {missing} found in {}: looked for {}", folder.display(), tried.join(", "))]
     NothingFound {
         /// `runtime` or `handler`.
         missing: &'static str,
@@ -58,7 +58,7 @@ pub enum DetectError {
         example: String,
     },
     /// More than one choice is as good as another.
-    #[error("{} could be run in more than one way: {}; choose, for example `{example}`", folder.display(), candidates.join(", "))]
+    #[error("{} could be run in more than one way: {}", folder.display(), candidates.join(", "))]
     Ambiguous {
         /// The code.
         folder: PathBuf,
@@ -108,50 +108,26 @@ pub fn detect(
         }
         (None, Some(bootstrap)) => {
             let reason = format!("found {}", bootstrap.display());
-            return Ok(provided(
-                Runtime::Provided(AmazonLinux::Al2023),
-                &reason,
-                wanted_handler,
-            ));
+            return Ok(provided(Runtime::Provided(AmazonLinux::Al2023), &reason, wanted_handler));
         }
         (Some(runtime @ Runtime::Python { minor }), _) => {
             let program = interpreters.python(minor)?.program;
-            (
-                runtime,
-                format!("as asked for, {}", program.display()),
-                Language::Python,
-            )
+            (runtime, format!("as asked for, {}", program.display()), Language::Python)
         }
         (Some(runtime @ Runtime::Nodejs { major }), _) => {
             let program = interpreters.nodejs(major)?.program;
-            (
-                runtime,
-                format!("as asked for, {}", program.display()),
-                Language::Nodejs,
-            )
+            (runtime, format!("as asked for, {}", program.display()), Language::Nodejs)
         }
         (None, None) => match Sources::read(code_folder)?.language(wanted_handler)? {
             Language::Python => {
                 let newest = interpreters.newest_python()?;
                 let reason = format!("newest Python found, {}", newest.program.display());
-                (
-                    Runtime::Python {
-                        minor: newest.version.minor,
-                    },
-                    reason,
-                    Language::Python,
-                )
+                (Runtime::Python { minor: newest.version.minor }, reason, Language::Python)
             }
             Language::Nodejs => {
                 let newest = interpreters.newest_nodejs()?;
-                let runtime = Runtime::Nodejs {
-                    major: newest.version.major,
-                };
-                let offered = if runtime.is_known_to_aws() {
-                    ""
-                } else {
-                    ", which AWS does not offer"
-                };
+                let runtime = Runtime::Nodejs { major: newest.version.major };
+                let offered = if runtime.is_known_to_aws() { "" } else { ", which AWS does not offer" };
                 let reason = format!("newest Node.js found, {}{offered}", newest.program.display());
                 (runtime, reason, Language::Nodejs)
             }
@@ -163,21 +139,13 @@ pub fn detect(
         None => (Sources::read(code_folder)?.handler(language)?, ""),
     };
     let why = format!("{runtime} ({reason}), handler {handler}{chosen}");
-    Ok(Detected {
-        runtime,
-        handler,
-        why,
-    })
+    Ok(Detected { runtime, handler, why })
 }
 
 fn provided(runtime: Runtime, reason: &str, wanted_handler: Option<&str>) -> Detected {
     let handler = wanted_handler.unwrap_or(PROVIDED_HANDLER).to_owned();
     let why = format!("{runtime} ({reason}), handler {handler} passed on in _HANDLER");
-    Detected {
-        runtime,
-        handler,
-        why,
-    }
+    Detected { runtime, handler, why }
 }
 
 /// The source files directly in a folder, and the one `package.json` calls the main one.
@@ -193,10 +161,7 @@ struct Sources {
 
 impl Sources {
     fn read(folder: &Path) -> Result<Self, DetectError> {
-        let unreadable = |source| DetectError::Unreadable {
-            path: folder.to_owned(),
-            source,
-        };
+        let unreadable = |source| DetectError::Unreadable { path: folder.to_owned(), source };
         let mut names = Vec::new();
         for entry in fs::read_dir(folder).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
@@ -209,19 +174,11 @@ impl Sources {
         }
         names.sort();
         let main = main_of(&folder.join("package.json")).filter(|main| folder.join(main).is_file());
-        let mut nodejs: Vec<_> = names
-            .iter()
-            .filter(|name| nodejs::stem(name).is_some())
-            .cloned()
-            .collect();
+        let mut nodejs: Vec<_> = names.iter().filter(|name| nodejs::stem(name).is_some()).cloned().collect();
         nodejs.extend(main.clone().filter(|main| !nodejs.contains(main)));
         Ok(Sources {
             folder: folder.to_owned(),
-            python: names
-                .iter()
-                .filter(|name| python::is_code(name))
-                .cloned()
-                .collect(),
+            python: names.iter().filter(|name| python::is_code(name)).cloned().collect(),
             nodejs,
             main,
             has_package_json: names.iter().any(|name| name == "package.json"),
@@ -268,9 +225,7 @@ impl Sources {
     fn has_file_of(&self, language: Language, handler: &str) -> bool {
         // Node's file ends at the first dot of the last part of the path, Python's module at the last.
         let file = |file: &str, endings: &[&str]| {
-            endings
-                .iter()
-                .any(|ending| self.folder.join(format!("{file}{ending}")).is_file())
+            endings.iter().any(|ending| self.folder.join(format!("{file}{ending}")).is_file())
         };
         match language {
             Language::Python => handler
@@ -288,27 +243,20 @@ impl Sources {
     fn handler(&self, language: Language) -> Result<String, DetectError> {
         let offers = self.offers(language)?;
         let best = offers.iter().map(|offer| offer.rank).min();
-        let mut candidates: Vec<String> = offers
-            .into_iter()
-            .filter(|offer| Some(offer.rank) == best)
-            .map(|offer| offer.handler)
-            .collect();
+        let mut candidates: Vec<String> =
+            offers.into_iter().filter(|offer| Some(offer.rank) == best).map(|offer| offer.handler).collect();
         // `index.js` beside `index.mjs` is one handler.
         candidates.dedup();
         match candidates.as_slice() {
             [handler] => Ok(handler.clone()),
             [] => {
                 let (names, files, example) = match language {
-                    Language::Python => (
-                        "`def lambda_handler` or `def handler`",
-                        &self.python,
-                        "app.lambda_handler",
-                    ),
-                    Language::Nodejs => (
-                        "an exported `handler` or `lambdaHandler`",
-                        &self.nodejs,
-                        "index.handler",
-                    ),
+                    Language::Python => {
+                        ("`def lambda_handler` or `def handler`", &self.python, "app.lambda_handler")
+                    }
+                    Language::Nodejs => {
+                        ("an exported `handler` or `lambdaHandler`", &self.nodejs, "index.handler")
+                    }
                 };
                 let tried = match files.is_empty() {
                     true => format!("{names}, but there are no source files"),
@@ -323,11 +271,7 @@ impl Sources {
             }
             [first, ..] => {
                 let example = format!("--handler {first}");
-                Err(DetectError::Ambiguous {
-                    folder: self.folder.clone(),
-                    candidates,
-                    example,
-                })
+                Err(DetectError::Ambiguous { folder: self.folder.clone(), candidates, example })
             }
         }
     }

@@ -26,10 +26,8 @@ const ASK_PYTHON: [&str; 4] = [
     "-c",
     "import os, sys; print(sys.version.split()[0], os.path.realpath(sys.executable), sep='\\t')",
 ];
-const ASK_NODEJS: [&str; 2] = [
-    "-e",
-    "console.log(process.versions.node + '\\t' + require('fs').realpathSync(process.execPath))",
-];
+const ASK_NODEJS: [&str; 2] =
+    ["-e", "console.log(process.versions.node + '\\t' + require('fs').realpathSync(process.execPath))"];
 
 /// An interpreter that has answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,11 +52,7 @@ impl Version {
     fn parse(text: &str) -> Option<Self> {
         let mut numbers = text.split('.').map(str::parse);
         let (major, minor) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
-        Some(Version {
-            major,
-            minor,
-            text: text.to_owned(),
-        })
+        Some(Version { major, minor, text: text.to_owned() })
     }
 }
 
@@ -70,7 +64,7 @@ impl fmt::Display for Version {
 
 /// No interpreter of the wanted kind answered. A matter of what is installed on this host.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{wanted} is not installed ({}); {advice}", found_text(.found))]
+#[error("{wanted} is not installed ({})", found_text(.found))]
 pub struct InterpreterNotFound {
     /// For instance `Python 3.13`.
     pub wanted: String,
@@ -110,16 +104,8 @@ impl Interpreters {
     /// Those in `folders`, in this order, and of the version managers in `home`.
     pub fn searching(folders: Vec<PathBuf>, home: Option<PathBuf>) -> Self {
         // An entry such as `.` would mean another folder in the function's process.
-        let folders = folders
-            .into_iter()
-            .filter(|folder| folder.is_absolute())
-            .collect();
-        Interpreters {
-            folders,
-            home,
-            patience: PATIENCE,
-            answers: Mutex::default(),
-        }
+        let folders = folders.into_iter().filter(|folder| folder.is_absolute()).collect();
+        Interpreters { folders, home, patience: PATIENCE, answers: Mutex::default() }
     }
 
     #[cfg(test)]
@@ -130,14 +116,13 @@ impl Interpreters {
 
     /// Python 3.`minor`.
     pub fn python(&self, minor: u16) -> Result<Interpreter, InterpreterNotFound> {
-        self.exact(Language::Python, minor)
-            .ok_or_else(|| InterpreterNotFound {
-                wanted: format!("Python 3.{minor}"),
-                found: self.found(Language::Python),
-                advice: format!(
-                    "install it, for instance with `uv python install 3.{minor}`, or use another `--runtime`"
-                ),
-            })
+        self.exact(Language::Python, minor).ok_or_else(|| InterpreterNotFound {
+            wanted: format!("Python 3.{minor}"),
+            found: self.found(Language::Python),
+            advice: format!(
+                "install it, for instance with `uv python install 3.{minor}`, or use another `--runtime`"
+            ),
+        })
     }
 
     /// The newest Python of those AWS has a runtime for.
@@ -151,14 +136,13 @@ impl Interpreters {
 
     /// Node.js `major`.
     pub fn nodejs(&self, major: u16) -> Result<Interpreter, InterpreterNotFound> {
-        self.exact(Language::Nodejs, major)
-            .ok_or_else(|| InterpreterNotFound {
-                wanted: format!("Node.js {major}"),
-                found: self.found(Language::Nodejs),
-                advice: format!(
-                    "install it, for instance with `nvm install {major}`, or use another `--runtime`"
-                ),
-            })
+        self.exact(Language::Nodejs, major).ok_or_else(|| InterpreterNotFound {
+            wanted: format!("Node.js {major}"),
+            found: self.found(Language::Nodejs),
+            advice: format!(
+                "install it, for instance with `nvm install {major}`, or use another `--runtime`"
+            ),
+        })
     }
 
     /// The newest Node.js.
@@ -172,9 +156,7 @@ impl Interpreters {
 
     fn exact(&self, language: Language, wanted: u16) -> Option<Interpreter> {
         let candidates = candidates(language, &self.folders, self.home.as_deref());
-        let possible = candidates
-            .iter()
-            .filter(|candidate| candidate.hint.is_none_or(|hint| hint == wanted));
+        let possible = candidates.iter().filter(|candidate| candidate.hint.is_none_or(|hint| hint == wanted));
         let mut answers = possible.filter_map(|candidate| self.ask(language, &candidate.path));
         answers.find(|interpreter| language.generation(&interpreter.version) == Some(wanted))
     }
@@ -194,24 +176,17 @@ impl Interpreters {
                 break;
             }
             // `None` is below every number: the first found wins among equals.
-            newest = self
-                .ask(language, &path)
-                .filter(|found| generation(found) > best)
-                .or(newest);
+            newest = self.ask(language, &path).filter(|found| generation(found) > best).or(newest);
         }
         newest
     }
 
     /// Versions known so far, without asking anybody anew.
     fn found(&self, language: Language) -> Vec<String> {
-        let answers = self
-            .answers
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let answers = self.answers.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let of_language = answers.iter().filter(|((other, _), _)| *other == language);
-        let mut found: Vec<_> = of_language
-            .filter_map(|(_, answer)| Some(answer.as_ref()?.version.to_string()))
-            .collect();
+        let mut found: Vec<_> =
+            of_language.filter_map(|(_, answer)| Some(answer.as_ref()?.version.to_string())).collect();
         found.sort();
         found.dedup();
         found
@@ -262,28 +237,19 @@ impl Interpreters {
         let (version, program) = line.split_once('\t').ok_or(NoAnswer::Silent)?;
         let program = PathBuf::from(program);
         let version = Version::parse(version).ok_or(NoAnswer::Silent)?;
-        program
-            .is_file()
-            .then_some(Interpreter { program, version })
-            .ok_or(NoAnswer::Silent)
+        program.is_file().then_some(Interpreter { program, version }).ok_or(NoAnswer::Silent)
     }
 
     // The lock is not held while a program runs: two threads may ask the same one, and both hear the
     // same.
 
     fn known(&self, language: Language, path: &Path) -> Option<Option<Interpreter>> {
-        let answers = self
-            .answers
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let answers = self.answers.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         answers.get(&(language, path.to_owned())).cloned()
     }
 
     fn remember(&self, language: Language, path: PathBuf, answer: Option<Interpreter>) {
-        let mut answers = self
-            .answers
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut answers = self.answers.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         answers.insert((language, path), answer);
     }
 }
@@ -336,12 +302,7 @@ mod tests {
             let asked = self.path("asked");
             let script = format!("#!/bin/sh\necho {name} >> {}\n{body}\n", asked.display());
             let write = "printf %s \"$1\" > \"$0\" && chmod +x \"$0\"";
-            let status = Command::new("/bin/sh")
-                .args(["-c", write])
-                .arg(&path)
-                .arg(script)
-                .status()
-                .unwrap();
+            let status = Command::new("/bin/sh").args(["-c", write]).arg(&path).arg(script).status().unwrap();
             assert!(status.success());
             path
         }
@@ -367,10 +328,7 @@ mod tests {
         for _ in 0..2 {
             let found = interpreters.python(12).unwrap();
             assert_eq!(found.program, wanted);
-            assert_eq!(
-                (found.version.minor, found.version.to_string().as_str()),
-                (12, "3.12.4")
-            );
+            assert_eq!((found.version.minor, found.version.to_string().as_str()), (12, "3.12.4"));
         }
         assert_eq!(host.asked(), ["bin/python3.12"]);
     }
@@ -388,10 +346,8 @@ mod tests {
         let host = FakeHost::new();
         host.script("bin/python3.13", "exit 127");
         host.interpreter("home/.pyenv/versions/3.13.0/bin/python3", "3.13.0");
-        let newer = host.interpreter(
-            "home/.local/share/uv/python/cpython-3.13.2-linux/bin/python3",
-            "3.13.2",
-        );
+        let newer =
+            host.interpreter("home/.local/share/uv/python/cpython-3.13.2-linux/bin/python3", "3.13.2");
         host.interpreter("home/.pyenv/versions/3.12.0/bin/python3", "3.12.0");
         assert_eq!(host.interpreters().python(13).unwrap().program, newer);
         assert!(!host.asked().iter().any(|name| name.contains("3.12")));
@@ -421,10 +377,7 @@ mod tests {
         let host = FakeHost::new();
         let real = host.interpreter("versions/python", "3.11.7");
         // Works only with variables, as those of version managers do.
-        host.script(
-            "bin/python3",
-            &format!("[ -n \"$CARGO_MANIFEST_DIR\" ] && exec {}", real.display()),
-        );
+        host.script("bin/python3", &format!("[ -n \"$CARGO_MANIFEST_DIR\" ] && exec {}", real.display()));
         assert_eq!(host.interpreters().newest_python().unwrap().program, real);
     }
 
@@ -432,10 +385,7 @@ mod tests {
     fn a_stand_in_for_something_that_fails_without_variables_does_not_count() {
         let host = FakeHost::new();
         let real = host.path("versions/python");
-        let answer = format!(
-            "[ -n \"$CARGO_MANIFEST_DIR\" ] && printf '3.11.7\\t{}\\n'",
-            real.display()
-        );
+        let answer = format!("[ -n \"$CARGO_MANIFEST_DIR\" ] && printf '3.11.7\\t{}\\n'", real.display());
         host.script("versions/python", &answer);
         host.script("bin/python3", &format!("exec {}", real.display()));
         assert!(host.interpreters().newest_python().is_err());
@@ -469,9 +419,7 @@ mod tests {
         assert_eq!(host.interpreters().newest_python().unwrap().program, newest);
         let asked = host.asked();
         assert!(
-            !asked
-                .iter()
-                .any(|name| name.contains("3.9") || name.contains("3.10") || name.contains("3.12"))
+            !asked.iter().any(|name| name.contains("3.9") || name.contains("3.10") || name.contains("3.12"))
         );
     }
 
@@ -502,10 +450,10 @@ mod tests {
         let host = FakeHost::new();
         host.interpreter("bin/python3", "3.11.2");
         let error = host.interpreters().python(13).unwrap_err();
+        assert_eq!(error.to_string(), "Python 3.13 is not installed (found: 3.11.2)");
         assert_eq!(
-            error.to_string(),
-            "Python 3.13 is not installed (found: 3.11.2); install it, for instance with \
-             `uv python install 3.13`, or use another `--runtime`"
+            error.advice,
+            "install it, for instance with `uv python install 3.13`, or use another `--runtime`"
         );
     }
 

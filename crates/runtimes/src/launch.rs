@@ -81,11 +81,7 @@ pub enum LaunchError {
 }
 
 fn joined(paths: &[PathBuf]) -> String {
-    paths
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect::<Vec<_>>()
-        .join(" ")
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
 }
 
 /// What AWS's start scripts do with a wrapper, before they execute it: these words, these exit codes.
@@ -111,17 +107,11 @@ pub fn launch(
     let mut launch = match runtime {
         Runtime::Provided(system) => return provided(*system, places, &folders),
         Runtime::Python { minor } => python(interpreters.python(*minor)?, handler, places, &folders)?,
-        Runtime::Nodejs { major } => nodejs(
-            interpreters.nodejs(*major)?,
-            handler,
-            places,
-            &folders,
-            memory_mib,
-        )?,
+        Runtime::Nodejs { major } => {
+            nodejs(interpreters.nodejs(*major)?, handler, places, &folders, memory_mib)?
+        }
     };
-    launch
-        .variables
-        .push(("AWS_EXECUTION_ENV".to_owned(), format!("AWS_Lambda_{runtime}")));
+    launch.variables.push(("AWS_EXECUTION_ENV".to_owned(), format!("AWS_Lambda_{runtime}")));
     match wrapper.filter(|wrapper| !wrapper.is_empty()) {
         Some(wrapper) => wrapped(launch, &folders.translated(wrapper)),
         None => Ok(launch),
@@ -136,25 +126,12 @@ fn python(
 ) -> Result<Launch, LaunchError> {
     let Folders { opt, runtime_dir, .. } = folders;
     let mut variables = folders.variables(Some(&interpreter.program))?;
-    let layer_packages = format!(
-        "{opt}/python/lib/python3.{}/site-packages",
-        interpreter.version.minor
-    );
+    let layer_packages = format!("{opt}/python/lib/python3.{}/site-packages", interpreter.version.minor);
     let layers = format!("{opt}/python");
-    let brought = [
-        places.task_root.to_owned(),
-        PathBuf::from(&layer_packages),
-        PathBuf::from(&layers),
-    ];
-    let arguments = if brought
-        .iter()
-        .any(|folder| folder.join("awslambdaric/__main__.py").is_file())
-    {
+    let brought = [places.task_root.to_owned(), PathBuf::from(&layer_packages), PathBuf::from(&layers)];
+    let arguments = if brought.iter().any(|folder| folder.join("awslambdaric/__main__.py").is_file()) {
         // Its own start puts only the code on the path; ours, below, does that for layers by itself.
-        variables.push((
-            "PYTHONPATH".to_owned(),
-            format!("{layer_packages}:{layers}:{runtime_dir}"),
-        ));
+        variables.push(("PYTHONPATH".to_owned(), format!("{layer_packages}:{layers}:{runtime_dir}")));
         vec!["-m".to_owned(), "awslambdaric".to_owned(), handler.to_owned()]
     } else {
         variables.push(("PYTHONPATH".to_owned(), (*runtime_dir).to_owned()));
@@ -165,12 +142,7 @@ fn python(
         vec![format!("{runtime_dir}/{PYTHON_ENTRY}")]
     };
     let version = format!("python:{}", interpreter.version);
-    Ok(Launch {
-        program: interpreter.program,
-        arguments,
-        variables,
-        version,
-    })
+    Ok(Launch { program: interpreter.program, arguments, variables, version })
 }
 
 fn nodejs(
@@ -180,11 +152,7 @@ fn nodejs(
     folders: &Folders<'_>,
     memory_mib: u32,
 ) -> Result<Launch, LaunchError> {
-    let Folders {
-        task_root,
-        opt,
-        runtime_dir,
-    } = folders;
+    let Folders { task_root, opt, runtime_dir } = folders;
     let mut variables = folders.variables(Some(&interpreter.program))?;
     let major = interpreter.version.major;
     let node_path = format!(
@@ -199,20 +167,12 @@ fn nodejs(
         Path::new(opt).join(format!("nodejs/node{major}/node_modules")),
         Path::new(opt).join("nodejs/node_modules"),
     ];
-    match brought
-        .iter()
-        .find_map(|modules| client_entry(&modules.join("aws-lambda-ric")))
-    {
+    match brought.iter().find_map(|modules| client_entry(&modules.join("aws-lambda-ric"))) {
         Some(entry) => arguments.extend([text(&entry)?.to_owned(), handler.to_owned()]),
         None => arguments.push(format!("{runtime_dir}/{NODEJS_ENTRY}")),
     }
     let version = format!("nodejs:{}", interpreter.version);
-    Ok(Launch {
-        program: interpreter.program,
-        arguments,
-        variables,
-        version,
-    })
+    Ok(Launch { program: interpreter.program, arguments, variables, version })
 }
 
 /// AWS's flags. A tenth of the memory is for young objects, which V8 divides into two semi spaces; the
@@ -239,11 +199,7 @@ fn client_entry(package: &Path) -> Option<PathBuf> {
 
 fn provided(system: AmazonLinux, places: &Places<'_>, folders: &Folders<'_>) -> Result<Launch, LaunchError> {
     let places = [Some(places.task_root), places.opt, Some(places.runtime_dir)];
-    let looked_in: Vec<PathBuf> = places
-        .into_iter()
-        .flatten()
-        .map(|place| place.join("bootstrap"))
-        .collect();
+    let looked_in: Vec<PathBuf> = places.into_iter().flatten().map(|place| place.join("bootstrap")).collect();
     let mode_of = |path: &PathBuf| {
         let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
         Some(metadata.permissions().mode())
@@ -261,23 +217,14 @@ fn provided(system: AmazonLinux, places: &Places<'_>, folders: &Folders<'_>) -> 
         AmazonLinux::Al2023 => "al2023",
     };
     let variables = folders.variables(None)?;
-    Ok(Launch {
-        program,
-        arguments: Vec::new(),
-        variables,
-        version: format!("provided:{system}"),
-    })
+    Ok(Launch { program, arguments: Vec::new(), variables, version: format!("provided:{system}") })
 }
 
 fn wrapped(launch: Launch, wrapper: &str) -> Result<Launch, LaunchError> {
     let mut arguments = vec!["-c".to_owned(), RUN_WRAPPER.to_owned(), wrapper.to_owned()];
     arguments.push(text(&launch.program)?.to_owned());
     arguments.extend(launch.arguments);
-    Ok(Launch {
-        program: PathBuf::from("/bin/sh"),
-        arguments,
-        ..launch
-    })
+    Ok(Launch { program: PathBuf::from("/bin/sh"), arguments, ..launch })
 }
 
 const OPT: &str = "/opt";
@@ -301,11 +248,7 @@ impl<'a> Folders<'a> {
 
     /// Where this host has what AWS would have at `path`.
     fn translated(&self, path: &str) -> String {
-        let places = [
-            (OPT, self.opt),
-            ("/var/task", self.task_root),
-            ("/var/runtime", self.runtime_dir),
-        ];
+        let places = [(OPT, self.opt), ("/var/task", self.task_root), ("/var/runtime", self.runtime_dir)];
         let found = places.into_iter().find_map(|(theirs, ours)| {
             let below = path.strip_prefix(theirs).filter(|below| below.starts_with('/'))?;
             Some(format!("{ours}{below}"))
@@ -316,38 +259,19 @@ impl<'a> Folders<'a> {
     /// `PATH` and `LD_LIBRARY_PATH` as on AWS. The interpreter's own folders stand where AWS has
     /// `/var/lang`, in front, so that a child named `python3` or `node` is the same one.
     fn variables(&self, interpreter: Option<&Path>) -> Result<Vec<(String, String)>, LaunchError> {
-        let Folders {
-            task_root,
-            opt,
-            runtime_dir,
-        } = self;
+        let Folders { task_root, opt, runtime_dir } = self;
         let bin = interpreter.and_then(Path::parent).map(listable).transpose()?;
-        let lib = bin
-            .and_then(|bin| bin.strip_suffix("/bin"))
-            .map(|prefix| format!("{prefix}/lib"));
+        let lib = bin.and_then(|bin| bin.strip_suffix("/bin")).map(|prefix| format!("{prefix}/lib"));
         // The loader looks there anyway, after what an interpreter itself prefers.
         let lib = lib.filter(|lib| !["/lib", "/usr/lib", "/usr/local/lib"].contains(&lib.as_str()));
 
         let opt_bin = format!("{opt}/bin");
-        let path = bin
-            .into_iter()
-            .chain(["/usr/local/bin", "/usr/bin", "/bin", &opt_bin]);
+        let path = bin.into_iter().chain(["/usr/local/bin", "/usr/bin", "/bin", &opt_bin]);
         let (runtime_lib, task_lib) = (format!("{runtime_dir}/lib"), format!("{task_root}/lib"));
         let opt_lib = format!("{opt}/lib");
-        let aws = [
-            "/lib64",
-            "/usr/lib64",
-            runtime_dir,
-            &runtime_lib,
-            task_root,
-            &task_lib,
-            &opt_lib,
-        ];
+        let aws = ["/lib64", "/usr/lib64", runtime_dir, &runtime_lib, task_root, &task_lib, &opt_lib];
         let libraries = lib.as_deref().into_iter().chain(aws);
-        Ok(vec![
-            ("PATH".to_owned(), list(path)),
-            ("LD_LIBRARY_PATH".to_owned(), list(libraries)),
-        ])
+        Ok(vec![("PATH".to_owned(), list(path)), ("LD_LIBRARY_PATH".to_owned(), list(libraries))])
     }
 }
 
@@ -363,16 +287,12 @@ fn list<'a>(folders: impl Iterator<Item = &'a str>) -> String {
 }
 
 fn text(path: &Path) -> Result<&str, LaunchError> {
-    path.to_str().ok_or_else(|| LaunchError::NotUtf8 {
-        path: path.to_owned(),
-    })
+    path.to_str().ok_or_else(|| LaunchError::NotUtf8 { path: path.to_owned() })
 }
 
 fn listable(path: &Path) -> Result<&str, LaunchError> {
     match text(path)? {
-        text if text.contains(':') => Err(LaunchError::Colon {
-            path: path.to_owned(),
-        }),
+        text if text.contains(':') => Err(LaunchError::Colon { path: path.to_owned() }),
         text => Ok(text),
     }
 }

@@ -14,9 +14,7 @@ const USUAL_NAMES: [&str; 2] = ["handler", "lambdaHandler"];
 
 /// The file name without its ending, if a file of this name may hold a handler.
 pub(crate) fn stem(file_name: &str) -> Option<&str> {
-    let stem = [".mjs", ".cjs", ".js"]
-        .iter()
-        .find_map(|ending| file_name.strip_suffix(ending))?;
+    let stem = [".mjs", ".cjs", ".js"].iter().find_map(|ending| file_name.strip_suffix(ending))?;
     let inner = stem.rsplit_once('.').map_or("", |(_, inner)| inner);
     (!stem.is_empty() && !["test", "spec", "config"].contains(&inner)).then_some(stem)
 }
@@ -74,10 +72,8 @@ fn is_listed(before: &str, after: &str) -> bool {
     let ahead = before[..opening].trim_end();
     if ends_with_word(ahead, "export") {
         // In `NAME as other` it is the other that is exported.
-        let renamed = after
-            .trim_start()
-            .strip_prefix("as")
-            .is_some_and(|rest| rest.starts_with(char::is_whitespace));
+        let renamed =
+            after.trim_start().strip_prefix("as").is_some_and(|rest| rest.starts_with(char::is_whitespace));
         return !renamed;
     }
     let assigned = ahead.strip_suffix('=').map(str::trim_end);
@@ -117,8 +113,7 @@ fn is_word(character: char) -> bool {
 }
 
 fn ends_with_word(text: &str, word: &str) -> bool {
-    text.strip_suffix(word)
-        .is_some_and(|rest| !rest.ends_with(is_word))
+    text.strip_suffix(word).is_some_and(|rest| !rest.ends_with(is_word))
 }
 
 #[cfg(test)]
@@ -179,38 +174,22 @@ mod tests {
     #[test]
     fn offers_are_ranked_by_habit() {
         let ranks = |stem: &str, text: &str, is_main| -> Vec<(String, u8)> {
-            offers(stem, text, is_main)
-                .into_iter()
-                .map(|offer| (offer.handler, offer.rank))
-                .collect()
+            offers(stem, text, is_main).into_iter().map(|offer| (offer.handler, offer.rank)).collect()
         };
         let text = "exports.handler = 1; exports.lambdaHandler = 2";
         assert_eq!(
             ranks("index", text, true),
             [("index.handler".into(), 0), ("index.lambdaHandler".into(), 1)]
         );
-        assert_eq!(
-            ranks("app", text, false),
-            [("app.handler".into(), 2), ("app.lambdaHandler".into(), 2)]
-        );
-        assert_eq!(
-            ranks("orders", "exports.handler=1", false),
-            [("orders.handler".into(), 3)]
-        );
+        assert_eq!(ranks("app", text, false), [("app.handler".into(), 2), ("app.lambdaHandler".into(), 2)]);
+        assert_eq!(ranks("orders", "exports.handler=1", false), [("orders.handler".into(), 3)]);
     }
 
     #[test]
     fn tests_and_configuration_are_no_code() {
         assert_eq!(stem("index.mjs"), Some("index"));
         assert_eq!(stem("a.b.cjs"), Some("a.b"));
-        for name in [
-            "index.test.js",
-            "index.spec.mjs",
-            "eslint.config.mjs",
-            "index.ts",
-            ".js",
-            "js",
-        ] {
+        for name in ["index.test.js", "index.spec.mjs", "eslint.config.mjs", "index.ts", ".js", "js"] {
             assert_eq!(stem(name), None, "{name}");
         }
     }

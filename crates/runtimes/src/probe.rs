@@ -39,11 +39,7 @@ pub(crate) fn first_line(
 ) -> Result<String, NoAnswer> {
     let deadline = Instant::now() + patience;
     let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     // A group of its own, so that what it starts ends with it.
     command.process_group(0);
     if environment == Environment::Empty {
@@ -54,10 +50,7 @@ pub(crate) fn first_line(
         io::ErrorKind::TimedOut => NoAnswer::TimedOut,
         _ => NoAnswer::Silent,
     })?;
-    String::from_utf8(line)
-        .ok()
-        .filter(|line| !line.is_empty())
-        .ok_or(NoAnswer::Silent)
+    String::from_utf8(line).ok().filter(|line| !line.is_empty()).ok_or(NoAnswer::Silent)
 }
 
 /// A running probe; dropping it ends the whole group. That is no loss: a program that has answered has
@@ -111,14 +104,8 @@ mod tests {
     #[test]
     fn the_first_line_is_the_answer_even_if_the_program_stays() {
         let began = Instant::now();
-        assert_eq!(
-            shell("echo one; echo two; sleep 600", Environment::Empty, LONG).as_deref(),
-            Ok("one")
-        );
-        assert_eq!(
-            shell("printf open", Environment::Empty, LONG).as_deref(),
-            Ok("open")
-        );
+        assert_eq!(shell("echo one; echo two; sleep 600", Environment::Empty, LONG).as_deref(), Ok("one"));
+        assert_eq!(shell("printf open", Environment::Empty, LONG).as_deref(), Ok("open"));
         assert!(began.elapsed() < LONG);
     }
 
@@ -128,33 +115,19 @@ mod tests {
         assert_eq!(shell("exit 3", Environment::Empty, LONG), silent);
         assert_eq!(shell("echo; echo late", Environment::Empty, LONG), silent);
         assert_eq!(shell("printf '\\377\\n'", Environment::Empty, LONG), silent);
-        assert_eq!(
-            shell("head -c 100000 /dev/zero", Environment::Inherited, LONG),
-            silent
-        );
-        assert_eq!(
-            first_line(Path::new("/nowhere"), &[], Environment::Empty, LONG),
-            silent
-        );
+        assert_eq!(shell("head -c 100000 /dev/zero", Environment::Inherited, LONG), silent);
+        assert_eq!(first_line(Path::new("/nowhere"), &[], Environment::Empty, LONG), silent);
     }
 
     #[test]
     fn one_that_hangs_is_given_up() {
         let patience = Duration::from_millis(50);
-        assert_eq!(
-            shell("sleep 600", Environment::Inherited, patience),
-            Err(NoAnswer::TimedOut)
-        );
+        assert_eq!(shell("sleep 600", Environment::Inherited, patience), Err(NoAnswer::TimedOut));
     }
 
     #[test]
     fn what_it_started_ends_with_it() {
-        let answer = shell(
-            "sleep 600 >/dev/null & echo $!; wait",
-            Environment::Inherited,
-            LONG,
-        )
-        .unwrap();
+        let answer = shell("sleep 600 >/dev/null & echo $!; wait", Environment::Inherited, LONG).unwrap();
         let pid = Pid::from_raw(answer.parse().unwrap()).unwrap();
         // Killed, but collected by whoever inherits it, at its leisure: a zombie will do.
         while rustix::process::test_kill_process(pid).is_ok() {

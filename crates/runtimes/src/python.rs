@@ -6,16 +6,8 @@
 use crate::detect::Offer;
 
 /// Files that are expected to hold the handler, by the habits of AWS's console and common templates.
-const USUAL_MODULES: [&str; 8] = [
-    "lambda_function",
-    "app",
-    "main",
-    "handler",
-    "index",
-    "function",
-    "lambda_handler",
-    "lambda",
-];
+const USUAL_MODULES: [&str; 8] =
+    ["lambda_function", "app", "main", "handler", "index", "function", "lambda_handler", "lambda"];
 /// What AWS's console creates.
 const CONSOLE_DEFAULT: &str = "lambda_function.lambda_handler";
 /// What handlers are called.
@@ -60,11 +52,8 @@ struct Bound<'a> {
 
 impl<'a> Bound<'a> {
     fn read(line: &'a str) -> Option<Self> {
-        let function = line
-            .strip_prefix("async ")
-            .unwrap_or(line)
-            .trim_start_matches(' ')
-            .strip_prefix("def ");
+        let function =
+            line.strip_prefix("async ").unwrap_or(line).trim_start_matches(' ').strip_prefix("def ");
         if let Some(function) = function.filter(|_| !line.starts_with(' ')) {
             let (name, parameters) = function.trim_start().split_once('(')?;
             let mut parameters = parameters.split([',', ')']).map(|parameter| {
@@ -73,10 +62,7 @@ impl<'a> Bound<'a> {
             });
             let takes_event_and_context =
                 parameters.next() == Some("event") && matches!(parameters.next(), Some("context" | "ctx"));
-            return Some(Bound {
-                name: name.trim_end(),
-                takes_event_and_context,
-            });
+            return Some(Bound { name: name.trim_end(), takes_event_and_context });
         }
         let end = line.find(|character: char| !character.is_alphanumeric() && character != '_')?;
         let (name, rest) = line.split_at(end);
@@ -84,10 +70,7 @@ impl<'a> Bound<'a> {
         let assigned = rest.starts_with('=') && !rest.starts_with("==");
         // `handler: Callable = …`
         let annotated = rest.starts_with(':') && rest.contains('=');
-        (assigned || annotated).then_some(Bound {
-            name,
-            takes_event_and_context: false,
-        })
+        (assigned || annotated).then_some(Bound { name, takes_event_and_context: false })
     }
 }
 
@@ -98,10 +81,7 @@ mod tests {
     #[track_caller]
     fn check(module: &str, text: &str, expected: &[(&str, u8)]) {
         let offers = offers(module, text);
-        let offers: Vec<_> = offers
-            .iter()
-            .map(|offer| (offer.handler.as_str(), offer.rank))
-            .collect();
+        let offers: Vec<_> = offers.iter().map(|offer| (offer.handler.as_str(), offer.rank)).collect();
         assert_eq!(offers, expected, "{text}");
     }
 
@@ -112,29 +92,13 @@ mod tests {
             "def lambda_handler(event, context):\n",
             &[("lambda_function.lambda_handler", 0)],
         );
-        check(
-            "app",
-            "async def handler (event, context):\n",
-            &[("app.handler", 1)],
-        );
+        check("app", "async def handler (event, context):\n", &[("app.handler", 1)]);
         check("app", "handler = Mangum(app)\n", &[("app.handler", 1)]);
         check("app", "handler: Callable = make()\n", &[("app.handler", 1)]);
         check("orders", "def handler(e, c): pass\n", &[("orders.handler", 2)]);
-        check(
-            "orders",
-            "def on_order(event: dict, context=None) -> None:\n",
-            &[("orders.on_order", 3)],
-        );
-        check(
-            "orders",
-            "def on_order(event, _context):\n",
-            &[("orders.on_order", 3)],
-        );
-        check(
-            "app",
-            "handler = None\ndef handler(event, context): ...\n",
-            &[("app.handler", 1)],
-        );
+        check("orders", "def on_order(event: dict, context=None) -> None:\n", &[("orders.on_order", 3)]);
+        check("orders", "def on_order(event, _context):\n", &[("orders.on_order", 3)]);
+        check("app", "handler = None\ndef handler(event, context): ...\n", &[("app.handler", 1)]);
     }
 
     #[test]
@@ -160,15 +124,8 @@ mod tests {
         for name in ["app.py", "lambda_function.py", "latest.py"] {
             assert!(is_code(name), "{name}");
         }
-        for name in [
-            "test_app.py",
-            "app_test.py",
-            "conftest.py",
-            "setup.py",
-            "__init__.py",
-            "app.pyc",
-            "py",
-        ] {
+        for name in ["test_app.py", "app_test.py", "conftest.py", "setup.py", "__init__.py", "app.pyc", "py"]
+        {
             assert!(!is_code(name), "{name}");
         }
     }

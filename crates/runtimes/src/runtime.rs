@@ -88,21 +88,9 @@ impl FromStr for Runtime {
 
     fn from_str(text: &str) -> Result<Self, RuntimeError> {
         let identifier = || text.to_owned();
-        let not_here = |advice| {
-            Err(RuntimeError::NotHere {
-                identifier: identifier(),
-                advice,
-            })
-        };
-        let retired = |advice| {
-            Err(RuntimeError::Retired {
-                identifier: identifier(),
-                advice,
-            })
-        };
-        let unknown = || RuntimeError::Unknown {
-            identifier: identifier(),
-        };
+        let not_here = |advice| Err(RuntimeError::NotHere { identifier: identifier(), advice });
+        let retired = |advice| Err(RuntimeError::Retired { identifier: identifier(), advice });
+        let unknown = || RuntimeError::Unknown { identifier: identifier() };
         match text {
             "provided.al2" => return Ok(Runtime::Provided(AmazonLinux::Al2)),
             "provided.al2023" => return Ok(Runtime::Provided(AmazonLinux::Al2023)),
@@ -128,9 +116,7 @@ impl FromStr for Runtime {
                 false => Err(unknown()),
             };
         }
-        let major = text
-            .strip_prefix("nodejs")
-            .and_then(|rest| number(rest.strip_suffix(".x")?));
+        let major = text.strip_prefix("nodejs").and_then(|rest| number(rest.strip_suffix(".x")?));
         match major {
             Some(major) if major >= NODEJS_MAJORS[0] => Ok(Runtime::Nodejs { major }),
             Some(10 | 12 | 14 | 16) => retired("use nodejs18.x or later"),
@@ -152,9 +138,7 @@ impl fmt::Display for Runtime {
 
 /// A number written the only way it can be printed again.
 fn number(text: &str) -> Option<u16> {
-    text.parse()
-        .ok()
-        .filter(|number: &u16| number.to_string() == text)
+    text.parse().ok().filter(|number: &u16| number.to_string() == text)
 }
 
 #[cfg(test)]
@@ -188,32 +172,13 @@ mod tests {
 
     #[test]
     fn what_only_aws_runs_says_what_to_do() {
-        for text in [
-            "java21",
-            "java25",
-            "java17.al2023",
-            "dotnet8",
-            "dotnet10",
-            "ruby3.4",
-            "custom",
-        ] {
+        for text in ["java21", "java25", "java17.al2023", "dotnet8", "dotnet10", "ruby3.4", "custom"] {
             let error = text.parse::<Runtime>().unwrap_err();
             assert!(matches!(error, RuntimeError::NotHere { .. }), "{text}");
             assert!(error.to_string().contains("provided.al2023"), "{error}");
         }
-        for text in [
-            "python3.7",
-            "nodejs16.x",
-            "nodejs8.10",
-            "go1.x",
-            "provided",
-            "java8",
-            "ruby2.7",
-        ] {
-            assert!(
-                matches!(text.parse::<Runtime>(), Err(RuntimeError::Retired { .. })),
-                "{text}"
-            );
+        for text in ["python3.7", "nodejs16.x", "nodejs8.10", "go1.x", "provided", "java8", "ruby2.7"] {
+            assert!(matches!(text.parse::<Runtime>(), Err(RuntimeError::Retired { .. })), "{text}");
         }
     }
 
@@ -235,10 +200,7 @@ mod tests {
             "provided.al2022",
             "rust",
         ] {
-            assert!(
-                matches!(text.parse::<Runtime>(), Err(RuntimeError::Unknown { .. })),
-                "{text}"
-            );
+            assert!(matches!(text.parse::<Runtime>(), Err(RuntimeError::Unknown { .. })), "{text}");
         }
     }
 }

@@ -17,10 +17,7 @@ use crate::world::ChildEnded;
 
 /// How long to wait at most for news of killed processes before looking for ones missed. Killed
 /// processes announce themselves; this bounds only the chase after one that forks while it is looked for.
-const CHASE: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 2_000_000,
-};
+const CHASE: Timespec = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
 
 #[derive(Debug, Default)]
 pub(crate) struct Descendants {
@@ -35,10 +32,7 @@ impl Descendants {
     /// Starts a process and says what came of it.
     pub(crate) fn spawn(&mut self, program: Program, stdout: OwnedFd, stderr: OwnedFd) -> Report {
         match self.try_spawn(&program, stdout, stderr) {
-            Ok(pid) => Report::Started {
-                name: program.name,
-                pid,
-            },
+            Ok(pid) => Report::Started { name: program.name, pid },
             Err(error) => Report::SpawnFailed {
                 name: program.name,
                 errno: error.raw_os_error().unwrap_or(libc::EINVAL),
@@ -71,8 +65,7 @@ impl Descendants {
             .process_group(0)
             .spawn()?;
         let pid = child.id();
-        self.named
-            .insert(Pid::from_child(&child).as_raw_pid(), program.name.clone());
+        self.named.insert(Pid::from_child(&child).as_raw_pid(), program.name.clone());
         Ok(pid)
     }
 
@@ -82,11 +75,8 @@ impl Descendants {
             Signal::Terminate => rustix::process::Signal::TERM,
             Signal::Kill => rustix::process::Signal::KILL,
         };
-        let pid = self
-            .named
-            .iter()
-            .find(|(_, known)| *known == name)
-            .and_then(|(pid, _)| Pid::from_raw(*pid));
+        let pid =
+            self.named.iter().find(|(_, known)| *known == name).and_then(|(pid, _)| Pid::from_raw(*pid));
         if let Some(pid) = pid {
             // Not yet reaped, so the group exists; it may hold nothing but the dead leader.
             let _ = rustix::process::kill_process_group(pid, signal);
@@ -100,15 +90,10 @@ impl Descendants {
                 Ok(Some(ended)) => {
                     if ended.peak_bytes > self.peak_bytes {
                         self.peak_bytes = ended.peak_bytes;
-                        report(Report::MemoryPeak {
-                            bytes: ended.peak_bytes,
-                        });
+                        report(Report::MemoryPeak { bytes: ended.peak_bytes });
                     }
                     if let Some(name) = self.named.remove(&ended.pid) {
-                        report(Report::Exited {
-                            name,
-                            status: ended.status,
-                        });
+                        report(Report::Exited { name, status: ended.status });
                     }
                 }
                 Ok(None) => return false,
@@ -127,9 +112,8 @@ impl Descendants {
             child_ended.clear();
             // Groups first: the kernel kills a group in one step, which a process that forks in a loop cannot
             // outrun. Safe for direct children, whose numbers are theirs until they are reaped.
-            for pid in tree::children(me)
-                .into_iter()
-                .chain(self.named.keys().filter_map(|pid| Pid::from_raw(*pid)))
+            for pid in
+                tree::children(me).into_iter().chain(self.named.keys().filter_map(|pid| Pid::from_raw(*pid)))
             {
                 let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
             }
@@ -171,9 +155,5 @@ fn wait() -> io::Result<Option<Ended>> {
         Exit::Code(libc::WEXITSTATUS(status))
     };
     let unit = if cfg!(target_vendor = "apple") { 1 } else { 1024 };
-    Ok(Some(Ended {
-        pid,
-        status,
-        peak_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0) * unit,
-    }))
+    Ok(Some(Ended { pid, status, peak_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0) * unit }))
 }

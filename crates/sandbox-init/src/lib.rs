@@ -31,7 +31,7 @@ mod descendants;
     target_os = "linux",
     expect(unsafe_code, reason = "unshare, fork and mount_setattr have no safe wrappers")
 )]
-mod read_only;
+mod mounts;
 mod serve;
 #[expect(unsafe_code, reason = "signal handlers, and descriptors nobody owns")]
 mod world;
@@ -51,10 +51,7 @@ const STARTED_BY_HAND: i32 = 64;
 /// To be called before anything else in `main`: threads, open files or signal handlers of the server must
 /// not exist yet.
 pub fn enter_if_asked() {
-    if std::env::args_os()
-        .nth(1)
-        .is_none_or(|argument| argument != HIDDEN_MODE)
-    {
+    if std::env::args_os().nth(1).is_none_or(|argument| argument != HIDDEN_MODE) {
         return;
     }
     let code = match world::clean() {

@@ -15,10 +15,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
     /// Sets up the sandbox. Sent once, first.
-    Prepare {
-        /// Folders that nothing in the sandbox may write to.
-        read_only: Vec<PathBuf>,
-    },
+    Prepare(Mounts),
     /// Starts a process. Its stdout and stderr travel with the frame, in this order.
     Spawn(Program),
     /// Sends a signal to a process and everything in its process group. An unknown name, or one whose
@@ -64,7 +61,7 @@ pub enum Report {
     /// The sandbox is set up; requests are served.
     Ready {
         /// What became of the folders in [`Request::Prepare`].
-        read_only: ReadOnly,
+        mounted: Mounted,
     },
     /// A process runs: its program was executed, not merely forked.
     Started {
@@ -108,13 +105,31 @@ pub enum Exit {
     Signal(i32),
 }
 
-/// Whether folders that were to be read-only are.
+/// How the file system differs inside the sandbox.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Mounts {
+    /// Folders that nothing in the sandbox may write to.
+    pub read_only: Vec<PathBuf>,
+    /// Folders of the sandbox's own in the place of the host's.
+    pub own: Vec<OwnFolder>,
+}
+
+/// A folder that is found in another place too, in one sandbox.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OwnFolder {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The place, which exists on the host; what the host has there is hidden.
+    pub at: PathBuf,
+}
+
+/// Whether the file system is as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ReadOnly {
-    /// The kernel refuses writes to every folder asked for (or none was).
-    Enforced,
-    /// The host does not allow it; the folders are as writable as they were.
-    NotEnforced {
+pub enum Mounted {
+    /// All of it (or nothing was asked for).
+    AsAsked,
+    /// The host does not allow all of it. What was refused is as it is outside: writable, or the host's.
+    Not {
         /// What was refused, for people.
         reason: String,
     },

@@ -8,17 +8,14 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
 use crate::descendants::Descendants;
+use crate::mounts;
 use crate::protocol::{Report, Request};
-use crate::read_only;
 use crate::wire::{self, Frames};
 use crate::world::World;
 
 /// Serves until the server closes the socket, dies, or says something senseless; then ends everything.
 pub(crate) fn serve(world: World) {
-    let World {
-        control,
-        mut child_ended,
-    } = world;
+    let World { control, mut child_ended } = world;
     let mut descendants = Descendants::default();
     let mut frames = Frames::default();
     // A report that cannot be sent has no reader: the socket's end is noticed where it is read.
@@ -38,10 +35,8 @@ pub(crate) fn serve(world: World) {
             break;
         }
         let served = serve_frames(&mut frames, |request, frames| match request {
-            Request::Prepare { read_only } => {
-                report(Report::Ready {
-                    read_only: read_only::enforce(&read_only),
-                });
+            Request::Prepare(mounts) => {
+                report(Report::Ready { mounted: mounts::make(&mounts) });
                 true
             }
             Request::Spawn(program) => {

@@ -123,21 +123,12 @@ mod imp {
         entries
             .flatten()
             .filter_map(|entry| pid(entry.file_name().to_str()?))
-            .filter_map(|pid| {
-                Some(Descendant {
-                    pid,
-                    parent: parent(pid)?,
-                })
-            })
+            .filter_map(|pid| Some(Descendant { pid, parent: parent(pid)? }))
             .collect()
     }
 
     fn children_among(everybody: &[Descendant], parent: Pid) -> Vec<Pid> {
-        everybody
-            .iter()
-            .filter(|one| one.parent == parent)
-            .map(|one| one.pid)
-            .collect()
+        everybody.iter().filter(|one| one.parent == parent).map(|one| one.pid).collect()
     }
 
     fn parent(of: Pid) -> Option<Pid> {

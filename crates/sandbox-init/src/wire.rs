@@ -59,22 +59,14 @@ pub fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> 
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() {
-        assert!(
-            ancillary.push(SendAncillaryMessage::ScmRights(descriptors)),
-            "a frame carries at most two"
-        );
+        assert!(ancillary.push(SendAncillaryMessage::ScmRights(descriptors)), "a frame carries at most two");
     }
     // Apple's kernels have no such flag; the Rust runtime ignores the signal there and here.
     #[cfg(not(target_vendor = "apple"))]
     let flags = SendFlags::NOSIGNAL;
     #[cfg(target_vendor = "apple")]
     let flags = SendFlags::empty();
-    Ok(rustix::net::sendmsg(
-        socket,
-        &[IoSlice::new(bytes)],
-        &mut ancillary,
-        flags,
-    )?)
+    Ok(rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, flags)?)
 }
 
 /// The receiving end: bytes and descriptors that have arrived and were not taken yet.
@@ -140,10 +132,7 @@ impl Frames {
 }
 
 fn too_large(n: usize) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        format!("frame of {n} bytes exceeds {MAX_FRAME_BYTES}"),
-    )
+    io::Error::new(io::ErrorKind::InvalidData, format!("frame of {n} bytes exceeds {MAX_FRAME_BYTES}"))
 }
 
 #[cfg(test)]
@@ -155,10 +144,7 @@ mod tests {
 
     #[test]
     fn frames_survive_being_cut_anywhere() {
-        let first = Report::Started {
-            name: "a".into(),
-            pid: 7,
-        };
+        let first = Report::Started { name: "a".into(), pid: 7 };
         let second = Report::Emptied;
         let bytes = [frame(&first).unwrap(), frame(&second).unwrap()].concat();
         for cut in 0..=bytes.len() {
@@ -178,28 +164,14 @@ mod tests {
     fn descriptors_arrive_with_their_frame_and_are_closed_on_exec() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let carried = rustix::pipe::pipe().unwrap();
-        let bytes = frame(&Request::Signal {
-            name: "x".into(),
-            signal: Signal::Kill,
-        })
-        .unwrap();
-        assert_eq!(
-            send(&ours, &bytes, &[carried.0.as_fd(), carried.1.as_fd()]).unwrap(),
-            bytes.len()
-        );
+        let bytes = frame(&Request::Signal { name: "x".into(), signal: Signal::Kill }).unwrap();
+        assert_eq!(send(&ours, &bytes, &[carried.0.as_fd(), carried.1.as_fd()]).unwrap(), bytes.len());
         let mut frames = Frames::default();
         assert!(frames.receive(&theirs).unwrap());
-        assert!(matches!(
-            frames.take_message::<Request>().unwrap(),
-            Some(Request::Signal { .. })
-        ));
+        assert!(matches!(frames.take_message::<Request>().unwrap(), Some(Request::Signal { .. })));
         for _ in 0..2 {
             let descriptor = frames.take_descriptor().unwrap();
-            assert!(
-                rustix::io::fcntl_getfd(&descriptor)
-                    .unwrap()
-                    .contains(rustix::io::FdFlags::CLOEXEC)
-            );
+            assert!(rustix::io::fcntl_getfd(&descriptor).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
         }
         drop(ours);
         assert!(!frames.receive(&theirs).unwrap());
@@ -207,18 +179,9 @@ mod tests {
 
     #[test]
     fn a_frame_beyond_the_limit_is_refused() {
-        let mut frames = Frames {
-            bytes: u32::MAX.to_le_bytes().to_vec(),
-            ..Frames::default()
-        };
+        let mut frames = Frames { bytes: u32::MAX.to_le_bytes().to_vec(), ..Frames::default() };
         assert!(frames.take_message::<Request>().is_err());
         let name = "x".repeat(MAX_FRAME_BYTES);
-        assert!(
-            frame(&Request::Signal {
-                name,
-                signal: Signal::Kill
-            })
-            .is_err()
-        );
+        assert!(frame(&Request::Signal { name, signal: Signal::Kill }).is_err());
     }
 }

@@ -68,10 +68,7 @@ pub(crate) fn clean() -> io::Result<World> {
         // Executed by way of `/proc/self/exe`, it would otherwise be listed as `exe`.
         rustix::thread::set_name(c"sandbox-init")?;
     }
-    Ok(World {
-        control: UnixStream::from(control),
-        child_ended,
-    })
+    Ok(World { control: UnixStream::from(control), child_ended })
 }
 
 #[cfg(target_os = "linux")]

@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use firesteel_sandbox_init::protocol::{ReadOnly, Report};
+use firesteel_sandbox_init::protocol::{Mounted, Report};
 use firesteel_sandbox_init::tree;
 use firesteel_sandbox_init::wire::{self, Frames};
 use rustix::process::Signal;
@@ -46,7 +46,7 @@ pub(crate) struct Control {
     /// Ends when the owner lets go of the sandbox.
     pub(crate) requests: mpsc::Receiver<Outgoing>,
     /// Taken by the first report.
-    pub(crate) ready: Option<oneshot::Sender<ReadOnly>>,
+    pub(crate) ready: Option<oneshot::Sender<Mounted>>,
     pub(crate) events: mpsc::UnboundedSender<Event>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) first_process: FirstProcess,
@@ -54,15 +54,7 @@ pub(crate) struct Control {
 
 impl Control {
     pub(crate) async fn run(self) {
-        let Self {
-            id,
-            stream,
-            mut requests,
-            mut ready,
-            events,
-            meter,
-            mut first_process,
-        } = self;
+        let Self { id, stream, mut requests, mut ready, events, meter, mut first_process } = self;
         let mut closing = false;
         let overdue = {
             let reports = read_reports(&stream, |report| {
@@ -110,22 +102,18 @@ impl Control {
         // Before the owner can hear of the end: from then on requests are refused.
         requests.close();
         if !closing {
-            tracing::warn!(
-                sandbox = id,
-                ?exit,
-                "first process died; what it ran has been ended"
-            );
+            tracing::warn!(sandbox = id, ?exit, "first process died; what it ran has been ended");
             let _ = events.send(Event::Lost);
         }
     }
 }
 
-fn receive(report: Report, ready: &mut Option<oneshot::Sender<ReadOnly>>, meter: &Meter) -> Option<Event> {
+fn receive(report: Report, ready: &mut Option<oneshot::Sender<Mounted>>, meter: &Meter) -> Option<Event> {
     match report {
-        Report::Ready { read_only } => {
+        Report::Ready { mounted } => {
             if let Some(ready) = ready.take() {
                 // Fails when the creation was cancelled; the requests have then ended too.
-                let _ = ready.send(read_only);
+                let _ = ready.send(mounted);
             }
             None
         }

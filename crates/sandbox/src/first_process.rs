@@ -65,10 +65,7 @@ impl FirstProcess {
             .id()
             .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?))
             .expect("a child that was just started and not waited for has a number");
-        known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(pid.as_raw_pid());
+        known.lock().unwrap_or_else(PoisonError::into_inner).insert(pid.as_raw_pid());
         Ok(Self { child, pid })
     }
 
@@ -94,10 +91,7 @@ impl FirstProcess {
 impl Drop for FirstProcess {
     fn drop(&mut self) {
         let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
-        known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.pid.as_raw_pid());
+        known.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.pid.as_raw_pid());
     }
 }
 

@@ -53,12 +53,7 @@ struct State {
 
 impl Meter {
     pub(crate) fn new(first_process: Pid) -> Self {
-        Self {
-            state: Mutex::new(State {
-                live: Live::new(first_process),
-                peak_bytes: 0,
-            }),
-        }
+        Self { state: Mutex::new(State { live: Live::new(first_process), peak_bytes: 0 }) }
     }
 
     /// Something that has ended had used this much.
@@ -71,10 +66,7 @@ impl Meter {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let live = state.live.read();
         state.peak_bytes = state.peak_bytes.max(live.peak_bytes);
-        MemoryReading {
-            current_bytes: live.current_bytes,
-            peak_bytes: state.peak_bytes,
-        }
+        MemoryReading { current_bytes: live.current_bytes, peak_bytes: state.peak_bytes }
     }
 }
 
@@ -89,19 +81,13 @@ struct Live {
 #[cfg(target_os = "linux")]
 impl Live {
     fn new(first_process: Pid) -> Self {
-        Self {
-            processes: tracking::Processes::new(first_process),
-            families: sharing::Families::default(),
-        }
+        Self { processes: tracking::Processes::new(first_process), families: sharing::Families::default() }
     }
 
     fn read(&mut self) -> MemoryReading {
         match self.processes.read().as_slice() {
             [] => MemoryReading::default(),
-            [(_, only)] => MemoryReading {
-                current_bytes: only.resident,
-                peak_bytes: only.peak,
-            },
+            [(_, only)] => MemoryReading { current_bytes: only.resident, peak_bytes: only.peak },
             several => self.families.sum(several),
         }
     }

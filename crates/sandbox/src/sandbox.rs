@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use firesteel_sandbox_init::protocol::{Program, ReadOnly, Request, Signal};
+use firesteel_sandbox_init::protocol::{Mounted, Mounts, Program, Request, Signal};
 use firesteel_sandbox_init::wire;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc::error::TrySendError;
@@ -28,9 +28,8 @@ pub struct Spec {
     pub id: String,
     /// Exists and belongs to the sandbox. The first process's own working directory.
     pub folder: PathBuf,
-    /// Folders that nothing in the sandbox may write to, where the host allows that; see
-    /// [`Sandbox::read_only`].
-    pub read_only: Vec<PathBuf>,
+    /// How the file system differs inside, where the host allows that; see [`Sandbox::mounted`].
+    pub mounts: Mounts,
     /// What to start as the first process.
     pub init: InitProgram,
 }
@@ -110,7 +109,7 @@ pub enum RequestError {
 #[derive(Debug)]
 pub struct Sandbox {
     id: String,
-    read_only: ReadOnly,
+    mounted: Mounted,
     /// Dropped to say that the sandbox is to end.
     requests: Option<mpsc::Sender<Outgoing>>,
     meter: Arc<Meter>,
@@ -130,16 +129,8 @@ impl Sandbox {
     /// # Panics
     /// Outside a tokio runtime with I/O and time enabled.
     pub async fn create(spec: Spec) -> Result<(Self, Events), CreateError> {
-        let Spec {
-            id,
-            folder,
-            read_only,
-            init,
-        } = spec;
-        let socket = |source| CreateError::Socket {
-            id: id.clone(),
-            source,
-        };
+        let Spec { id, folder, mounts, init } = spec;
+        let socket = |source| CreateError::Socket { id: id.clone(), source };
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(socket)?;
         ours.set_nonblocking(true).map_err(socket)?;
         let stream = UnixStream::from_std(ours).map_err(socket)?;
@@ -148,14 +139,8 @@ impl Sandbox {
             let id = id.clone();
             tokio::task::spawn_blocking(move || FirstProcess::start(&init, &id, &folder, theirs.into()))
         };
-        let start = |source| CreateError::Start {
-            id: id.clone(),
-            source,
-        };
-        let first_process = first_process
-            .await
-            .map_err(|error| start(error.into()))?
-            .map_err(start)?;
+        let start = |source| CreateError::Start { id: id.clone(), source };
+        let first_process = first_process.await.map_err(|error| start(error.into()))?.map_err(start)?;
 
         let (requests, waiting_requests) = mpsc::channel(MAX_WAITING_REQUESTS);
         let (events, received) = mpsc::unbounded_channel();
@@ -173,31 +158,22 @@ impl Sandbox {
             }
             .run(),
         );
-        let prepare = wire::frame(&Request::Prepare { read_only }).map_err(start)?;
+        let prepare = wire::frame(&Request::Prepare(mounts)).map_err(start)?;
         requests
-            .try_send(Outgoing {
-                frame: prepare,
-                descriptors: Vec::new(),
-            })
+            .try_send(Outgoing { frame: prepare, descriptors: Vec::new() })
             .map_err(|_| CreateError::Ended { id: id.clone() })?;
-        let Ok(read_only) = is_ready.await else {
+        let Ok(mounted) = is_ready.await else {
             let _ = control.await;
             return Err(CreateError::Ended { id });
         };
-        let sandbox = Self {
-            id,
-            read_only,
-            requests: Some(requests),
-            meter,
-            control: Some(control),
-        };
+        let sandbox = Self { id, mounted, requests: Some(requests), meter, control: Some(control) };
         Ok((sandbox, Events(received)))
     }
 
-    /// What became of [`Spec::read_only`].
+    /// What became of [`Spec::mounts`].
     #[must_use]
-    pub fn read_only(&self) -> &ReadOnly {
-        &self.read_only
+    pub fn mounted(&self) -> &Mounted {
+        &self.mounted
     }
 
     /// Asks for a process. Answered by [`Event::Started`](crate::Event::Started), then once by
@@ -208,11 +184,7 @@ impl Sandbox {
     /// # Errors
     /// See [`RequestError`]; there will be no event then.
     pub fn spawn(&self, process: Process) -> Result<(), RequestError> {
-        let Process {
-            program,
-            stdout,
-            stderr,
-        } = process;
+        let Process { program, stdout, stderr } = process;
         let name = program.name.clone();
         self.send(&Request::Spawn(program), vec![stdout, stderr], &name)
     }
@@ -222,14 +194,7 @@ impl Sandbox {
     /// # Errors
     /// See [`RequestError`].
     pub fn signal(&self, name: &str, signal: Signal) -> Result<(), RequestError> {
-        self.send(
-            &Request::Signal {
-                name: name.to_owned(),
-                signal,
-            },
-            Vec::new(),
-            name,
-        )
+        self.send(&Request::Signal { name: name.to_owned(), signal }, Vec::new(), name)
     }
 
     /// Kills everything in the sandbox; the sandbox itself stays usable. Answered by an
@@ -267,30 +232,18 @@ impl Sandbox {
             name: name.to_owned(),
             source,
         })?;
-        let requests = self
-            .requests
-            .as_ref()
-            .expect("only close takes it, and close takes the sandbox");
-        requests
-            .try_send(Outgoing { frame, descriptors })
-            .map_err(|error| match error {
-                TrySendError::Closed(_) => RequestError::Gone { id: id() },
-                TrySendError::Full(_) => RequestError::Busy { id: id() },
-            })
+        let requests = self.requests.as_ref().expect("only close takes it, and close takes the sandbox");
+        requests.try_send(Outgoing { frame, descriptors }).map_err(|error| match error {
+            TrySendError::Closed(_) => RequestError::Gone { id: id() },
+            TrySendError::Full(_) => RequestError::Busy { id: id() },
+        })
     }
 }
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        if self
-            .control
-            .as_ref()
-            .is_some_and(|control| !control.is_finished())
-        {
-            tracing::warn!(
-                sandbox = self.id,
-                "sandbox dropped without being closed; it ends unwatched"
-            );
+        if self.control.as_ref().is_some_and(|control| !control.is_finished()) {
+            tracing::warn!(sandbox = self.id, "sandbox dropped without being closed; it ends unwatched");
         }
     }
 }

@@ -36,26 +36,12 @@ pub(crate) enum Bound {
 impl Check {
     /// Held against a single figure.
     fn one(what: &'static str, unit: &'static str, target: f64, figure: Option<f64>) -> Self {
-        Self {
-            what,
-            unit,
-            bound: Bound::AtMost,
-            target,
-            figure,
-            rounds: Vec::new(),
-        }
+        Self { what, unit, bound: Bound::AtMost, target, figure, rounds: Vec::new() }
     }
 
     /// Held against the median of the ratios of rounds.
     fn ratio(what: &'static str, bound: Bound, target: f64, rounds: Vec<f64>) -> Self {
-        Self {
-            what,
-            unit: "×",
-            bound,
-            target,
-            figure: median(&rounds),
-            rounds,
-        }
+        Self { what, unit: "×", bound, target, figure: median(&rounds), rounds }
     }
 
     pub(crate) fn verdict(&self) -> &'static str {
@@ -106,18 +92,8 @@ pub(crate) fn checks(report: &Report) -> Vec<Check> {
             COLD_OVER_SPAWN_MS,
             over_spawn_ms(|of| of.p99_us),
         ),
-        Check::one(
-            "resident memory, just started",
-            "MiB",
-            MEMORY_MIB,
-            rss_mib(|row| row.started),
-        ),
-        Check::one(
-            "resident memory, after 100 invokes",
-            "MiB",
-            MEMORY_MIB,
-            rss_mib(|row| row.used),
-        ),
+        Check::one("resident memory, just started", "MiB", MEMORY_MIB, rss_mib(|row| row.started)),
+        Check::one("resident memory, after 100 invokes", "MiB", MEMORY_MIB, rss_mib(|row| row.used)),
     ]
 }
 
@@ -154,11 +130,7 @@ mod tests {
 
     #[test]
     fn a_contestant_that_did_not_run_leaves_its_targets_unmeasured() {
-        assert!(
-            checks(&Report::new())
-                .iter()
-                .all(|check| check.verdict() == "not measured")
-        );
+        assert!(checks(&Report::new()).iter().all(|check| check.verdict() == "not measured"));
     }
 
     #[test]

@@ -77,16 +77,11 @@ pub(crate) enum FloorError {
 
 /// Starts the floor in a process of its own.
 pub(super) async fn start(function: &Path, environments: usize, log: PathBuf) -> Result<Server, StartError> {
-    let prepare = |source| StartError::Prepare {
-        program: "the floor".to_owned(),
-        source,
-    };
+    let prepare = |source| StartError::Prepare { program: "the floor".to_owned(), source };
     let address = free_address().map_err(prepare)?;
     let mut command = Command::new(std::env::current_exe().map_err(prepare)?);
     command.arg("floor").args(["--listen", &address.to_string()]);
-    command
-        .args(["--environments", &environments.to_string()])
-        .arg(function);
+    command.args(["--environments", &environments.to_string()]).arg(function);
     Server::start(command, address, "function", log).await
 }
 
@@ -96,10 +91,7 @@ pub(super) fn bare_spawn(function: &Path) -> Result<Duration, FloorError> {
     let listen = |source| FloorError::Listen { address: any, source };
     let listener = std::net::TcpListener::bind(any).map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
-    let spawn = |source| FloorError::Spawn {
-        function: function.to_owned(),
-        source,
-    };
+    let spawn = |source| FloorError::Spawn { function: function.to_owned(), source };
 
     let start = Instant::now();
     let mut guest = std::process::Command::new(function)
@@ -119,9 +111,7 @@ pub(super) fn bare_spawn(function: &Path) -> Result<Duration, FloorError> {
     let _ = guest.wait();
     match asked {
         Ok(Ok(at)) => Ok(at.duration_since(start)),
-        _ => Err(FloorError::NoNext {
-            function: function.to_owned(),
-        }),
+        _ => Err(FloorError::NoNext { function: function.to_owned() }),
     }
 }
 
@@ -158,21 +148,14 @@ struct Idle {
 impl Idle {
     fn enter(&self) -> oneshot::Receiver<Job> {
         let (sender, receiver) = oneshot::channel();
-        self.waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(sender);
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
         self.count.add_permits(1);
         receiver
     }
 
     async fn run(&self, event: Bytes) -> Option<Bytes> {
         self.count.acquire().await.ok()?.forget();
-        let runtime = self
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop()?;
+        let runtime = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
         let (reply, answered) = oneshot::channel();
         runtime.send(Job { event, reply }).ok()?;
         answered.await.ok()
@@ -185,10 +168,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, FloorError> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
         .map_err(|errno| FloorError::Runtime(errno.into()))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(FloorError::Runtime)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(FloorError::Runtime)?;
     runtime.block_on(serve(options))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -196,28 +177,18 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, FloorError> {
 async fn serve(options: &Options) -> Result<(), FloorError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(FloorError::Runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(FloorError::Runtime)?;
-    let idle = Arc::new(Idle {
-        count: Semaphore::new(0),
-        waiting: Mutex::default(),
-    });
+    let idle = Arc::new(Idle { count: Semaphore::new(0), waiting: Mutex::default() });
     // Held until the end, where dropping them kills the processes.
     let mut guests = Vec::new();
     for _ in 0..options.environments {
         guests.push(environment(&options.function, Arc::clone(&idle)).await?);
     }
     let address = options.listen;
-    let front = TcpListener::bind(address)
-        .await
-        .map_err(|source| FloorError::Listen { address, source })?;
+    let front = TcpListener::bind(address).await.map_err(|source| FloorError::Listen { address, source })?;
     let handle = move |request: Request<Incoming>| {
         let idle = Arc::clone(&idle);
         async move {
-            let event = request
-                .into_body()
-                .collect()
-                .await
-                .map(|body| body.to_bytes())
-                .unwrap_or_default();
+            let event = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
             match idle.run(event).await {
                 Some(answer) => reply(StatusCode::OK, answer),
                 None => reply(StatusCode::BAD_GATEWAY, Bytes::new()),
@@ -249,12 +220,7 @@ async fn environment(function: &Path, idle: Arc<Idle>) -> Result<Child, FloorErr
                 *running.lock().unwrap_or_else(PoisonError::into_inner) = Some(job.reply);
                 return next(job.event);
             }
-            let body = request
-                .into_body()
-                .collect()
-                .await
-                .map(|body| body.to_bytes())
-                .unwrap_or_default();
+            let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
             let caller = running.lock().unwrap_or_else(PoisonError::into_inner).take();
             // A caller that went away needs no answer.
             let _ = caller.map(|caller| caller.send(body));
@@ -268,10 +234,7 @@ async fn environment(function: &Path, idle: Arc<Idle>) -> Result<Child, FloorErr
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|source| FloorError::Spawn {
-            function: function.to_owned(),
-            source,
-        })
+        .map_err(|source| FloorError::Spawn { function: function.to_owned(), source })
 }
 
 /// Serves every connection of `listener` with `handle`, for ever.
@@ -298,10 +261,7 @@ where
 /// An event as a runtime receives it.
 fn next(event: Bytes) -> Response<Full<Bytes>> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    let id = format!(
-        "00000000-0000-4000-8000-{:012x}",
-        COUNT.fetch_add(1, Ordering::Relaxed)
-    );
+    let id = format!("00000000-0000-4000-8000-{:012x}", COUNT.fetch_add(1, Ordering::Relaxed));
     let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + Duration::from_secs(60);
     Response::builder()
         .header("Content-Type", "application/json")
@@ -331,10 +291,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_caller_waits_until_a_runtime_asks_and_gets_its_answer() {
-        let idle = Arc::new(Idle {
-            count: Semaphore::new(0),
-            waiting: Mutex::default(),
-        });
+        let idle = Arc::new(Idle { count: Semaphore::new(0), waiting: Mutex::default() });
         let asked = Arc::clone(&idle);
         let caller = tokio::spawn(async move { asked.run(Bytes::from_static(b"event")).await });
         let job = idle.enter().await.unwrap();

@@ -75,20 +75,12 @@ impl Client {
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{EVENT}",
             EVENT.len()
         );
-        Ok(Self {
-            address,
-            stream,
-            request: request.into_bytes(),
-            buffer: Vec::with_capacity(4096),
-        })
+        Ok(Self { address, stream, request: request.into_bytes(), buffer: Vec::with_capacity(4096) })
     }
 
     /// Sends the event and waits for the whole answer.
     pub(crate) fn invoke(&mut self) -> Result<Answer, InvokeError> {
-        let lost = |source| InvokeError::Connection {
-            address: self.address,
-            source,
-        };
+        let lost = |source| InvokeError::Connection { address: self.address, source };
         self.stream.write_all(&self.request).map_err(lost)?;
         self.buffer.clear();
         let mut piece = [0; 4096];
@@ -116,10 +108,7 @@ impl Client {
         let start = Instant::now();
         match self.invoke()? {
             Answer::Greeting => Ok(start.elapsed()),
-            Answer::Throttled => Err(InvokeError::Unexpected {
-                status: 429,
-                body: "throttled".to_owned(),
-            }),
+            Answer::Throttled => Err(InvokeError::Unexpected { status: 429, body: "throttled".to_owned() }),
         }
     }
 }
@@ -139,9 +128,8 @@ pub(crate) fn rush(
     clients: usize,
     duration: Duration,
 ) -> Result<Rush, InvokeError> {
-    let callers: Vec<Client> = (0..clients)
-        .map(|_| Client::connect(address, function))
-        .collect::<Result<_, _>>()?;
+    let callers: Vec<Client> =
+        (0..clients).map(|_| Client::connect(address, function)).collect::<Result<_, _>>()?;
     let gate = Barrier::new(clients);
     let run = |mut caller: Client| {
         gate.wait();
@@ -157,14 +145,9 @@ pub(crate) fn rush(
         Ok(seen)
     };
     std::thread::scope(|scope| {
-        let running: Vec<_> = callers
-            .into_iter()
-            .map(|caller| scope.spawn(|| run(caller)))
-            .collect();
+        let running: Vec<_> = callers.into_iter().map(|caller| scope.spawn(|| run(caller))).collect();
         running.into_iter().try_fold(Rush::default(), |sum, thread| {
-            let one = thread
-                .join()
-                .expect("a caller's thread has nothing that panics")?;
+            let one = thread.join().expect("a caller's thread has nothing that panics")?;
             Ok(Rush {
                 answered: sum.answered + one.answered,
                 throttled: sum.throttled + one.throttled,
@@ -192,12 +175,7 @@ impl Percentiles {
             let index = (sorted.len() * percent).div_ceil(100).checked_sub(1)?;
             Some(sorted.get(index)?.as_secs_f64() * 1e6)
         };
-        Some(Self {
-            count: sorted.len(),
-            p50_us: rank(50)?,
-            p90_us: rank(90)?,
-            p99_us: rank(99)?,
-        })
+        Some(Self { count: sorted.len(), p50_us: rank(50)?, p90_us: rank(90)?, p99_us: rank(99)? })
     }
 }
 
@@ -218,10 +196,7 @@ impl Reply {
             return Ok(None);
         };
         let header = |name: &str| {
-            let found = head
-                .headers
-                .iter()
-                .find(|header| header.name.eq_ignore_ascii_case(name))?;
+            let found = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
             std::str::from_utf8(found.value).ok()
         };
         let rest = &bytes[length..];
@@ -273,11 +248,7 @@ mod tests {
     fn check(answer: &str, expect: &Reply) {
         let bytes = answer.as_bytes();
         for end in 0..bytes.len() {
-            assert_eq!(
-                Reply::parse(&bytes[..end]).unwrap(),
-                None,
-                "complete after {end} bytes"
-            );
+            assert_eq!(Reply::parse(&bytes[..end]).unwrap(), None, "complete after {end} bytes");
         }
         assert_eq!(Reply::parse(bytes).unwrap().as_ref(), Some(expect));
     }
@@ -286,11 +257,7 @@ mod tests {
     fn an_answer_of_known_length_ends_with_its_body() {
         check(
             "HTTP/1.1 200 OK\r\ncontent-LENGTH: 5\r\n\r\nhello",
-            &Reply {
-                status: 200,
-                function_error: false,
-                body: b"hello".to_vec(),
-            },
+            &Reply { status: 200, function_error: false, body: b"hello".to_vec() },
         );
     }
 
@@ -299,20 +266,13 @@ mod tests {
         check(
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Amz-Function-Error: Unhandled\r\n\r\n\
              3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
-            &Reply {
-                status: 200,
-                function_error: true,
-                body: b"hello".to_vec(),
-            },
+            &Reply { status: 200, function_error: true, body: b"hello".to_vec() },
         );
     }
 
     #[test]
     fn an_answer_that_is_not_http_is_refused() {
-        assert!(matches!(
-            Reply::parse(b"SSH-2.0-x\r\n"),
-            Err(InvokeError::Malformed(_))
-        ));
+        assert!(matches!(Reply::parse(b"SSH-2.0-x\r\n"), Err(InvokeError::Malformed(_))));
     }
 
     #[test]

@@ -78,9 +78,7 @@ pub(crate) enum BenchError {
 
 /// Builds what is missing, measures, reports. Failure if a contestant could not run.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, BenchError> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask lies in the workspace's folder");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace's folder");
     let function = rust_hello(root)?;
     let firesteel = match &options.firesteel {
         Some(path) => found(path)?,
@@ -97,24 +95,14 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, BenchError> {
     };
 
     // One thread: nothing else shall run in this process while a caller is timed.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(BenchError::Runtime)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BenchError::Runtime)?;
     let report = runtime.block_on(measure(&setup));
 
     let mut out = io::stdout().lock();
-    let text = if options.json {
-        report.json()
-    } else {
-        table::table(&report)
-    };
+    let text = if options.json { report.json() } else { table::table(&report) };
     out.write_all(text.as_bytes()).map_err(BenchError::Print)?;
-    Ok(if report.failures.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn measure(setup: &Setup) -> Report {
@@ -156,22 +144,12 @@ fn build(manifest: &Path, arguments: &[&str]) -> Result<(), BenchError> {
         .stdin(Stdio::null())
         .status()
         .map_err(BenchError::Cargo)?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(BenchError::Build {
-            manifest: manifest.to_owned(),
-            status,
-        })
-    }
+    if status.success() { Ok(()) } else { Err(BenchError::Build { manifest: manifest.to_owned(), status }) }
 }
 
 /// The path in full: a server may be started from another folder.
 fn found(path: &Path) -> Result<PathBuf, BenchError> {
-    path.canonicalize().map_err(|source| BenchError::Missing {
-        path: path.to_owned(),
-        source,
-    })
+    path.canonicalize().map_err(|source| BenchError::Missing { path: path.to_owned(), source })
 }
 
 /// Says on standard error what is going on; a run takes about a minute.

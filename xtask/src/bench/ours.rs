@@ -19,26 +19,14 @@ pub(super) async fn start(
     data: &Path,
     log: PathBuf,
 ) -> Result<Server, StartError> {
-    let prepare = |source| StartError::Prepare {
-        program: firesteel.display().to_string(),
-        source,
-    };
+    let prepare = |source| StartError::Prepare { program: firesteel.display().to_string(), source };
     let address = free_address().map_err(prepare)?;
     let mut command = Command::new(firesteel);
     command.arg("serve");
     command.args(names.iter().map(|name| format!("{name}={}", function.display())));
-    command
-        .args(["--listen", &address.to_string()])
-        .arg("--data")
-        .arg(data);
+    command.args(["--listen", &address.to_string()]).arg("--data").arg(data);
     if let Some(count) = environments {
         command.args(["--max-environments", &count.to_string(), "--wait-ms", WAIT_MS]);
     }
-    Server::start(
-        command,
-        address,
-        names.first().map_or("function", String::as_str),
-        log,
-    )
-    .await
+    Server::start(command, address, names.first().map_or("function", String::as_str), log).await
 }

@@ -55,15 +55,7 @@ impl Setup {
     /// `phase` gives each of Firesteel's servers a data folder that was never used.
     async fn ours(&self, phase: &str, names: &[String], limit: Option<usize>) -> Result<Server, StartError> {
         let data = self.scratch.join(phase);
-        ours::start(
-            &self.firesteel,
-            &self.function,
-            names,
-            limit,
-            &data,
-            self.scratch.join("ours.log"),
-        )
-        .await
+        ours::start(&self.firesteel, &self.function, names, limit, &data, self.scratch.join("ours.log")).await
     }
 
     async fn rie(&self, emulator: &Path) -> Result<Server, StartError> {
@@ -87,11 +79,7 @@ fn entrants<T: Default>(
     let mut running = Vec::new();
     for (contestant, outcome) in started {
         match outcome {
-            Ok(server) => running.push(Entrant {
-                contestant,
-                server,
-                figures: T::default(),
-            }),
+            Ok(server) => running.push(Entrant { contestant, server, figures: T::default() }),
             Err(error) => report.fail(contestant, phase, &explain(&error)),
         }
     }
@@ -131,10 +119,7 @@ pub(super) async fn warm(setup: &Setup, report: &mut Report) {
     const PHASE: &str = "warm invokes";
     let mut started = vec![
         (Contestant::Floor, setup.floor(1).await),
-        (
-            Contestant::Ours,
-            setup.ours("warm", &["function".to_owned()], None).await,
-        ),
+        (Contestant::Ours, setup.ours("warm", &["function".to_owned()], None).await),
     ];
     if let Some(emulator) = &setup.rie {
         started.push((Contestant::Rie, setup.rie(emulator).await));
@@ -157,9 +142,7 @@ pub(super) async fn warm(setup: &Setup, report: &mut Report) {
             for _ in 0..WARM_UP_ROUND {
                 client.timed()?;
             }
-            let samples = (0..INVOKES)
-                .map(|_| client.timed())
-                .collect::<Result<Vec<_>, _>>()?;
+            let samples = (0..INVOKES).map(|_| client.timed()).collect::<Result<Vec<_>, _>>()?;
             entrant.figures.rounds.extend(Percentiles::of(&samples));
             entrant.figures.samples.extend(samples);
             Ok(())
@@ -167,25 +150,14 @@ pub(super) async fn warm(setup: &Setup, report: &mut Report) {
         .await;
     }
 
-    for Entrant {
-        contestant,
-        mut server,
-        figures,
-    } in running
-    {
+    for Entrant { contestant, mut server, figures } in running {
         if contestant == Contestant::Rie {
             report.rie_pairs = Some(rie::pairs(&mut server).await);
         }
         if let Some(latency) = Percentiles::of(&figures.samples) {
             let p50_us_per_round = figures.rounds.iter().map(|round| round.p50_us).collect();
             let (started, used) = (figures.started, figures.used);
-            report.warm.push(Warm {
-                contestant,
-                latency,
-                p50_us_per_round,
-                started,
-                used,
-            });
+            report.warm.push(Warm { contestant, latency, p50_us_per_round, started, used });
         }
         server.stop().await;
     }
@@ -203,33 +175,19 @@ pub(super) async fn throughput(setup: &Setup, report: &mut Report) {
     const PHASE: &str = "throughput";
     let started = vec![
         (Contestant::Floor, setup.floor(ENVIRONMENTS).await),
-        (
-            Contestant::Ours,
-            setup
-                .ours("throughput", &["function".to_owned()], Some(ENVIRONMENTS))
-                .await,
-        ),
+        (Contestant::Ours, setup.ours("throughput", &["function".to_owned()], Some(ENVIRONMENTS)).await),
     ];
     let mut running = entrants::<RushesSoFar>(started, PHASE, report);
 
     turns(&mut running, PHASE, report, |entrant| {
-        rush(
-            entrant.server.address,
-            &entrant.server.function,
-            CALLERS,
-            WARM_UP_RUSH,
-        )
-        .map(drop)
+        rush(entrant.server.address, &entrant.server.function, CALLERS, WARM_UP_RUSH).map(drop)
     })
     .await;
     for _ in 0..TURNS {
         turns(&mut running, PHASE, report, |entrant| {
             let server = &entrant.server;
             let seen = rush(server.address, &server.function, CALLERS, setup.load / TURNS)?;
-            entrant
-                .figures
-                .per_s
-                .push(seen.answered as f64 / seen.took.as_secs_f64());
+            entrant.figures.per_s.push(seen.answered as f64 / seen.took.as_secs_f64());
             entrant.figures.answered += seen.answered;
             entrant.figures.throttled += seen.throttled;
             Ok(())
@@ -237,22 +195,8 @@ pub(super) async fn throughput(setup: &Setup, report: &mut Report) {
         .await;
     }
 
-    for Entrant {
-        contestant,
-        server,
-        figures: RushesSoFar {
-            per_s,
-            answered,
-            throttled,
-        },
-    } in running
-    {
-        report.throughput.push(Throughput {
-            contestant,
-            per_s,
-            answered,
-            throttled,
-        });
+    for Entrant { contestant, server, figures: RushesSoFar { per_s, answered, throttled } } in running {
+        report.throughput.push(Throughput { contestant, per_s, answered, throttled });
         server.stop().await;
     }
 }
@@ -261,11 +205,8 @@ pub(super) async fn throughput(setup: &Setup, report: &mut Report) {
 pub(super) async fn cold(setup: &Setup, report: &mut Report) {
     const PHASE: &str = "cold starts";
     let names: Vec<String> = (1..=STARTS).map(|number| format!("f{number}")).collect();
-    let mut running = entrants::<()>(
-        vec![(Contestant::Ours, setup.ours("cold", &names, None).await)],
-        PHASE,
-        report,
-    );
+    let mut running =
+        entrants::<()>(vec![(Contestant::Ours, setup.ours("cold", &names, None).await)], PHASE, report);
     let mut emulator = setup.rie.as_deref();
     let (mut bare, mut ours, mut emulated) = (Vec::new(), Vec::new(), Vec::new());
 
@@ -296,11 +237,9 @@ pub(super) async fn cold(setup: &Setup, report: &mut Report) {
     for entrant in running {
         entrant.server.stop().await;
     }
-    for (contestant, samples) in [
-        (Contestant::Floor, bare),
-        (Contestant::Ours, ours),
-        (Contestant::Rie, emulated),
-    ] {
+    for (contestant, samples) in
+        [(Contestant::Floor, bare), (Contestant::Ours, ours), (Contestant::Rie, emulated)]
+    {
         if let Some(latency) = Percentiles::of(&samples) {
             report.cold.push(Cold { contestant, latency });
         }

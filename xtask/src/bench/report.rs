@@ -69,15 +69,8 @@ impl Machine {
     fn this() -> Self {
         let first = |path: &str, prefix: &str, ends: &[char]| {
             let text = std::fs::read_to_string(path).unwrap_or_default();
-            let line = text
-                .lines()
-                .find_map(|line| line.strip_prefix(prefix))
-                .unwrap_or("unknown");
-            line.trim_start_matches([' ', '\t', ':'])
-                .split(ends)
-                .next()
-                .unwrap_or_default()
-                .to_owned()
+            let line = text.lines().find_map(|line| line.strip_prefix(prefix)).unwrap_or("unknown");
+            line.trim_start_matches([' ', '\t', ':']).split(ends).next().unwrap_or_default().to_owned()
         };
         Self {
             cores: std::thread::available_parallelism().map_or(0, usize::from),
@@ -113,8 +106,7 @@ impl Report {
     }
 
     pub(crate) fn fail(&mut self, contestant: Contestant, phase: &str, why: &str) {
-        self.failures
-            .push(format!("{}, {phase}: {why}", contestant.title()));
+        self.failures.push(format!("{}, {phase}: {why}", contestant.title()));
     }
 
     pub(crate) fn warm(&self, who: Contestant) -> Option<&Warm> {
@@ -136,10 +128,7 @@ impl Report {
             report: &'a Report,
             checks: Vec<Check>,
         }
-        let whole = Whole {
-            report: self,
-            checks: checks(self),
-        };
+        let whole = Whole { report: self, checks: checks(self) };
         let text = serde_json::to_string_pretty(&whole).expect("names are text and figures numbers");
         text + "\n"
     }

@@ -21,17 +21,12 @@ const END_LIMIT: Duration = Duration::from_secs(1);
 
 /// Starts the emulator with the function's bootstrap as its runtime.
 pub(super) async fn start(emulator: &Path, function: &Path, log: PathBuf) -> Result<Server, StartError> {
-    let prepare = |source| StartError::Prepare {
-        program: emulator.display().to_string(),
-        source,
-    };
+    let prepare = |source| StartError::Prepare { program: emulator.display().to_string(), source };
     let address = free_address().map_err(prepare)?;
     let runtime_api = free_address().map_err(prepare)?;
     let mut command = Command::new(emulator);
     command.args(["--runtime-api-address", &runtime_api.to_string()]);
-    command
-        .args(["--runtime-interface-emulator-address", &address.to_string()])
-        .arg(function);
+    command.args(["--runtime-interface-emulator-address", &address.to_string()]).arg(function);
     Server::start(command, address, "function", log).await
 }
 
@@ -62,10 +57,7 @@ pub(super) async fn pairs(server: &mut Server) -> Pairs {
         }
     }
     if !seen.failed.is_empty() {
-        seen.ended = server
-            .ended_within(END_LIMIT)
-            .await
-            .map(|status| status.to_string());
+        seen.ended = server.ended_within(END_LIMIT).await.map(|status| status.to_string());
     }
     seen
 }
@@ -80,9 +72,6 @@ fn pair(address: SocketAddr, function: &str) -> [Result<Answer, InvokeError>; 2]
     };
     std::thread::scope(|scope| {
         let other = scope.spawn(call);
-        [
-            call(),
-            other.join().expect("a caller's thread has nothing that panics"),
-        ]
+        [call(), other.join().expect("a caller's thread has nothing that panics")]
     })
 }

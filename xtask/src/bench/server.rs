@@ -39,11 +39,7 @@ pub(crate) enum StartError {
         source: io::Error,
     },
     #[error("`{command}` ended before it listened ({status}){said}")]
-    Ended {
-        command: String,
-        status: ExitStatus,
-        said: String,
-    },
+    Ended { command: String, status: ExitStatus, said: String },
     #[error("`{command}` did not listen within {} s{said}", START_LIMIT.as_secs())]
     Deaf { command: String, said: String },
 }
@@ -85,21 +81,12 @@ impl Server {
         log: PathBuf,
     ) -> Result<Self, StartError> {
         let program = command.as_std().get_program().display().to_string();
-        let prepare = |source| StartError::Prepare {
-            program: program.clone(),
-            source,
-        };
+        let prepare = |source| StartError::Prepare { program: program.clone(), source };
         let out = File::create(&log).map_err(prepare)?;
         let err = out.try_clone().map_err(prepare)?;
-        command
-            .stdin(Stdio::null())
-            .stdout(out)
-            .stderr(err)
-            .kill_on_drop(true);
-        let mut child = command.spawn().map_err(|source| StartError::Spawn {
-            program: program.clone(),
-            source,
-        })?;
+        command.stdin(Stdio::null()).stdout(out).stderr(err).kill_on_drop(true);
+        let mut child =
+            command.spawn().map_err(|source| StartError::Spawn { program: program.clone(), source })?;
 
         let listening = async {
             while tokio::net::TcpStream::connect(address).await.is_err() {
@@ -144,10 +131,7 @@ impl Server {
             let line = text.lines().find_map(|line| line.strip_prefix(field))?;
             line.split_whitespace().next()?.parse().ok()
         };
-        Some(Memory {
-            rss_kib: kib("status", "VmRSS:")?,
-            pss_kib: kib("smaps_rollup", "Pss:")?,
-        })
+        Some(Memory { rss_kib: kib("status", "VmRSS:")?, pss_kib: kib("smaps_rollup", "Pss:")? })
     }
 }
 

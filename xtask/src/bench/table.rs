@@ -18,12 +18,7 @@ pub(crate) fn table(report: &Report) -> String {
 }
 
 fn write(out: &mut String, report: &Report) -> fmt::Result {
-    let Machine {
-        cores,
-        cpu,
-        kernel,
-        load_before,
-    } = &report.machine;
+    let Machine { cores, cpu, kernel, load_before } = &report.machine;
     writeln!(
         out,
         "rust-hello on {cores} cores, {cpu}, kernel {kernel}, load {load_before} before the run\n"
@@ -38,53 +33,28 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
     row("warm, 1 caller, p50", warm(|row| micros(row.latency.p50_us)))?;
     row("                p90", warm(|row| micros(row.latency.p90_us)))?;
     row("                p99", warm(|row| micros(row.latency.p99_us)))?;
-    row(
-        "                invokes",
-        warm(|row| row.latency.count.to_string()),
-    )?;
+    row("                invokes", warm(|row| row.latency.count.to_string()))?;
 
     let rate =
         |show: fn(&Throughput) -> String| Contestant::ALL.map(|who| cell(report.throughput(who), show));
     let per_s = |row: &Throughput| cell(median(&row.per_s).as_ref(), |figure| format!("{figure:.0} /s"));
-    row(
-        &format!("{CALLERS} callers, {ENVIRONMENTS} environments"),
-        rate(per_s),
-    )?;
+    row(&format!("{CALLERS} callers, {ENVIRONMENTS} environments"), rate(per_s))?;
     row("                throttled", rate(|row| row.throttled.to_string()))?;
 
     let cold = |show: fn(&Cold) -> String| Contestant::ALL.map(|who| cell(report.cold(who), show));
     row("cold start (1), p50", cold(|row| millis(row.latency.p50_us)))?;
     row("                p99", cold(|row| millis(row.latency.p99_us)))?;
-    row(
-        "                starts",
-        cold(|row| row.latency.count.to_string()),
-    )?;
+    row("                starts", cold(|row| row.latency.count.to_string()))?;
 
-    row(
-        "memory (2), started",
-        warm(|row| cell(row.started.as_ref(), memory)),
-    )?;
-    row(
-        "     after 100 invokes",
-        warm(|row| cell(row.used.as_ref(), memory)),
-    )?;
+    row("memory (2), started", warm(|row| cell(row.started.as_ref(), memory)))?;
+    row("     after 100 invokes", warm(|row| cell(row.used.as_ref(), memory)))?;
     writeln!(
         out,
         "\n(1) floor: a bare process, from spawn to its first `next`; others: from request to answer"
     )?;
-    writeln!(
-        out,
-        "(2) of the server's own process, resident / proportional set size"
-    )?;
+    writeln!(out, "(2) of the server's own process, resident / proportional set size")?;
 
-    if let Some(Pairs {
-        invokes,
-        answered,
-        throttled,
-        failed,
-        ended,
-    }) = &report.rie_pairs
-    {
+    if let Some(Pairs { invokes, answered, throttled, failed, ended }) = &report.rie_pairs {
         write!(
             out,
             "\nRIE called by 2 at once: of {invokes} invokes {answered} answered, {throttled} throttled"
@@ -98,20 +68,9 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         }
     }
 
-    writeln!(
-        out,
-        "\n{:<36}{:>10}{:>12}{:>15}   verdict",
-        "target", "", "measured", "rounds"
-    )?;
+    writeln!(out, "\n{:<36}{:>10}{:>12}{:>15}   verdict", "target", "", "measured", "rounds")?;
     for check in checks(report) {
-        let Check {
-            what,
-            unit,
-            bound,
-            target,
-            figure,
-            rounds,
-        } = &check;
+        let Check { what, unit, bound, target, figure, rounds } = &check;
         let sign = match bound {
             Bound::AtMost => '≤',
             Bound::AtLeast => '≥',
@@ -120,16 +79,8 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         let figure = cell(figure.as_ref(), |figure| format!("{figure:.2} {unit}"));
         let least = rounds.iter().copied().fold(f64::INFINITY, f64::min);
         let most = rounds.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let spread = if rounds.is_empty() {
-            String::new()
-        } else {
-            format!("{least:.2} – {most:.2}")
-        };
-        writeln!(
-            out,
-            "{what:<36}{bound:>10}{figure:>12}{spread:>15}   {}",
-            check.verdict()
-        )?;
+        let spread = if rounds.is_empty() { String::new() } else { format!("{least:.2} – {most:.2}") };
+        writeln!(out, "{what:<36}{bound:>10}{figure:>12}{spread:>15}   {}", check.verdict())?;
     }
     for failure in &report.failures {
         writeln!(out, "\ncould not run: {failure}")?;

@@ -185,7 +185,7 @@ pub(crate) fn report(spec: &Spec, report: &Report) -> String {
             match &report.status {
                 Status::Success | Status::Reported(_) => {}
                 Status::Error(error_type) => {
-                    line.push_str(&format!("Status: error\tError Type: {error_type}"))
+                    line.push_str(&format!("Status: error\tError Type: {error_type}"));
                 }
                 Status::Timeout => line.push_str("Status: timeout"),
             }

@@ -17,7 +17,7 @@ use crate::commands::invoke_endpoint;
 use crate::data_folder::DataFolder;
 use crate::event;
 use crate::exit::{Exit, Failure};
-use crate::function::Workshop;
+use crate::function::{self, Workshop};
 use crate::log_printer::LogPrinter;
 
 pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
@@ -30,7 +30,8 @@ pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
     let data = DataFolder::open(arguments.server.data.as_deref())?;
     let host = super::serve::host(&data)?;
     let workshop = Workshop { data: &data, host, server: &arguments.server, arguments: &arguments.function };
-    let prepared = workshop.prepare(arguments.function_name.as_deref(), &arguments.target)?;
+    let name = function::name_of(arguments.function_name.as_deref(), &arguments.target)?;
+    let prepared = workshop.prepare(name, &arguments.target)?;
     eprintln!("firesteel: {}", prepared.why);
 
     let printer =

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::ServeArguments;
 use crate::data_folder::DataFolder;
 use crate::exit::{Exit, Failure};
-use crate::function::Workshop;
+use crate::function::{self, Workshop};
 use crate::log_printer::LogPrinter;
 
 pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
@@ -101,14 +101,17 @@ fn functions(arguments: &ServeArguments, data: &DataFolder) -> Result<Functions,
         Workshop { data, host: host(data)?, server: &arguments.server, arguments: &arguments.function };
     let mut catalog = Catalog::new(arguments.server.region.as_str(), arguments.server.account_id.as_str());
     let mut specs = HashMap::new();
-    for function in &arguments.functions {
-        let (name, target) = named_target(function);
-        let prepared = workshop.prepare(name, target)?;
-        let name = prepared.function.name().clone();
+    for argument in &arguments.functions {
+        let (name, target) = named_target(argument);
+        let name = function::name_of(name, target)?;
+        // Before anything is unpacked: each name has one folder to unpack into.
+        if specs.contains_key(&name) {
+            return Err(Failure::usage(format!("two functions are named `{name}`"))
+                .try_next("give each its own name: NAME=TARGET"));
+        }
+        let prepared = workshop.prepare(name.clone(), target)?;
         eprintln!("firesteel: {name}: {}", prepared.why);
-        catalog.add(prepared.function).map_err(|error| {
-            Failure::from_error(Exit::Usage, &error).try_next("give each its own name: NAME=TARGET")
-        })?;
+        catalog.add(prepared.function).map_err(|error| Failure::from_error(Exit::Usage, &error))?;
         specs.insert(name, prepared.spec);
     }
     Ok((catalog, specs))

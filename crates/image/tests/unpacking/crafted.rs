@@ -47,17 +47,11 @@ impl Entry {
     }
 
     pub(crate) fn claiming_size(self, size: u32) -> Self {
-        Entry {
-            claimed_size: Some(size),
-            ..self
-        }
+        Entry { claimed_size: Some(size), ..self }
     }
 
     pub(crate) fn claiming_checksum(self, checksum: u32) -> Self {
-        Entry {
-            claimed_checksum: Some(checksum),
-            ..self
-        }
+        Entry { claimed_checksum: Some(checksum), ..self }
     }
 
     /// The part that local header and directory have in common.
@@ -68,11 +62,7 @@ impl Entry {
         bytes.extend(self.method.to_le_bytes());
         bytes.extend([0; 2]);
         bytes.extend(0x21u16.to_le_bytes());
-        bytes.extend(
-            self.claimed_checksum
-                .unwrap_or_else(|| checksum(&self.content))
-                .to_le_bytes(),
-        );
+        bytes.extend(self.claimed_checksum.unwrap_or_else(|| checksum(&self.content)).to_le_bytes());
         let size = u32::try_from(self.content.len()).unwrap();
         bytes.extend(size.to_le_bytes());
         bytes.extend(self.claimed_size.unwrap_or(size).to_le_bytes());
@@ -115,8 +105,6 @@ pub(crate) fn archive(entries: &[Entry]) -> Vec<u8> {
 /// CRC-32 as zip has it.
 fn checksum(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
-            (sum >> 1) ^ if sum & 1 == 1 { 0xedb8_8320 } else { 0 }
-        })
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ if sum & 1 == 1 { 0xedb8_8320 } else { 0 })
     })
 }

@@ -32,10 +32,7 @@ impl Workshop {
 fn a_later_layer_replaces_what_an_earlier_one_brought() {
     let workshop = Workshop::new();
     let layers = [
-        workshop.zip_layer(
-            "1.zip",
-            &[Entry::file("python/a.py", "1"), Entry::file("python/b.py", "1")],
-        ),
+        workshop.zip_layer("1.zip", &[Entry::file("python/a.py", "1"), Entry::file("python/b.py", "1")]),
         workshop.folder_layer("2", &[("python/b.py", "2"), ("bin/tool", "2")]),
         workshop.zip_layer("3.zip", &[Entry::file("bin/tool", "3").mode(0o755)]),
     ];
@@ -66,14 +63,8 @@ fn a_later_layer_may_change_what_kind_of_thing_a_path_is() {
                 Entry::link("c", "b"),
             ],
         ),
-        workshop.zip_layer(
-            "2.zip",
-            &[
-                Entry::file("a", "2"),
-                Entry::file("b/x", "2"),
-                Entry::file("c/x", "2"),
-            ],
-        ),
+        workshop
+            .zip_layer("2.zip", &[Entry::file("a", "2"), Entry::file("b/x", "2"), Entry::file("c/x", "2")]),
     ];
     workshop.stack(&layers).unwrap();
     assert_listing(
@@ -108,21 +99,13 @@ fn links_in_folders_obey_the_same_rule() {
     workshop.stack(std::slice::from_ref(&folder)).unwrap();
     assert_listing(
         &listing(&workshop.path("opt")),
-        &[
-            ("lib", "755 /"),
-            ("lib/libx.so", "-> libx.so.1"),
-            ("lib/libx.so.1", "644 x"),
-        ],
+        &[("lib", "755 /"), ("lib/libx.so", "-> libx.so.1"), ("lib/libx.so.1", "644 x")],
     );
 
     let absolute = workshop.path("neighbour");
     symlink(&absolute, folder.join("out")).unwrap();
     let error = stack_layers(&[folder], &workshop.path("opt2"), Limits::default()).unwrap_err();
-    assert!(
-        chain(&error).contains("the target is absolute"),
-        "{}",
-        chain(&error)
-    );
+    assert!(chain(&error).contains("the target is absolute"), "{}", chain(&error));
 }
 
 #[test]
@@ -131,20 +114,14 @@ fn what_is_no_layer_is_refused_by_name() {
     let layer = workshop.zip_layer("1.zip", &[Entry::file("a", "1")]);
     let error = workshop.stack(&vec![layer.clone(); 6]).unwrap_err();
     assert_eq!(error.to_string(), "Cannot reference more than 5 layers.");
-    let error = workshop
-        .stack(&[layer.clone(), workshop.path("none")])
-        .unwrap_err();
+    let error = workshop.stack(&[layer.clone(), workshop.path("none")]).unwrap_err();
     assert!(error.to_string().ends_with("none does not exist"), "{error}");
 
     let pipe = workshop.folder_layer("pipe", &[("a", "")]);
     let made = Command::new("mkfifo").arg(pipe.join("fifo")).status().unwrap();
     assert!(made.success());
     let error = workshop.stack(&[layer, pipe]).unwrap_err();
-    assert!(
-        chain(&error).contains("pipe: entry `fifo` is a named pipe"),
-        "{}",
-        chain(&error)
-    );
+    assert!(chain(&error).contains("pipe: entry `fifo` is a named pipe"), "{}", chain(&error));
     assert!(!workshop.path("opt").exists());
 }
 
@@ -160,26 +137,11 @@ fn function_and_layers_share_one_limit() {
     let workshop = Workshop::new();
     let code = workshop.folder_layer("code", &[("app.py", "12345")]);
     let layer = workshop.folder_layer("layer", &[("a", "12345")]);
-    let limits = Limits {
-        unpacked_bytes: 9,
-        ..Limits::default()
-    };
+    let limits = Limits { unpacked_bytes: 9, ..Limits::default() };
     let left = limits.after(measure(&code, limits).unwrap());
     let error = stack_layers(std::slice::from_ref(&layer), &workshop.path("opt"), left).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            LayersError::Layer {
-                source: UnpackError::TooLarge { .. },
-                ..
-            }
-        ),
-        "{error:?}"
-    );
-    let limits = Limits {
-        unpacked_bytes: 10,
-        ..limits
-    };
+    assert!(matches!(error, LayersError::Layer { source: UnpackError::TooLarge { .. }, .. }), "{error:?}");
+    let limits = Limits { unpacked_bytes: 10, ..limits };
     let left = limits.after(measure(&code, limits).unwrap());
     stack_layers(&[layer], &workshop.path("opt"), left).unwrap();
 }
@@ -190,28 +152,10 @@ fn folders_are_measured_without_following_links() {
     let code = workshop.folder_layer("code", &[("a", "12345"), ("b/c", "123")]);
     symlink("/usr", code.join("usr")).unwrap();
     let size = measure(&code, Limits::default()).unwrap();
-    assert_eq!(
-        size,
-        Unpacked {
-            bytes: 12,
-            entries: 4
-        }
-    );
-    let limits = Limits {
-        unpacked_bytes: 11,
-        ..Limits::default()
-    };
-    assert!(matches!(
-        measure(&code, limits),
-        Err(UnpackError::TooLarge { .. })
-    ));
-    let limits = Limits {
-        entries: 3,
-        ..Limits::default()
-    };
+    assert_eq!(size, Unpacked { bytes: 12, entries: 4 });
+    let limits = Limits { unpacked_bytes: 11, ..Limits::default() };
+    assert!(matches!(measure(&code, limits), Err(UnpackError::TooLarge { .. })));
+    let limits = Limits { entries: 3, ..Limits::default() };
     assert!(matches!(measure(&code, limits), Err(UnpackError::TooMany { .. })));
-    assert!(matches!(
-        measure(&workshop.path("none"), limits),
-        Err(UnpackError::Open { .. })
-    ));
+    assert!(matches!(measure(&workshop.path("none"), limits), Err(UnpackError::Open { .. })));
 }

@@ -90,9 +90,6 @@ fn listing(folder: &Path) -> BTreeMap<String, String> {
 
 #[track_caller]
 fn assert_listing(actual: &BTreeMap<String, String>, expected: &[(&str, &str)]) {
-    let actual: Vec<_> = actual
-        .iter()
-        .map(|(name, what)| (name.as_str(), what.as_str()))
-        .collect();
+    let actual: Vec<_> = actual.iter().map(|(name, what)| (name.as_str(), what.as_str())).collect();
     assert_eq!(actual, expected);
 }

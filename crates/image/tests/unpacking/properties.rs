@@ -27,11 +27,7 @@ fn entry() -> impl Strategy<Value = Entry> {
 /// Whatever happened, it happened inside: nothing new beside the folder, and nothing in it is or leads
 /// to a place outside.
 fn assert_contained(workshop: &Workshop, made: bool) {
-    workshop.assert_only(if made {
-        &["code", "code.zip", "neighbour"]
-    } else {
-        &["code.zip", "neighbour"]
-    });
+    workshop.assert_only(if made { &["code", "code.zip", "neighbour"] } else { &["code.zip", "neighbour"] });
     if !made {
         return;
     }
@@ -41,12 +37,7 @@ fn assert_contained(workshop: &Workshop, made: bool) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if let Ok(real) = path.canonicalize() {
-                assert!(
-                    real.starts_with(&root),
-                    "{} leads to {}",
-                    path.display(),
-                    real.display()
-                );
+                assert!(real.starts_with(&root), "{} leads to {}", path.display(), real.display());
             }
             if fs::symlink_metadata(&path).unwrap().is_dir() {
                 ahead.push(path);

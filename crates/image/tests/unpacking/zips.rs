@@ -26,9 +26,7 @@ fn check_refused(entries: &[Entry], expected: &str) {
 fn deflated(entries: &[(&str, &[u8], u32)]) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content, mode) in entries {
-        writer
-            .start_file(*name, SimpleFileOptions::default().unix_permissions(*mode))
-            .unwrap();
+        writer.start_file(*name, SimpleFileOptions::default().unix_permissions(*mode)).unwrap();
         writer.write_all(content).unwrap();
     }
     writer.finish().unwrap().into_inner()
@@ -43,12 +41,7 @@ fn modes_come_from_the_archive() {
             Entry::folder("private/").mode(0o040_711),
             Entry::file("private/a", "x"),
         ],
-        &[
-            ("bootstrap", "755 x"),
-            ("data", "640 x"),
-            ("private", "711 /"),
-            ("private/a", "644 x"),
-        ],
+        &[("bootstrap", "755 x"), ("data", "640 x"), ("private", "711 /"), ("private/a", "644 x")],
     );
 }
 
@@ -60,12 +53,7 @@ fn without_modes_files_are_not_executable() {
             Entry::folder("d/").mode(0),
             Entry::file("e/f", "x").mode(0o100_000),
         ],
-        &[
-            ("bootstrap", "644 x"),
-            ("d", "755 /"),
-            ("e", "755 /"),
-            ("e/f", "644 x"),
-        ],
+        &[("bootstrap", "644 x"), ("d", "755 /"), ("e", "755 /"), ("e/f", "644 x")],
     );
 }
 
@@ -84,11 +72,7 @@ fn no_special_bits_survive_and_folders_stay_removable() {
 #[test]
 fn type_bits_may_be_missing_or_the_name_may_lack_its_slash() {
     check(
-        &[
-            Entry::file("a", "x").mode(0o600),
-            Entry::folder("d"),
-            Entry::file("e/", "").mode(0o100_755),
-        ],
+        &[Entry::file("a", "x").mode(0o600), Entry::folder("d"), Entry::file("e/", "").mode(0o100_755)],
         &[("a", "600 x"), ("d", "755 /"), ("e", "755 /")],
     );
 }
@@ -99,14 +83,7 @@ fn deflated_entries_and_odd_but_harmless_names_are_read() {
     let long = "text ".repeat(100_000);
     let bytes = deflated(&[("./a//b.py", long.as_bytes(), 0o644), ("ünï", b"x", 0o755)]);
     let listing = workshop.outcome(&bytes).unwrap();
-    assert_listing(
-        &listing,
-        &[
-            ("a", "755 /"),
-            ("a/b.py", &format!("644 {long}")),
-            ("ünï", "755 x"),
-        ],
-    );
+    assert_listing(&listing, &[("a", "755 /"), ("a/b.py", &format!("644 {long}")), ("ünï", "755 x")]);
 }
 
 #[test]
@@ -118,11 +95,7 @@ fn an_archive_may_be_empty_or_hold_only_its_root() {
 #[test]
 fn bytes_before_an_archive_do_no_harm() {
     let workshop = Workshop::new();
-    let bytes = [
-        b"#!/usr/bin/env python3\n".as_slice(),
-        &archive(&[Entry::file("a", "x")]),
-    ]
-    .concat();
+    let bytes = [b"#!/usr/bin/env python3\n".as_slice(), &archive(&[Entry::file("a", "x")])].concat();
     assert_listing(&workshop.outcome(&bytes).unwrap(), &[("a", "644 x")]);
 }
 
@@ -130,9 +103,7 @@ fn bytes_before_an_archive_do_no_harm() {
 fn the_folder_made_is_open_to_all_and_may_have_existed_empty() {
     let workshop = Workshop::new();
     fs::create_dir(workshop.path("code")).unwrap();
-    let size = workshop
-        .unpack(&archive(&[Entry::file("a/b", "four")]), Limits::default())
-        .unwrap();
+    let size = workshop.unpack(&archive(&[Entry::file("a/b", "four")]), Limits::default()).unwrap();
     assert_eq!(size, Unpacked { bytes: 4, entries: 2 });
     let mode = fs::metadata(workshop.path("code")).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o755);
@@ -145,41 +116,22 @@ fn the_folder_made_is_open_to_all_and_may_have_existed_empty() {
 #[test]
 fn the_later_of_two_files_with_one_path_wins() {
     check(&[Entry::file("a", "1"), Entry::file("a", "2")], &[("a", "644 2")]);
+    check(&[Entry::file("a", "1"), Entry::file("./a", "2").mode(0o755)], &[("a", "755 2")]);
+    check(&[Entry::link("a", "b"), Entry::file("./a", "2")], &[("a", "644 2")]);
+    check(&[Entry::file("./a", "2"), Entry::link("a", "b")], &[("a", "-> b")]);
     check(
-        &[Entry::file("a", "1"), Entry::file("./a", "2").mode(0o755)],
-        &[("a", "755 2")],
-    );
-    check(
-        &[Entry::link("a", "b"), Entry::file("./a", "2")],
-        &[("a", "644 2")],
-    );
-    check(
-        &[Entry::file("./a", "2"), Entry::link("a", "b")],
-        &[("a", "-> b")],
-    );
-    check(
-        &[
-            Entry::file("d/a", "1"),
-            Entry::folder("d/").mode(0o040_700),
-            Entry::folder("./d/"),
-        ],
+        &[Entry::file("d/a", "1"), Entry::folder("d/").mode(0o040_700), Entry::folder("./d/")],
         &[("d", "755 /"), ("d/a", "644 1")],
     );
 }
 
 #[test]
 fn a_path_is_not_a_folder_and_something_else() {
-    check_refused(
-        &[Entry::file("a", "1"), Entry::file("a/b", "2")],
-        "entry `a/b` needs `a` to be a folder",
-    );
+    check_refused(&[Entry::file("a", "1"), Entry::file("a/b", "2")], "entry `a/b` needs `a` to be a folder");
     check_refused(&[Entry::file("a/b", "1"), Entry::file("a", "2")], "`a`");
     check_refused(&[Entry::folder("a/"), Entry::link("a", "b")], "`a`");
     // The classic: a link first, then a file through it.
-    check_refused(
-        &[Entry::link("a", "."), Entry::file("a/b", "2")],
-        "entry `a/b` needs `a` to be a folder",
-    );
+    check_refused(&[Entry::link("a", "."), Entry::file("a/b", "2")], "entry `a/b` needs `a` to be a folder");
 }
 
 #[test]
@@ -193,17 +145,10 @@ fn names_that_lead_out_are_refused() {
         ("", "is empty"),
         ("./", "is empty"),
     ] {
-        let entry = if name == "./" {
-            Entry::link(name, "x")
-        } else {
-            Entry::file(name, "x")
-        };
+        let entry = if name == "./" { Entry::link(name, "x") } else { Entry::file(name, "x") };
         check_refused(&[Entry::file("ok", "x"), entry], reason);
     }
-    check_refused(
-        &[Entry::file("a".repeat(300), "")],
-        "part of it is longer than 255 bytes",
-    );
+    check_refused(&[Entry::file("a".repeat(300), "")], "part of it is longer than 255 bytes");
     check_refused(&[Entry::file("abc/".repeat(300), "")], "longer than 1024 bytes");
 }
 
@@ -245,11 +190,7 @@ fn links_that_lead_out_are_refused() {
         check_refused(&[Entry::link("a", target)], "symbolic link `a`");
     }
     // Each stays inside when read by itself.
-    let through = [
-        Entry::folder("x/"),
-        Entry::link("x/up", ".."),
-        Entry::link("out", "x/up/../neighbour"),
-    ];
+    let through = [Entry::folder("x/"), Entry::link("x/up", ".."), Entry::link("out", "x/up/../neighbour")];
     check_refused(
         &through,
         "symbolic link `out` to `x/up/../neighbour` cannot be used: the target lies outside",
@@ -268,39 +209,25 @@ fn devices_pipes_and_sockets_are_refused() {
         (0o060_644, "block device"),
         (0o140_644, "socket"),
     ] {
-        check_refused(
-            &[Entry::file("a", "").mode(mode)],
-            &format!("entry `a` is a {kind}"),
-        );
+        check_refused(&[Entry::file("a", "").mode(mode)], &format!("entry `a` is a {kind}"));
     }
 }
 
 #[test]
 fn encrypted_and_exotically_compressed_entries_are_refused_by_name() {
     check_refused(&[Entry::file("a", "x").encrypted()], "entry `a` is encrypted");
-    for (method, name) in [
-        (9, "deflate64"),
-        (12, "bzip2"),
-        (14, "lzma"),
-        (93, "zstd"),
-        (95, "xz"),
-        (77, "77"),
-    ] {
+    for (method, name) in
+        [(9, "deflate64"), (12, "bzip2"), (14, "lzma"), (93, "zstd"), (95, "xz"), (77, "77")]
+    {
         check_refused(&[Entry::file("a", "x").method(method)], name);
     }
 }
 
 #[test]
 fn damaged_entries_are_refused() {
-    check_refused(
-        &[Entry::file("a", "x").claiming_checksum(1)],
-        "reading entry `a`: ",
-    );
+    check_refused(&[Entry::file("a", "x").claiming_checksum(1)], "reading entry `a`: ");
     check_refused(&[Entry::file("a", "xyz").claiming_size(1)], "reading entry `a`: ");
-    check_refused(
-        &[Entry::file("a", "\x07garbage").method(8)],
-        "reading entry `a`: ",
-    );
+    check_refused(&[Entry::file("a", "\x07garbage").method(8)], "reading entry `a`: ");
 }
 
 #[test]
@@ -309,19 +236,13 @@ fn every_truncation_is_refused() {
     let workshop = Workshop::new();
     for length in 0..whole.len() {
         let error = workshop.outcome(&whole[..length]).unwrap_err();
-        assert!(
-            error.starts_with("not a readable zip archive: "),
-            "{length}: {error}"
-        );
+        assert!(error.starts_with("not a readable zip archive: "), "{length}: {error}");
     }
 }
 
 #[test]
 fn bytes_are_counted_as_they_are_written() {
-    let limits = Limits {
-        unpacked_bytes: 10,
-        ..Limits::default()
-    };
+    let limits = Limits { unpacked_bytes: 10, ..Limits::default() };
     let unpack = |entries: &[Entry], limits| {
         let workshop = Workshop::new();
         let result = workshop.unpack(&archive(entries), limits);
@@ -332,12 +253,7 @@ fn bytes_are_counted_as_they_are_written() {
         });
         result
     };
-    assert_eq!(
-        unpack(&[Entry::file("a", "12345"), Entry::file("b", "12345")], limits)
-            .unwrap()
-            .bytes,
-        10
-    );
+    assert_eq!(unpack(&[Entry::file("a", "12345"), Entry::file("b", "12345")], limits).unwrap().bytes, 10);
     match unpack(&[Entry::file("a", "12345"), Entry::file("b", "123456")], limits).unwrap_err() {
         UnpackError::TooLarge { entry, .. } => assert_eq!(entry, "b"),
         other => panic!("{other:?}"),
@@ -345,16 +261,10 @@ fn bytes_are_counted_as_they_are_written() {
     // The function before it used up some.
     let after = limits.after(Unpacked { bytes: 6, entries: 1 });
     let error = unpack(&[Entry::file("a", "12345")], after).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "function and layers unpack to more than 10 bytes, reached at entry `a`"
-    );
+    assert_eq!(error.to_string(), "function and layers unpack to more than 10 bytes, reached at entry `a`");
     // The same path twice counts twice, as it is written twice.
     let twice = [Entry::file("a", "123456"), Entry::file("./a", "123456")];
-    assert!(matches!(
-        unpack(&twice, limits),
-        Err(UnpackError::TooLarge { .. })
-    ));
+    assert!(matches!(unpack(&twice, limits), Err(UnpackError::TooLarge { .. })));
 }
 
 #[test]
@@ -363,69 +273,41 @@ fn bombs_stop_at_the_limit() {
     let bomb = deflated(&[("bomb", &zeros, 0o644)]);
     assert!(bomb.len() < 100_000);
     let workshop = Workshop::new();
-    let limits = Limits {
-        unpacked_bytes: 1 << 20,
-        ..Limits::default()
-    };
-    assert!(matches!(
-        workshop.unpack(&bomb, limits),
-        Err(UnpackError::TooLarge { .. })
-    ));
+    let limits = Limits { unpacked_bytes: 1 << 20, ..Limits::default() };
+    assert!(matches!(workshop.unpack(&bomb, limits), Err(UnpackError::TooLarge { .. })));
     workshop.assert_only(&["code.zip", "neighbour"]);
 
     // One that lies about its size gets no further either.
     let mut lying = bomb;
     let size = u32::try_from(zeros.len()).unwrap().to_le_bytes();
-    let places: Vec<_> = (0..lying.len() - 4)
-        .filter(|at| lying[*at..*at + 4] == size)
-        .collect();
+    let places: Vec<_> = (0..lying.len() - 4).filter(|at| lying[*at..*at + 4] == size).collect();
     assert_eq!(places.len(), 2, "local header and directory");
     for place in places {
         lying[place..place + 4].copy_from_slice(&5u32.to_le_bytes());
     }
-    assert!(matches!(
-        workshop.unpack(&lying, limits),
-        Err(UnpackError::Read { .. })
-    ));
+    assert!(matches!(workshop.unpack(&lying, limits), Err(UnpackError::Read { .. })));
     workshop.assert_only(&["code.zip", "neighbour"]);
 }
 
 #[test]
 fn entries_are_counted_folders_between_included() {
-    let limits = Limits {
-        entries: 3,
-        ..Limits::default()
-    };
+    let limits = Limits { entries: 3, ..Limits::default() };
     let workshop = Workshop::new();
     let deep = archive(&[Entry::file("a/b/c/d", "")]);
-    assert!(matches!(
-        workshop.unpack(&deep, limits),
-        Err(UnpackError::TooMany { limit: 3 })
-    ));
-    let many: Vec<_> = (0..4)
-        .map(|number| Entry::file(format!("{number}"), ""))
-        .collect();
-    assert!(matches!(
-        workshop.unpack(&archive(&many), limits),
-        Err(UnpackError::TooMany { limit: 3 })
-    ));
+    assert!(matches!(workshop.unpack(&deep, limits), Err(UnpackError::TooMany { limit: 3 })));
+    let many: Vec<_> = (0..4).map(|number| Entry::file(format!("{number}"), "")).collect();
+    assert!(matches!(workshop.unpack(&archive(&many), limits), Err(UnpackError::TooMany { limit: 3 })));
     assert_eq!(workshop.unpack(&archive(&many[..3]), limits).unwrap().entries, 3);
 }
 
 #[test]
 fn missing_archives_and_parents_are_named() {
     let workshop = Workshop::new();
-    let missing = firesteel_image::unpack_zip(
-        &workshop.path("none.zip"),
-        &workshop.path("code"),
-        Limits::default(),
-    );
+    let missing =
+        firesteel_image::unpack_zip(&workshop.path("none.zip"), &workshop.path("code"), Limits::default());
     assert!(missing.unwrap_err().to_string().ends_with("none.zip"));
     fs::write(workshop.path("a.zip"), archive(&[])).unwrap();
-    let parentless = firesteel_image::unpack_zip(
-        &workshop.path("a.zip"),
-        &workshop.path("none/code"),
-        Limits::default(),
-    );
+    let parentless =
+        firesteel_image::unpack_zip(&workshop.path("a.zip"), &workshop.path("none/code"), Limits::default());
     assert!(matches!(parentless, Err(UnpackError::Write { .. })));
 }

@@ -12,9 +12,7 @@ async fn post(guest: &mut Guest, path: &str, size: usize, chunked: bool) {
             "POST {BASE}/{path} HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\
              Lambda-Runtime-Function-Response-Mode: streaming\r\n\r\n"
         );
-        guest
-            .send([head.as_bytes(), &chunks(&body, 65_537), b"0\r\n\r\n"].concat())
-            .await;
+        guest.send([head.as_bytes(), &chunks(&body, 65_537), b"0\r\n\r\n"].concat()).await;
     } else {
         guest.post(&format!("{BASE}/{path}"), "", &body).await;
     }
@@ -26,11 +24,8 @@ async fn a_body_at_the_limit_is_taken_and_one_byte_more_is_not() {
     let address = environment.address;
     for chunked in [false, true] {
         for path in ["invocation/1/response", "invocation/1/error"] {
-            for (size, status) in [
-                (PAYLOAD_LIMIT_BYTES, 202),
-                (PAYLOAD_LIMIT_BYTES + 1, 413),
-                (9 << 20, 413),
-            ] {
+            for (size, status) in [(PAYLOAD_LIMIT_BYTES, 202), (PAYLOAD_LIMIT_BYTES + 1, 413), (9 << 20, 413)]
+            {
                 let guest = tokio::spawn(async move {
                     let mut guest = Guest::connect(address).await;
                     post(&mut guest, path, size, chunked).await;
@@ -46,10 +41,7 @@ async fn a_body_at_the_limit_is_taken_and_one_byte_more_is_not() {
                     }
                     AnswerBody::Error(report) => assert!(status == 202 && report.body.len() == size),
                     AnswerBody::TooLarge { size_bytes } => {
-                        assert!(
-                            status == 413 && size_bytes == size as u64,
-                            "{size_bytes} of {size}"
-                        );
+                        assert!(status == 413 && size_bytes == size as u64, "{size_bytes} of {size}");
                     }
                     AnswerBody::Truncated => panic!("a whole body is not truncated"),
                 }
@@ -100,9 +92,7 @@ async fn a_body_cut_short_is_told_to_the_lifecycle_and_to_who_still_reads() {
     ] {
         for path in ["response", "error"] {
             let mut guest = environment.guest().await;
-            guest
-                .send(format!("POST {BASE}/invocation/1/{path} HTTP/1.1\r\n{rest}"))
-                .await;
+            guest.send(format!("POST {BASE}/invocation/1/{path} HTTP/1.1\r\n{rest}")).await;
             guest.half_close().await;
             let (_, body) = environment.take_answer().await;
             assert_eq!(body, AnswerBody::Truncated, "for {rest:?}");
@@ -121,9 +111,7 @@ async fn a_reset_in_the_middle_of_a_body_ends_the_answer() {
         let mut environment = Environment::with_capacity(capacity).await;
         let mut guest = environment.guest().await;
         guest
-            .send(format!(
-                "POST {BASE}/invocation/1/response HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc"
-            ))
+            .send(format!("POST {BASE}/invocation/1/response HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc"))
             .await;
         let (_, reply) = environment.begun().await;
         reply.send(Ok(())).unwrap();
@@ -150,11 +138,7 @@ async fn a_reset_in_the_middle_of_a_body_ends_the_answer() {
 async fn an_answer_that_is_being_read_at_shutdown_ends_truncated() {
     let mut environment = Environment::with_capacity(1).await;
     let mut guest = environment.guest().await;
-    guest
-        .send(format!(
-            "POST {BASE}/invocation/1/response HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc"
-        ))
-        .await;
+    guest.send(format!("POST {BASE}/invocation/1/response HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc")).await;
     let (_, reply) = environment.begun().await;
     reply.send(Ok(())).unwrap();
     environment.port.close().await;
@@ -162,25 +146,14 @@ async fn an_answer_that_is_being_read_at_shutdown_ends_truncated() {
     while let Some(call) = environment.calls.recv().await {
         ended.push(call);
     }
-    assert!(
-        matches!(
-            &ended[..],
-            [Call::AnswerEnded {
-                body: AnswerBody::Truncated,
-                ..
-            }]
-        ),
-        "{ended:?}"
-    );
+    assert!(matches!(&ended[..], [Call::AnswerEnded { body: AnswerBody::Truncated, .. }]), "{ended:?}");
 }
 
 #[tokio::test]
 async fn a_verdict_that_finds_nobody_owes_no_end() {
     let mut environment = Environment::start().await;
     let mut guest = environment.guest().await;
-    guest
-        .post(&format!("{BASE}/invocation/1/response"), "", "{}")
-        .await;
+    guest.post(&format!("{BASE}/invocation/1/response"), "", "{}").await;
     let (_, reply) = environment.begun().await;
     environment.port.close().await;
     assert_eq!(reply.send(Ok(())), Err(Ok(())));
@@ -192,14 +165,10 @@ async fn an_init_error_cut_short_is_still_reported() {
     let mut environment = Environment::start().await;
     let mut guest = environment.guest().await;
     guest
-        .send(format!(
-            "POST {BASE}/init/error HTTP/1.1\r\nContent-Length: 99\r\n\r\n{{\"errorMessage\""
-        ))
+        .send(format!("POST {BASE}/init/error HTTP/1.1\r\nContent-Length: 99\r\n\r\n{{\"errorMessage\""))
         .await;
     guest.half_close().await;
-    let Call::InitError { report, reply } = environment.call().await else {
-        panic!("no init error")
-    };
+    let Call::InitError { report, reply } = environment.call().await else { panic!("no init error") };
     assert_eq!(
         (&report.body[..], report.content_type.as_str()),
         (&b"{\"errorMessage\""[..], "application/octet-stream")

@@ -7,10 +7,7 @@ use crate::harness::{BASE, Environment, event};
 
 /// Header lines as sent, without the date.
 fn lines(head: &str) -> Vec<&str> {
-    head.lines()
-        .skip(1)
-        .filter(|line| !line.starts_with("Date: "))
-        .collect()
+    head.lines().skip(1).filter(|line| !line.starts_with("Date: ")).collect()
 }
 
 #[tokio::test]
@@ -53,16 +50,10 @@ async fn what_is_absent_or_empty_is_left_out() {
     let mut environment = Environment::start().await;
     let mut guest = environment.guest().await;
     guest.get(&format!("{BASE}/invocation/next")).await;
-    let empty = Delivery {
-        trace_id: Some(String::new()),
-        ..event("")
-    };
+    let empty = Delivery { trace_id: Some(String::new()), ..event("") };
     environment.next_reply().await.send(Ok(empty)).unwrap();
     let answer = guest.answer().await;
-    let names: Vec<_> = lines(&answer.head)
-        .iter()
-        .map(|line| line.split(':').next().unwrap())
-        .collect();
+    let names: Vec<_> = lines(&answer.head).iter().map(|line| line.split(':').next().unwrap()).collect();
     assert_eq!(
         names,
         [
@@ -82,11 +73,7 @@ async fn the_largest_event_is_delivered_whole() {
     let mut guest = environment.guest().await;
     guest.get(&format!("{BASE}/invocation/next")).await;
     let payload = Bytes::from(vec![b'x'; PAYLOAD_LIMIT_BYTES]);
-    environment
-        .next_reply()
-        .await
-        .send(Ok(Delivery { payload, ..event("") }))
-        .unwrap();
+    environment.next_reply().await.send(Ok(Delivery { payload, ..event("") })).unwrap();
     let answer = guest.answer().await;
     assert_eq!(answer.body.len(), PAYLOAD_LIMIT_BYTES);
     assert!(answer.body.bytes().all(|byte| byte == b'x'));
@@ -117,9 +104,7 @@ async fn metadata_is_given_for_the_token_and_for_nothing_else() {
         ("", 401),
     ] {
         let path = "/2026-01-15/metadata/execution-environment";
-        guest
-            .send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n{authorization}\r\n"))
-            .await;
+        guest.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n{authorization}\r\n")).await;
         let answer = guest.answer().await;
         assert_eq!(answer.status, expected, "for {authorization:?}");
         assert_eq!(answer.header("Content-Type"), Some("application/json"));

@@ -8,57 +8,25 @@ async fn delivered_after(request: &str) -> crate::harness::Answer {
     let mut environment = Environment::start().await;
     let mut guest = environment.guest().await;
     guest.send(request).await;
-    environment
-        .next_reply()
-        .await
-        .send(Ok(event("{\"n\":1}")))
-        .unwrap();
+    environment.next_reply().await.send(Ok(event("{\"n\":1}"))).unwrap();
     let answer = guest.answer().await;
-    assert_eq!(
-        (answer.status, answer.body.as_str()),
-        (200, "{\"n\":1}"),
-        "for {request:?}"
-    );
+    assert_eq!((answer.status, answer.body.as_str()), (200, "{\"n\":1}"), "for {request:?}");
     answer
 }
 
 #[tokio::test]
 async fn next_in_every_dialect() {
     for (request, closes) in [
-        (
-            format!("GET {BASE}/invocation/next HTTP/1.1\r\nHost: h\r\n\r\n"),
-            false,
-        ),
+        (format!("GET {BASE}/invocation/next HTTP/1.1\r\nHost: h\r\n\r\n"), false),
         (format!("GET {BASE}/invocation/next HTTP/1.1\r\n\r\n"), false),
-        (
-            format!("GET {BASE}/invocation/next HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
-            true,
-        ),
-        (
-            format!("GET {BASE}/invocation/next?x=1&y HTTP/1.1\r\nHost: h\r\n\r\n"),
-            false,
-        ),
-        (
-            format!("GET http://127.0.0.1:9001{BASE}/invocation/next HTTP/1.1\r\nHost: h\r\n\r\n"),
-            false,
-        ),
+        (format!("GET {BASE}/invocation/next HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"), true),
+        (format!("GET {BASE}/invocation/next?x=1&y HTTP/1.1\r\nHost: h\r\n\r\n"), false),
+        (format!("GET http://127.0.0.1:9001{BASE}/invocation/next HTTP/1.1\r\nHost: h\r\n\r\n"), false),
         (format!("GET {BASE}/invocation/next HTTP/1.1\nHost: h\n\n"), false),
-        (
-            format!("\r\nGET {BASE}/invocation/next HTTP/1.1\r\nHost: h\r\n\r\n"),
-            false,
-        ),
-        (
-            format!("GET {BASE}/invocation/next HTTP/1.1\r\nHost: h\r\nExpect:\r\n\r\n"),
-            false,
-        ),
-        (
-            format!("GET {BASE}/invocation/next HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"),
-            false,
-        ),
-        (
-            format!("GET {BASE}/invocation/next HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{{}}"),
-            false,
-        ),
+        (format!("\r\nGET {BASE}/invocation/next HTTP/1.1\r\nHost: h\r\n\r\n"), false),
+        (format!("GET {BASE}/invocation/next HTTP/1.1\r\nHost: h\r\nExpect:\r\n\r\n"), false),
+        (format!("GET {BASE}/invocation/next HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"), false),
+        (format!("GET {BASE}/invocation/next HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{{}}"), false),
         // Java's client offers HTTP/2 on every first request.
         (
             format!(
@@ -68,11 +36,7 @@ async fn next_in_every_dialect() {
             false,
         ),
     ] {
-        assert_eq!(
-            delivered_after(&request).await.closes(),
-            closes,
-            "for {request:?}"
-        );
+        assert_eq!(delivered_after(&request).await.closes(), closes, "for {request:?}");
     }
 }
 
@@ -96,19 +60,10 @@ async fn answers_in_every_dialect() {
         (format!("{to}Content-Length: 0\r\n\r\n"), ""),
         (format!("{to}\r\n"), ""),
         (format!("{to}Expect:\r\nContent-Length: 2\r\n\r\n{{}}"), "{}"),
-        (
-            format!("{to}Transfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n"),
-            "{}",
-        ),
+        (format!("{to}Transfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n"), "{}"),
         (format!("{to}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), ""),
-        (
-            format!("{to}transfer-encoding: Chunked\r\n\r\n1;ext=1\r\n{{\r\n01\r\n}}\r\n000\r\n\r\n"),
-            "{}",
-        ),
-        (
-            format!("POST {BASE}/invocation/1/response HTTP/1.0\r\nContent-Length: 2\r\n\r\n{{}}"),
-            "{}",
-        ),
+        (format!("{to}transfer-encoding: Chunked\r\n\r\n1;ext=1\r\n{{\r\n01\r\n}}\r\n000\r\n\r\n"), "{}"),
+        (format!("POST {BASE}/invocation/1/response HTTP/1.0\r\nContent-Length: 2\r\n\r\n{{}}"), "{}"),
         (format!("POST {BASE}/invocation/1/response HTTP/1.0\r\n\r\n"), ""),
         (
             format!(
@@ -121,24 +76,12 @@ async fn answers_in_every_dialect() {
         guest.send(&request).await;
         let (head, body) = environment.take_answer().await;
         assert_eq!(head.request_id, "1");
-        let AnswerBody::Response {
-            content_type,
-            body,
-            stream_error: None,
-        } = body
-        else {
+        let AnswerBody::Response { content_type, body, stream_error: None } = body else {
             panic!("{body:?} for {request:?}");
         };
-        assert_eq!(
-            (content_type.as_str(), &body[..]),
-            ("application/octet-stream", expected.as_bytes())
-        );
+        assert_eq!((content_type.as_str(), &body[..]), ("application/octet-stream", expected.as_bytes()));
         let answer = guest.answer().await;
-        assert_eq!(
-            (answer.status, answer.body.as_str()),
-            (202, ACCEPTED),
-            "for {request:?}"
-        );
+        assert_eq!((answer.status, answer.body.as_str()), (202, ACCEPTED), "for {request:?}");
     }
 }
 
@@ -208,9 +151,7 @@ async fn a_half_closed_client_still_gets_its_answers() {
     assert_eq!(guest.rest().await, "");
 
     let mut guest = environment.guest().await;
-    guest
-        .post(&format!("{BASE}/invocation/1/response"), "", "{}")
-        .await;
+    guest.post(&format!("{BASE}/invocation/1/response"), "", "{}").await;
     guest.half_close().await;
     environment.take_answer().await;
     assert_eq!(guest.answer().await.status, 202);
@@ -254,13 +195,9 @@ async fn a_long_cause_in_a_header_is_taken_and_cropped() {
     let headers = format!(
         "Lambda-Runtime-Function-XRay-Error-Cause: {cause}\r\nLambda-Runtime-Function-Error-Type: Function.Bad\r\n"
     );
-    guest
-        .post(&format!("{BASE}/invocation/1/error"), &headers, "{}")
-        .await;
+    guest.post(&format!("{BASE}/invocation/1/error"), &headers, "{}").await;
     let (_, body) = environment.take_answer().await;
-    let AnswerBody::Error(report) = body else {
-        panic!("{body:?}")
-    };
+    let AnswerBody::Error(report) = body else { panic!("{body:?}") };
     let cropped = report.xray_cause.unwrap();
     assert!(cropped.len() <= 64 * 1024 && cropped.contains("\"working_directory\":\"/var/task\""));
     assert_eq!(report.error_type, "Function.Bad");
@@ -268,9 +205,7 @@ async fn a_long_cause_in_a_header_is_taken_and_cropped() {
 
     // The same on init, and the connection has survived both.
     guest.post(&format!("{BASE}/init/error"), &headers, "{}").await;
-    let Call::InitError { report, reply } = environment.call().await else {
-        panic!("no init error")
-    };
+    let Call::InitError { report, reply } = environment.call().await else { panic!("no init error") };
     assert_eq!(report.xray_cause.unwrap(), cropped);
     reply.send(Ok(())).unwrap();
     assert_eq!(guest.answer().await.status, 202);
@@ -282,11 +217,7 @@ async fn a_header_of_a_whole_mebibyte_is_within_the_limit() {
     let mut guest = environment.guest().await;
     let value = "v".repeat(1024 * 1024);
     let more: String = (0..200).map(|n| format!("X-{n}: {n}\r\n")).collect();
-    guest
-        .send(format!(
-            "GET {BASE}/invocation/next HTTP/1.1\r\nX-Long: {value}\r\n{more}\r\n"
-        ))
-        .await;
+    guest.send(format!("GET {BASE}/invocation/next HTTP/1.1\r\nX-Long: {value}\r\n{more}\r\n")).await;
     environment.next_reply().await.send(Ok(event("{}"))).unwrap();
     assert_eq!(guest.answer().await.status, 200);
 }
@@ -299,17 +230,13 @@ async fn beyond_the_head_limits_the_client_can_read_its_431() {
     let many: String = (0..300).map(|n| format!("X-{n}: {n}\r\n")).collect();
     for headers in [format!("X-Long: {long}\r\n"), many] {
         let mut guest = environment.guest().await;
-        guest
-            .send(format!("GET {BASE}/invocation/next HTTP/1.1\r\n{headers}\r\n"))
-            .await;
+        guest.send(format!("GET {BASE}/invocation/next HTTP/1.1\r\n{headers}\r\n")).await;
         let answer = guest.answer().await;
         assert_eq!(answer.status, 431);
         guest.half_close().await;
         assert_eq!(guest.rest().await, "");
     }
     let mut guest = environment.guest().await;
-    guest
-        .send(format!("GET /{} HTTP/1.1\r\n\r\n", "p".repeat(70_000)))
-        .await;
+    guest.send(format!("GET /{} HTTP/1.1\r\n\r\n", "p".repeat(70_000))).await;
     assert_eq!(guest.answer().await.status, 414);
 }

@@ -16,9 +16,7 @@ pub(crate) const BASE: &str = "/2018-06-01/runtime";
 
 /// Fails a test that would hang.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), future)
-        .await
-        .expect("hangs")
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("hangs")
 }
 
 /// A served port; the test plays the lifecycle.
@@ -51,16 +49,9 @@ impl Environment {
         let address = listener.local_addr().unwrap();
         let (sender, calls) = mpsc::channel(capacity);
         let shutdown = CancellationToken::new();
-        let metadata = Metadata {
-            token: "s3cret".into(),
-            availability_zone_id: "use1-az1".into(),
-        };
+        let metadata = Metadata { token: "s3cret".into(), availability_zone_id: "use1-az1".into() };
         let served = tokio::spawn(serve(listener, sender, metadata, shutdown.clone()));
-        Self {
-            address,
-            calls,
-            port: Port { shutdown, served },
-        }
+        Self { address, calls, port: Port { shutdown, served } }
     }
 
     pub(crate) async fn guest(&self) -> Guest {
@@ -185,14 +176,11 @@ pub(crate) struct Answer {
 impl Answer {
     /// Looks for exactly this spelling.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.head
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
     pub(crate) fn closes(&self) -> bool {
-        self.header("Connection")
-            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        self.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 }
 
@@ -202,10 +190,7 @@ impl Guest {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self {
-            stream,
-            read: Vec::new(),
-        }
+        Self { stream, read: Vec::new() }
     }
 
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -256,14 +241,8 @@ impl Guest {
     fn parse(&mut self) -> Option<Answer> {
         let head_end = self.read.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&self.read[..head_end]).unwrap().to_owned();
-        let mut answer = Answer {
-            status: head[9..12].parse().unwrap(),
-            head,
-            body: String::new(),
-        };
-        let length = answer
-            .header("Content-Length")
-            .map_or(0, |length| length.parse().unwrap());
+        let mut answer = Answer { status: head[9..12].parse().unwrap(), head, body: String::new() };
+        let length = answer.header("Content-Length").map_or(0, |length| length.parse().unwrap());
         let body = self.read.get(head_end + 4..head_end + 4 + length)?;
         answer.body = String::from_utf8(body.to_vec()).unwrap();
         self.read.drain(..head_end + 4 + length);

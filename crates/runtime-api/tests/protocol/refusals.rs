@@ -6,10 +6,7 @@ use crate::harness::{ACCEPTED, BASE, Environment, event};
 
 const TABLE: [(Refusal, u16, &str); 7] = [
     (
-        Refusal::Transition {
-            from: "RuntimeResponseSentState",
-            to: "InvocationResponse",
-        },
+        Refusal::Transition { from: "RuntimeResponseSentState", to: "InvocationResponse" },
         403,
         "{\"errorMessage\":\"State transition from RuntimeResponseSentState to InvocationResponse failed for runtime. Error: State transition is not allowed\",\"errorType\":\"InvalidStateTransition\"}\n",
     ),
@@ -33,11 +30,7 @@ const TABLE: [(Refusal, u16, &str); 7] = [
         400,
         "{\"errorMessage\":\"HTTP request detected as truncated\",\"errorType\":\"TruncatedHTTPRequest\"}\n",
     ),
-    (
-        Refusal::InvokeTimeout,
-        410,
-        "{\"errorMessage\":\"Invoke timeout\",\"errorType\":\"InvokeTimeout\"}\n",
-    ),
+    (Refusal::InvokeTimeout, 410, "{\"errorMessage\":\"Invoke timeout\",\"errorType\":\"InvokeTimeout\"}\n"),
     (
         Refusal::Platform,
         500,
@@ -50,14 +43,7 @@ async fn every_refusal_at_every_point_of_every_call_keeps_the_connection() {
     let mut environment = Environment::start().await;
     let mut guest = environment.guest().await;
     for (refusal, status, body) in TABLE {
-        for point in [
-            "next",
-            "init",
-            "begun response",
-            "begun error",
-            "ended response",
-            "ended error",
-        ] {
+        for point in ["next", "init", "begun response", "begun error", "ended response", "ended error"] {
             let path = match point {
                 "next" => "invocation/next",
                 "init" => "init/error",
@@ -82,11 +68,7 @@ async fn every_refusal_at_every_point_of_every_call_keeps_the_connection() {
                 Call::AnswerEnded { .. } => panic!("ended without a beginning"),
             }
             let answer = guest.answer().await;
-            assert_eq!(
-                (answer.status, answer.body.as_str()),
-                (status, body),
-                "at {point}"
-            );
+            assert_eq!((answer.status, answer.body.as_str()), (status, body), "at {point}");
             assert_eq!(answer.header("Content-Type"), Some("application/json"));
             assert!(!answer.closes());
         }
@@ -100,11 +82,7 @@ async fn accepted_calls_are_answered_202() {
     for path in ["invocation/1/response", "invocation/1/error", "init/error"] {
         guest.post(&format!("{BASE}/{path}"), "", "{}").await;
         let answer = guest.answer().await;
-        assert_eq!(
-            (answer.status, answer.body.as_str()),
-            (202, ACCEPTED),
-            "for {path}"
-        );
+        assert_eq!((answer.status, answer.body.as_str()), (202, ACCEPTED), "for {path}");
         assert_eq!(answer.header("Content-Type"), Some("application/json"));
     }
     port.close().await;
@@ -117,17 +95,10 @@ async fn a_state_name_is_escaped_as_any_text() {
     let mut environment = Environment::start().await;
     let mut guest = environment.guest().await;
     guest.get(&format!("{BASE}/invocation/next")).await;
-    let refusal = Refusal::Transition {
-        from: "<a>",
-        to: "&\"b",
-    };
+    let refusal = Refusal::Transition { from: "<a>", to: "&\"b" };
     environment.next_reply().await.send(Err(refusal)).unwrap();
     let answer = guest.answer().await;
-    assert!(
-        answer.body.contains(r#"from \u003ca\u003e to \u0026\"b failed"#),
-        "{}",
-        answer.body
-    );
+    assert!(answer.body.contains(r#"from \u003ca\u003e to \u0026\"b failed"#), "{}", answer.body);
 }
 
 #[tokio::test]
@@ -142,12 +113,7 @@ async fn the_head_is_judged_before_any_byte_of_the_body() {
         ))
         .await;
     let (head, reply) = environment.begun().await;
-    assert_eq!(
-        head.kind,
-        AnswerKind::Response {
-            content_type: "text/a".into()
-        }
-    );
+    assert_eq!(head.kind, AnswerKind::Response { content_type: "text/a".into() });
     assert_eq!(head.request_id, "77");
     assert_eq!(head.invocation_id.as_deref(), Some("try-2"));
     assert_eq!(head.mode, ResponseMode::Streaming);
@@ -164,31 +130,14 @@ async fn only_the_exact_response_mode_is_known() {
     let mut guest = environment.guest().await;
     for (header, expected) in [
         ("", ResponseMode::Buffered),
-        (
-            "Lambda-Runtime-Function-Response-Mode:\r\n",
-            ResponseMode::Buffered,
-        ),
-        (
-            "lambda-runtime-function-response-mode: streaming\r\n",
-            ResponseMode::Streaming,
-        ),
-        (
-            "Lambda-Runtime-Function-Response-Mode: Streaming\r\n",
-            ResponseMode::Unknown,
-        ),
-        (
-            "Lambda-Runtime-Function-Response-Mode: buffered\r\n",
-            ResponseMode::Unknown,
-        ),
-        (
-            "Lambda-Runtime-Function-Response-Mode: \u{e9}\r\n",
-            ResponseMode::Unknown,
-        ),
+        ("Lambda-Runtime-Function-Response-Mode:\r\n", ResponseMode::Buffered),
+        ("lambda-runtime-function-response-mode: streaming\r\n", ResponseMode::Streaming),
+        ("Lambda-Runtime-Function-Response-Mode: Streaming\r\n", ResponseMode::Unknown),
+        ("Lambda-Runtime-Function-Response-Mode: buffered\r\n", ResponseMode::Unknown),
+        ("Lambda-Runtime-Function-Response-Mode: \u{e9}\r\n", ResponseMode::Unknown),
     ] {
         for path in ["response", "error"] {
-            guest
-                .post(&format!("{BASE}/invocation/1/{path}"), header, "x")
-                .await;
+            guest.post(&format!("{BASE}/invocation/1/{path}"), header, "x").await;
             let (head, reply) = environment.begun().await;
             assert_eq!(head.mode, expected, "for {header:?} on {path}");
             reply.send(Err(Refusal::InvalidResponseMode)).unwrap();
@@ -201,12 +150,7 @@ async fn only_the_exact_response_mode_is_known() {
 async fn a_dropped_reply_is_a_platform_fault_and_closes_the_connection() {
     let mut environment = Environment::start().await;
     for n_granted in 0..2 {
-        for path in [
-            "invocation/next",
-            "init/error",
-            "invocation/1/response",
-            "invocation/1/error",
-        ] {
+        for path in ["invocation/next", "init/error", "invocation/1/response", "invocation/1/error"] {
             let mut guest = environment.guest().await;
             if path == "invocation/next" {
                 guest.get(&format!("{BASE}/{path}")).await;
@@ -261,27 +205,13 @@ async fn unknown_paths_and_wrong_methods() {
         ("GET", "/2015-03-31/functions", 404, None),
         ("POST", "/2018-06-01/runtime/invocation/next", 405, Some("GET")),
         ("HEAD", "/2018-06-01/runtime/invocation/next", 405, Some("GET")),
-        (
-            "GET",
-            "/2018-06-01/runtime/invocation/1/response",
-            405,
-            Some("POST"),
-        ),
+        ("GET", "/2018-06-01/runtime/invocation/1/response", 405, Some("POST")),
         ("PUT", "/2018-06-01/runtime/invocation/1/error", 405, Some("POST")),
         ("DELETE", "/2018-06-01/runtime/init/error", 405, Some("POST")),
         ("POST", "/2018-06-01/ping", 405, Some("GET")),
-        (
-            "POST",
-            "/2026-01-15/metadata/execution-environment",
-            405,
-            Some("GET"),
-        ),
+        ("POST", "/2026-01-15/metadata/execution-environment", 405, Some("GET")),
     ] {
-        guest
-            .send(format!(
-                "{method} {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{{}}"
-            ))
-            .await;
+        guest.send(format!("{method} {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{{}}")).await;
         let answer = guest.answer().await;
         assert_eq!(answer.status, expected, "for {method} {path}");
         assert_eq!(answer.header("Allow"), allow);

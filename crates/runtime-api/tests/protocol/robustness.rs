@@ -14,17 +14,12 @@ async fn a_thousand_invocations_on_one_connection() {
         guest.get(&format!("{BASE}/invocation/next")).await;
         assert_eq!(guest.answer().await.status, 200);
         let body = "r".repeat(n * 7);
-        guest
-            .post(&format!("{BASE}/invocation/{n}/response"), "", body)
-            .await;
+        guest.post(&format!("{BASE}/invocation/{n}/response"), "", body).await;
         assert_eq!(guest.answer().await.status, 202);
     }
     port.close().await;
     let tally = lifecycle.await.unwrap();
-    assert_eq!(
-        (tally.nexts, tally.begun, tally.ended, tally.truncated),
-        (1000, 1000, 1000, 0)
-    );
+    assert_eq!((tally.nexts, tally.begun, tally.ended, tally.truncated), (1000, 1000, 1000, 0));
 }
 
 #[tokio::test]
@@ -91,10 +86,7 @@ async fn shutdown_closes_every_connection() {
     sending.send("GET /2018").await;
     let address = environment.address;
     environment.port.close().await;
-    assert!(
-        reply.send(Ok(event("{}"))).is_err(),
-        "nobody waits for the event any more"
-    );
+    assert!(reply.send(Ok(event("{}"))).is_err(), "nobody waits for the event any more");
     for mut guest in [idle, blocked, sending] {
         assert_eq!(guest.rest().await, "");
     }
@@ -127,15 +119,8 @@ async fn a_request_cut_at_every_byte_leaves_no_answer_open() {
                 _ if end >= head_end => ["HTTP/1.1 400", ""],
                 _ => ["", "HTTP/1.1 400"],
             };
-            assert!(
-                answer.starts_with(expected[0]) || answer == expected[1],
-                "{answer:?} after {end} bytes"
-            );
-            assert_eq!(
-                answer.is_empty(),
-                end < head_end,
-                "{answer:?} after {end} bytes of {request:?}"
-            );
+            assert!(answer.starts_with(expected[0]) || answer == expected[1], "{answer:?} after {end} bytes");
+            assert_eq!(answer.is_empty(), end < head_end, "{answer:?} after {end} bytes of {request:?}");
 
             let mut closed = Guest::connect(address).await;
             closed.send(cut).await;
@@ -205,18 +190,10 @@ fn garbage() -> impl Strategy<Value = Vec<u8>> {
 
 #[test]
 fn garbage_neither_hangs_nor_ends_the_port_nor_disturbs_another_connection() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let (address, port, lifecycle) = runtime.block_on(async { Environment::with_capacity(1).await.oblige() });
     let steady = tokio::sync::Mutex::new(runtime.block_on(Guest::connect(address)));
-    let mut runner = TestRunner::new(Config {
-        cases: 1000,
-        failure_persistence: None,
-        ..Config::default()
-    });
+    let mut runner = TestRunner::new(Config { cases: 1000, failure_persistence: None, ..Config::default() });
     runner
         .run(&garbage(), |bytes| {
             runtime.block_on(async {

@@ -22,9 +22,7 @@ async fn streamed(declared: &str, end: &str) -> (Bytes, Option<StreamError>) {
     guest.get("/2018-06-01/ping").await;
     assert_eq!(guest.answer().await.body, "pong", "the connection is kept");
     match body {
-        AnswerBody::Response {
-            body, stream_error, ..
-        } => (body, stream_error),
+        AnswerBody::Response { body, stream_error, .. } => (body, stream_error),
         other => panic!("{other:?}"),
     }
 }
@@ -44,10 +42,7 @@ async fn trailers_are_read_however_they_were_declared() {
         let (body, stream_error) = streamed(declared, &end).await;
         assert_eq!(body, "data");
         // The type is not put through the rule for error reports.
-        let expected = StreamError {
-            error_type: "Handler.Late".into(),
-            error_body: error.into(),
-        };
+        let expected = StreamError { error_type: "Handler.Late".into(), error_body: error.into() };
         assert_eq!(stream_error, Some(expected), "for {declared:?}");
     }
 }
@@ -60,32 +55,16 @@ async fn declared_trailers_that_do_not_come_are_no_error() {
         "0\r\nX-Other: 1\r\n\r\n",
         "0\r\nLambda-Runtime-Function-Error-Type:\r\nLambda-Runtime-Function-Error-Body:\r\n\r\n",
     ] {
-        assert_eq!(
-            streamed(declared, end).await,
-            ("data".into(), None),
-            "for {end:?}"
-        );
+        assert_eq!(streamed(declared, end).await, ("data".into(), None), "for {end:?}");
     }
 }
 
 #[tokio::test]
 async fn one_trailer_alone_is_an_error_too() {
     let (_, stream_error) = streamed("", "0\r\nlambda-runtime-function-error-type: T\r\n\r\n").await;
-    assert_eq!(
-        stream_error,
-        Some(StreamError {
-            error_type: "T".into(),
-            error_body: Bytes::new()
-        })
-    );
+    assert_eq!(stream_error, Some(StreamError { error_type: "T".into(), error_body: Bytes::new() }));
     let (_, stream_error) = streamed("", "0\r\nLambda-Runtime-Function-Error-Body: eA==\r\n\r\n").await;
-    assert_eq!(
-        stream_error,
-        Some(StreamError {
-            error_type: String::new(),
-            error_body: "x".into()
-        })
-    );
+    assert_eq!(stream_error, Some(StreamError { error_type: String::new(), error_body: "x".into() }));
 }
 
 #[tokio::test]
@@ -98,11 +77,8 @@ async fn a_trailer_body_that_is_not_base64_is_kept_as_it_is() {
 async fn a_long_stack_trace_fits_into_a_trailer() {
     let error = "s".repeat(300_000);
     let encoded = STANDARD.encode(&error);
-    let (_, stream_error) = streamed(
-        "",
-        &format!("0\r\nLambda-Runtime-Function-Error-Body: {encoded}\r\n\r\n"),
-    )
-    .await;
+    let (_, stream_error) =
+        streamed("", &format!("0\r\nLambda-Runtime-Function-Error-Body: {encoded}\r\n\r\n")).await;
     assert_eq!(stream_error.unwrap().error_body, error);
 }
 

@@ -15,11 +15,7 @@ impl Project {
         interpreters: &Interpreters,
     ) -> Result<Launch, LaunchError> {
         let (code, runtime_dir) = (self.code(), self.path("runtime"));
-        let places = Places {
-            task_root: &code,
-            opt,
-            runtime_dir: &runtime_dir,
-        };
+        let places = Places { task_root: &code, opt, runtime_dir: &runtime_dir };
         launch(&runtime, "app.handler", &places, 1024, interpreters, wrapper)
     }
 
@@ -29,29 +25,18 @@ impl Project {
         opt: Option<&Path>,
         wrapper: Option<&str>,
     ) -> Result<Launch, LaunchError> {
-        self.launch_with(
-            runtime.parse().unwrap(),
-            opt,
-            wrapper,
-            &self.interpreters("24.1.0"),
-        )
+        self.launch_with(runtime.parse().unwrap(), opt, wrapper, &self.interpreters("24.1.0"))
     }
 
     /// The command line, with `{}` for the project's folder.
     fn command_line(&self, launch: &Launch) -> String {
-        let words = [
-            vec![launch.program.display().to_string()],
-            launch.arguments.clone(),
-        ]
-        .concat();
+        let words = [vec![launch.program.display().to_string()], launch.arguments.clone()].concat();
         relative(&words.join(" "), self.0.path())
     }
 
     fn variables(&self, launch: &Launch) -> BTreeMap<String, String> {
         let entries = launch.variables.iter();
-        entries
-            .map(|(key, value)| (key.clone(), relative(value, self.0.path())))
-            .collect()
+        entries.map(|(key, value)| (key.clone(), relative(value, self.0.path()))).collect()
     }
 
     /// Runs it as a function is run: its variables only, its folder as working directory.
@@ -67,10 +52,7 @@ impl Project {
 }
 
 fn expect_variables(actual: &BTreeMap<String, String>, expected: &[(&str, &str)]) {
-    let actual: Vec<_> = actual
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.as_str()))
-        .collect();
+    let actual: Vec<_> = actual.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     assert_eq!(actual, expected);
 }
 
@@ -82,10 +64,7 @@ fn printed(output: &Output) -> String {
 fn python_runs_our_bootstrap() {
     let project = Project::new(&[]);
     let launch = project.launch("python3.13", None, None).unwrap();
-    assert_eq!(
-        project.command_line(&launch),
-        "{}/prefix/bin/python3.13 {}/runtime/python/bootstrap.py"
-    );
+    assert_eq!(project.command_line(&launch), "{}/prefix/bin/python3.13 {}/runtime/python/bootstrap.py");
     assert_eq!(launch.version, "python:3.13.1");
     expect_variables(
         &project.variables(&launch),
@@ -117,10 +96,7 @@ fn node_runs_our_bootstrap_with_the_flags_of_aws() {
         variables["NODE_PATH"],
         "{}/layers/nodejs/node24/node_modules:{}/layers/nodejs/node_modules:{}/runtime/node_modules:{}/runtime:{}/code"
     );
-    assert_eq!(
-        variables["PATH"],
-        "{}/prefix/bin:/usr/local/bin:/usr/bin:/bin:{}/layers/bin"
-    );
+    assert_eq!(variables["PATH"], "{}/prefix/bin:/usr/local/bin:/usr/bin:/bin:{}/layers/bin");
     assert_eq!(variables["AWS_EXECUTION_ENV"], "AWS_Lambda_nodejs24.x");
 }
 
@@ -130,9 +106,7 @@ fn the_python_bootstrap_is_told_where_the_layers_are() {
     let opt = project.path("layers");
     let launch = project.launch("python3.13", Some(&opt), None).unwrap();
     assert_eq!(project.variables(&launch)["_FIRESTEEL_OPT"], "{}/layers");
-    let launch = project
-        .launch("python3.13", Some(Path::new("/opt")), None)
-        .unwrap();
+    let launch = project.launch("python3.13", Some(Path::new("/opt")), None).unwrap();
     assert!(!project.variables(&launch).contains_key("_FIRESTEEL_OPT"));
 }
 
@@ -140,17 +114,11 @@ fn the_python_bootstrap_is_told_where_the_layers_are() {
 fn aws_own_client_is_run_where_the_function_brings_it() {
     let project = Project::new(&[
         ("awslambdaric/__main__.py", ""),
-        (
-            "node_modules/aws-lambda-ric/package.json",
-            r#"{"bin": {"aws-lambda-ric": "./bin/index.mjs"}}"#,
-        ),
+        ("node_modules/aws-lambda-ric/package.json", r#"{"bin": {"aws-lambda-ric": "./bin/index.mjs"}}"#),
         ("node_modules/aws-lambda-ric/bin/index.mjs", ""),
     ]);
     let launch = project.launch("python3.13", None, None).unwrap();
-    assert_eq!(
-        project.command_line(&launch),
-        "{}/prefix/bin/python3.13 -m awslambdaric app.handler"
-    );
+    assert_eq!(project.command_line(&launch), "{}/prefix/bin/python3.13 -m awslambdaric app.handler");
     let launch = project.launch("nodejs24.x", None, None).unwrap();
     let command_line = project.command_line(&launch);
     assert!(
@@ -163,14 +131,8 @@ fn aws_own_client_is_run_where_the_function_brings_it() {
 #[test]
 fn aws_own_client_may_come_in_a_layer() {
     let project = Project::new(&[]);
-    project.write(
-        "layers/python/lib/python3.13/site-packages/awslambdaric/__main__.py",
-        "",
-    );
-    project.write(
-        "layers/nodejs/node_modules/aws-lambda-ric/package.json",
-        r#"{"bin": "main.js"}"#,
-    );
+    project.write("layers/python/lib/python3.13/site-packages/awslambdaric/__main__.py", "");
+    project.write("layers/nodejs/node_modules/aws-lambda-ric/package.json", r#"{"bin": "main.js"}"#);
     project.write("layers/nodejs/node_modules/aws-lambda-ric/main.js", "");
     let opt = project.path("layers");
     let launch = project.launch("python3.13", Some(&opt), None).unwrap();
@@ -179,21 +141,14 @@ fn aws_own_client_may_come_in_a_layer() {
         "{}/layers/python/lib/python3.13/site-packages:{}/layers/python:{}/runtime"
     );
     let launch = project.launch("nodejs24.x", Some(&opt), None).unwrap();
-    assert!(
-        project
-            .command_line(&launch)
-            .ends_with("aws-lambda-ric/main.js app.handler")
-    );
+    assert!(project.command_line(&launch).ends_with("aws-lambda-ric/main.js app.handler"));
 }
 
 #[test]
 fn a_client_without_its_program_is_none() {
     let project = Project::new(&[
         ("awslambdaric/readme.txt", ""),
-        (
-            "node_modules/aws-lambda-ric/package.json",
-            r#"{"bin": "gone.js"}"#,
-        ),
+        ("node_modules/aws-lambda-ric/package.json", r#"{"bin": "gone.js"}"#),
     ]);
     for (runtime, ending) in [("python3.13", "bootstrap.py"), ("nodejs24.x", "index.mjs")] {
         let launch = project.launch(runtime, None, None).unwrap();
@@ -208,12 +163,7 @@ fn provided_runs_the_first_executable_bootstrap() {
     let launch_with_opt = || project.launch("provided.al2023", Some(&opt), None);
     let looked_in = ["code", "layers", "runtime"].map(|place| project.path(place).join("bootstrap"));
     let error = launch_with_opt().unwrap_err();
-    assert_eq!(
-        error,
-        LaunchError::NoBootstrap {
-            looked_in: looked_in.to_vec()
-        }
-    );
+    assert_eq!(error, LaunchError::NoBootstrap { looked_in: looked_in.to_vec() });
     assert_eq!(
         relative(&error.to_string(), project.0.path()),
         "Couldn't find valid bootstrap(s): [{}/code/bootstrap {}/layers/bootstrap {}/runtime/bootstrap]"
@@ -240,10 +190,7 @@ fn provided_runs_the_first_executable_bootstrap() {
 #[test]
 fn a_folder_named_bootstrap_is_none() {
     let project = Project::new(&[("bootstrap/file", "")]);
-    assert!(matches!(
-        project.launch("provided.al2", None, None),
-        Err(LaunchError::NoBootstrap { .. })
-    ));
+    assert!(matches!(project.launch("provided.al2", None, None), Err(LaunchError::NoBootstrap { .. })));
 }
 
 #[test]
@@ -268,10 +215,8 @@ fn wrappers_named_by_the_paths_of_aws_are_found_where_they_are_here() {
     project.script("layers/bootstrap", "echo from a layer");
     project.script("code/run.sh", "echo from the code");
     let opt = project.path("layers");
-    for (wrapper, expected) in [
-        ("/opt/bootstrap", "from a layer\n"),
-        ("/var/task/run.sh", "from the code\n"),
-    ] {
+    for (wrapper, expected) in [("/opt/bootstrap", "from a layer\n"), ("/var/task/run.sh", "from the code\n")]
+    {
         let launch = project.launch("nodejs24.x", Some(&opt), Some(wrapper)).unwrap();
         assert_eq!(printed(&project.run(&launch)), expected);
     }
@@ -283,19 +228,10 @@ fn a_wrapper_that_cannot_run_ends_as_on_aws() {
     let outcome = |wrapper: PathBuf| {
         let launch = project.launch("python3.13", None, wrapper.to_str()).unwrap();
         let output = project.run(&launch);
-        (
-            relative(&printed(&output), project.0.path()),
-            output.status.code(),
-        )
+        (relative(&printed(&output), project.0.path()), output.status.code())
     };
-    assert_eq!(
-        outcome(project.path("none")),
-        ("{}/none: does not exist\n".to_owned(), Some(127))
-    );
-    assert_eq!(
-        outcome(project.code()),
-        ("{}/code: does not exist\n".to_owned(), Some(127))
-    );
+    assert_eq!(outcome(project.path("none")), ("{}/none: does not exist\n".to_owned(), Some(127)));
+    assert_eq!(outcome(project.code()), ("{}/code: does not exist\n".to_owned(), Some(127)));
     assert_eq!(
         outcome(project.path("code/wrapper")),
         ("{}/code/wrapper: is not an executable\n".to_owned(), Some(126))
@@ -306,10 +242,7 @@ fn a_wrapper_that_cannot_run_ends_as_on_aws() {
 fn paths_that_lists_cannot_hold_are_refused() {
     let project = Project::new(&[]);
     let opt = project.path("la:yers");
-    assert!(matches!(
-        project.launch("python3.13", Some(&opt), None),
-        Err(LaunchError::Colon { .. })
-    ));
+    assert!(matches!(project.launch("python3.13", Some(&opt), None), Err(LaunchError::Colon { .. })));
 }
 
 #[test]
@@ -345,25 +278,13 @@ fn the_node_of_this_host_takes_the_flags() {
         Err(error) => return eprintln!("SKIPPED: {error}"),
     };
     let project = Project::new(&[
-        (
-            "node_modules/aws-lambda-ric/package.json",
-            r#"{"bin": "main.js"}"#,
-        ),
-        (
-            "node_modules/aws-lambda-ric/main.js",
-            "console.log(typeof gc, process.argv[2], process.version)",
-        ),
+        ("node_modules/aws-lambda-ric/package.json", r#"{"bin": "main.js"}"#),
+        ("node_modules/aws-lambda-ric/main.js", "console.log(typeof gc, process.argv[2], process.version)"),
     ]);
-    let runtime = Runtime::Nodejs {
-        major: newest.version.major,
-    };
+    let runtime = Runtime::Nodejs { major: newest.version.major };
     let launch = project.launch_with(runtime, None, None, &interpreters).unwrap();
     let output = project.run(&launch);
-    assert_eq!(
-        printed(&output),
-        format!("function app.handler v{}\n", newest.version),
-        "{output:?}"
-    );
+    assert_eq!(printed(&output), format!("function app.handler v{}\n", newest.version), "{output:?}");
 }
 
 #[test]

@@ -45,15 +45,7 @@ impl Project {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
-        assert!(
-            Command::new("/bin/sh")
-                .args(["-c", write])
-                .arg(&path)
-                .arg(body)
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("/bin/sh").args(["-c", write]).arg(&path).arg(body).status().unwrap().success());
         path
     }
 

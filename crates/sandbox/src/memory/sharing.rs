@@ -41,17 +41,13 @@ impl Families {
         for (pid, usage) in processes {
             families.entry(executed(*pid)).or_default().push((*pid, *usage));
         }
-        self.known
-            .retain(|executed, _| families.get(executed).is_some_and(|family| family.len() > 1));
+        self.known.retain(|executed, _| families.get(executed).is_some_and(|family| family.len() > 1));
         let mut total = MemoryReading::default();
         for (executed, family) in &families {
             let resident: u64 = family.iter().map(|(_, usage)| usage.resident).sum();
             let peak: u64 = family.iter().map(|(_, usage)| usage.peak).sum();
-            let counted_again = if family.len() > 1 {
-                self.counted_again(*executed, family, resident)
-            } else {
-                0
-            };
+            let counted_again =
+                if family.len() > 1 { self.counted_again(*executed, family, resident) } else { 0 };
             let current_bytes = resident.saturating_sub(counted_again);
             total.current_bytes += current_bytes;
             total.peak_bytes += peak.saturating_sub(counted_again).max(current_bytes);
@@ -70,11 +66,7 @@ impl Families {
             }
             _ => {
                 let counted_again = resident.saturating_sub(used_together(family));
-                let sharing = Sharing {
-                    members: members().collect(),
-                    resident,
-                    counted_again,
-                };
+                let sharing = Sharing { members: members().collect(), resident, counted_again };
                 self.known.insert(executed, sharing);
                 counted_again
             }
@@ -101,9 +93,7 @@ fn executed(pid: Pid) -> Executed {
 fn proportional_share(pid: Pid) -> Option<u64> {
     let text = fs::read(format!("/proc/{}/smaps_rollup", pid.as_raw_pid())).ok()?;
     let field = |wanted: &[u8]| {
-        status::lines(&text)
-            .find(|(name, _)| *name == wanted)
-            .and_then(|(_, value)| status::bytes(value))
+        status::lines(&text).find(|(name, _)| *name == wanted).and_then(|(_, value)| status::bytes(value))
     };
     Some(field(b"Pss_Anon")? + field(b"Pss_Shmem")?)
 }

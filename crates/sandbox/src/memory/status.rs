@@ -69,14 +69,8 @@ mod tests {
     fn the_memory_fields_are_found_among_the_others() {
         let text = b"Name:\tVmHWM: 7 kB\nVmPeak:\t  9 kB\nVmHWM:\t  12 kB\nVmRSS:\t  10 kB\n\
                      RssAnon:\t  4 kB\nRssFile:\t  5 kB\nRssShmem:\t  1 kB\nThreads:\t3\nMems:\t0\n";
-        let expected = Usage {
-            resident: 10240,
-            peak: 12288,
-            anonymous: 4096,
-            file: 5120,
-            shared: 1024,
-            threads: 3,
-        };
+        let expected =
+            Usage { resident: 10240, peak: 12288, anonymous: 4096, file: 5120, shared: 1024, threads: 3 };
         assert_eq!(parse(text), Some(expected));
         assert_eq!(parse(b"Name:\tzombie\nState:\tZ (zombie)\nThreads:\t1\n"), None);
     }

@@ -42,13 +42,7 @@ impl Processes {
     pub(crate) fn new(first_process: Pid) -> Self {
         let first_children = open(first_process, &children_file(first_process));
         let load = File::open("/proc/loadavg").ok();
-        Self {
-            first_process,
-            first_children,
-            load,
-            newest: None,
-            known: Vec::new(),
-        }
+        Self { first_process, first_children, load, newest: None, known: Vec::new() }
     }
 
     /// Those that live, with what they use now.
@@ -75,19 +69,13 @@ impl Processes {
         let mut usages: Vec<(Pid, Usage)> = Vec::with_capacity(before.len());
         let mut waiting = match &self.first_children {
             Some(file) => listed(file),
-            None => tree::below(self.first_process)
-                .into_iter()
-                .map(|descendant| descendant.pid)
-                .collect(),
+            None => tree::below(self.first_process).into_iter().map(|descendant| descendant.pid).collect(),
         };
         while let Some(pid) = waiting.pop() {
             if usages.iter().any(|(seen, _)| *seen == pid) {
                 continue;
             }
-            let old = before
-                .iter()
-                .position(|known| known.pid == pid)
-                .map(|index| before.swap_remove(index));
+            let old = before.iter().position(|known| known.pid == pid).map(|index| before.swap_remove(index));
             // An old one that cannot be read has ended, and its number means another now.
             let read = |known: Known| status::usage(&known.status).map(|usage| (known, usage));
             let Some((known, usage)) = old.and_then(read).or_else(|| Known::open(pid).and_then(read)) else {
@@ -108,11 +96,7 @@ impl Processes {
 
 impl Known {
     fn open(pid: Pid) -> Option<Self> {
-        Some(Self {
-            pid,
-            status: open(pid, "status")?,
-            children: open(pid, &children_file(pid)),
-        })
+        Some(Self { pid, status: open(pid, "status")?, children: open(pid, &children_file(pid)) })
     }
 }
 
@@ -127,11 +111,7 @@ fn children_file(pid: Pid) -> String {
 fn newest_pid(load: &File) -> Option<u64> {
     let mut text = [0; 128];
     let n = load.read_at(&mut text, 0).ok()?;
-    text[..n]
-        .trim_ascii_end()
-        .rsplit(|&byte| byte == b' ')
-        .next()
-        .and_then(status::number)
+    text[..n].trim_ascii_end().rsplit(|&byte| byte == b' ').next().and_then(status::number)
 }
 
 /// The process numbers in a file that lists children.

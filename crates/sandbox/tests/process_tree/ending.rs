@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use firesteel_sandbox::{Event, RequestError};
+use firesteel_sandbox::{Event, Mounts, RequestError};
 use libtest_mimic::Trial;
 use rustix::process::Signal;
 
@@ -13,39 +13,21 @@ use crate::test;
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
         test("end_all_reaches_every_kind_of_descendant", end_all_reaches_all),
-        test(
-            "end_all_wins_against_a_tree_that_keeps_forking",
-            end_all_wins_against_forking,
-        ),
+        test("end_all_wins_against_a_tree_that_keeps_forking", end_all_wins_against_forking),
         test("end_all_of_nothing_is_emptied", end_all_of_nothing),
         test("a_sandbox_is_usable_after_end_all", usable_after_end_all),
         test("close_leaves_nothing", close_leaves_nothing),
         Trial::test("a_first_process_that_is_kept_from_running_is_killed", || {
             // One thread, as a paused clock wants it.
-            tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?
-                .block_on(kept_from_running());
+            tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(kept_from_running());
             Ok(())
         }),
         test("drop_leaves_nothing", drop_leaves_nothing),
         test("a_cancelled_creation_leaves_nothing", cancelled_creation),
-        test(
-            "a_stopped_first_process_does_not_hold_up_close",
-            stopped_first_process,
-        ),
-        test(
-            "signals_do_not_end_the_first_process",
-            first_process_ignores_signals,
-        ),
-        test(
-            "a_killed_first_process_takes_everything_with_it",
-            killed_first_process,
-        ),
-        test(
-            "a_killed_first_process_takes_no_one_elses_processes",
-            killed_first_process_spares_others,
-        ),
+        test("a_stopped_first_process_does_not_hold_up_close", stopped_first_process),
+        test("signals_do_not_end_the_first_process", first_process_ignores_signals),
+        test("a_killed_first_process_takes_everything_with_it", killed_first_process),
+        test("a_killed_first_process_takes_no_one_elses_processes", killed_first_process_spares_others),
         test("a_killed_server_takes_everything_with_it", killed_server),
     ]
 }
@@ -71,10 +53,7 @@ async fn end_all_reaches_all() {
     fixture.sandbox.end_all().unwrap();
     assert!(matches!(fixture.event().await, Event::Exited { name, .. } if name == "family"));
     assert_eq!(fixture.event().await, Event::Emptied);
-    assert!(
-        watched.iter().all(crate::fixture::Watched::ended),
-        "emptied means ended"
-    );
+    assert!(watched.iter().all(crate::fixture::Watched::ended), "emptied means ended");
     assert!(!family.into_iter().any(exists), "and reaped");
     fixture.close().await;
 }
@@ -127,9 +106,7 @@ async fn close_leaves_nothing() {
     let mut family: Vec<_> = (0..FAMILY_SIZE).map(|_| output.pid()).collect();
     let leader = fixture.started().await;
     family.push(fixture.first_process(leader));
-    let Fixture {
-        sandbox, mut events, ..
-    } = fixture;
+    let Fixture { sandbox, mut events, .. } = fixture;
     sandbox.close().await;
     assert!(!family.into_iter().any(exists));
     assert!(matches!(events.recv().await, Some(Event::Exited { .. })));
@@ -144,10 +121,7 @@ async fn drop_leaves_nothing() {
     let leader = fixture.started().await;
     family.push(fixture.first_process(leader));
     drop(fixture);
-    eventually("all gone, dead ones too", || {
-        !family.iter().any(|&pid| exists(pid))
-    })
-    .await;
+    eventually("all gone, dead ones too", || !family.iter().any(|&pid| exists(pid))).await;
 }
 
 async fn cancelled_creation() {
@@ -157,7 +131,7 @@ async fn cancelled_creation() {
         let spec = firesteel_sandbox::Spec {
             id: format!("cancelled-{steps}"),
             folder: folder.path().to_owned(),
-            read_only: Vec::new(),
+            mounts: Mounts::default(),
             init: firesteel_sandbox::InitProgram::CurrentExe,
         };
         let mut creation = Box::pin(firesteel_sandbox::Sandbox::create(spec));
@@ -201,10 +175,7 @@ async fn stopped_first_process() {
 
 async fn kept_from_running() {
     let mut fixture = Fixture::new("kept").await;
-    let mut output = fixture.shell(
-        "it",
-        "(setsid sh -c 'echo $$; exec sleep 1000' &); exec sleep 1000",
-    );
+    let mut output = fixture.shell("it", "(setsid sh -c 'echo $$; exec sleep 1000' &); exec sleep 1000");
     let pid = fixture.started().await;
     let daemon = output.pid();
     let first_process = fixture.first_process(pid);
@@ -226,13 +197,7 @@ async fn first_process_ignores_signals() {
     let script = "for s in TERM INT HUP QUIT ALRM USR1 USR2 PIPE; do kill -$s $PPID; done; exit 3";
     fixture.shell("it", script);
     fixture.started().await;
-    assert!(matches!(
-        fixture.event().await,
-        Event::Exited {
-            status: firesteel_sandbox::Exit::Code(3),
-            ..
-        }
-    ));
+    assert!(matches!(fixture.event().await, Event::Exited { status: firesteel_sandbox::Exit::Code(3), .. }));
     fixture.close().await;
 }
 
@@ -247,19 +212,13 @@ async fn killed_first_process() {
     assert_eq!(fixture.event().await, Event::Lost);
     assert!(!family.into_iter().any(exists), "lost means that all is over");
     assert_eq!(fixture.end_or_event().await, None);
-    assert!(matches!(
-        fixture.sandbox.end_all(),
-        Err(RequestError::Gone { .. })
-    ));
+    assert!(matches!(fixture.sandbox.end_all(), Err(RequestError::Gone { .. })));
     fixture.close().await;
 }
 
 async fn killed_first_process_spares_others() {
     // A helper of the server's own, and another sandbox; meanwhile, sandboxes are being created.
-    let mut helper = tokio::process::Command::new("/bin/sleep")
-        .arg("1000")
-        .spawn()
-        .unwrap();
+    let mut helper = tokio::process::Command::new("/bin/sleep").arg("1000").spawn().unwrap();
     let mut other = Fixture::new("bystander").await;
     other.shell("it", "exec sleep 1000");
     let bystander = watch(other.started().await);
@@ -270,10 +229,7 @@ async fn killed_first_process_spares_others() {
     });
     for _ in 0..10 {
         let mut fixture = Fixture::new("victim").await;
-        let mut output = fixture.shell(
-            "it",
-            "(setsid sh -c 'echo $$; exec sleep 1000' &); exec sleep 1000",
-        );
+        let mut output = fixture.shell("it", "(setsid sh -c 'echo $$; exec sleep 1000' &); exec sleep 1000");
         let daemon = watch(output.pid());
         let pid = fixture.started().await;
         rustix::process::kill_process(fixture.first_process(pid), Signal::KILL).unwrap();
@@ -304,11 +260,8 @@ async fn killed_server() {
         assert!(n > 0, "the server lives");
         text.extend_from_slice(&chunk[..n]);
     }
-    let mut family: Vec<_> = String::from_utf8(text)
-        .unwrap()
-        .lines()
-        .map(|line| pid_of(line.trim().parse().unwrap()))
-        .collect();
+    let mut family: Vec<_> =
+        String::from_utf8(text).unwrap().lines().map(|line| pid_of(line.trim().parse().unwrap())).collect();
     family.extend(crate::fixture::parent(family[0]));
     let watched: Vec<_> = family.iter().map(|&pid| watch(pid)).collect();
     server.kill().unwrap();

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use firesteel_sandbox::{Event, Events, InitProgram, Process, Program, Sandbox, Spec};
+use firesteel_sandbox::{Event, Events, InitProgram, Mounts, Process, Program, Sandbox, Spec};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags};
 use tempfile::TempDir;
@@ -26,23 +26,19 @@ pub(crate) struct Output(std::io::PipeReader);
 
 impl Fixture {
     pub(crate) async fn new(id: &str) -> Self {
-        Self::protecting(id, |_| Vec::new()).await
+        Self::protecting(id, |_| Mounts::default()).await
     }
 
-    pub(crate) async fn protecting(id: &str, read_only: fn(&Path) -> Vec<std::path::PathBuf>) -> Self {
+    pub(crate) async fn protecting(id: &str, mounts: fn(&Path) -> Mounts) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let spec = Spec {
             id: id.to_owned(),
             folder: folder.path().to_owned(),
-            read_only: read_only(folder.path()),
+            mounts: mounts(folder.path()),
             init: InitProgram::CurrentExe,
         };
         let (sandbox, events) = Sandbox::create(spec).await.unwrap();
-        Self {
-            sandbox,
-            events,
-            folder,
-        }
+        Self { sandbox, events, folder }
     }
 
     /// Starts a shell script; both of its outputs come back as one.
@@ -76,13 +72,7 @@ impl Fixture {
             working_dir: self.folder.path().to_owned(),
         };
         let stderr: OwnedFd = writing.try_clone().unwrap().into();
-        self.sandbox
-            .spawn(Process {
-                program,
-                stdout: writing.into(),
-                stderr,
-            })
-            .unwrap();
+        self.sandbox.spawn(Process { program, stdout: writing.into(), stderr }).unwrap();
         Output(reading)
     }
 
@@ -91,9 +81,7 @@ impl Fixture {
     }
 
     pub(crate) async fn end_or_event(&mut self) -> Option<Event> {
-        tokio::time::timeout(PATIENCE, self.events.recv())
-            .await
-            .expect("an event comes in time")
+        tokio::time::timeout(PATIENCE, self.events.recv()).await.expect("an event comes in time")
     }
 
     pub(crate) async fn started(&mut self) -> Pid {
@@ -109,9 +97,7 @@ impl Fixture {
     }
 
     pub(crate) async fn close(self) {
-        tokio::time::timeout(PATIENCE, self.sandbox.close())
-            .await
-            .expect("a sandbox closes in time");
+        tokio::time::timeout(PATIENCE, self.sandbox.close()).await.expect("a sandbox closes in time");
     }
 }
 
@@ -122,10 +108,7 @@ impl Output {
         loop {
             self.wait();
             match self.0.read(&mut byte).unwrap() {
-                0 => panic!(
-                    "the process ended after writing {:?}",
-                    String::from_utf8_lossy(&line)
-                ),
+                0 => panic!("the process ended after writing {:?}", String::from_utf8_lossy(&line)),
                 _ if byte == *b"\n" => return String::from_utf8(line).unwrap(),
                 _ => line.extend(byte),
             }
@@ -174,15 +157,7 @@ impl Watched {
     /// Whether it has ended already.
     pub(crate) fn ended(&self) -> bool {
         let mut polled = [PollFd::new(&self.0, PollFlags::IN)];
-        rustix::event::poll(
-            &mut polled,
-            Some(&Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            }),
-        )
-        .unwrap()
-            == 1
+        rustix::event::poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).unwrap() == 1
     }
 }
 
@@ -197,13 +172,7 @@ pub(crate) fn parent(pid: Pid) -> Option<Pid> {
 
 pub(crate) fn status_field(pid: Pid, name: &str) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_pid())).ok()?;
-    Some(
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix(name))?
-            .trim()
-            .to_owned(),
-    )
+    Some(status.lines().find_map(|line| line.strip_prefix(name))?.trim().to_owned())
 }
 
 /// Looks until something holds; each look gives way to others, so nothing is slept through.
@@ -213,16 +182,11 @@ pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, patience)
-        .await
-        .unwrap_or_else(|_| panic!("never: {what}"));
+    tokio::time::timeout(PATIENCE, patience).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 fn readable(descriptor: &impl AsFd) -> bool {
-    let patience = Timespec {
-        tv_sec: PATIENCE.as_secs().try_into().unwrap(),
-        tv_nsec: 0,
-    };
+    let patience = Timespec { tv_sec: PATIENCE.as_secs().try_into().unwrap(), tv_nsec: 0 };
     let mut polled = [PollFd::new(descriptor, PollFlags::IN)];
     loop {
         match rustix::event::poll(&mut polled, Some(&patience)) {

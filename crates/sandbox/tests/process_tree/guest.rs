@@ -3,16 +3,11 @@
 use std::io::Write;
 use std::process::{Command, ExitCode};
 
-use firesteel_sandbox::{InitProgram, Process, Program, Sandbox, Spec};
+use firesteel_sandbox::{InitProgram, Mounts, Process, Program, Sandbox, Spec};
 
 pub(crate) fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(2).collect();
-    match arguments
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["allocate", mib] => {
             let memory = touched(mib);
             say("allocated");
@@ -23,9 +18,7 @@ pub(crate) fn main() -> ExitCode {
         }
         ["allocate-in-child", mib] => {
             let executable = std::env::current_exe().expect("a running executable has a path");
-            let child = Command::new(executable)
-                .args([crate::GUEST, "allocate-and-end", mib])
-                .status();
+            let child = Command::new(executable).args([crate::GUEST, "allocate-and-end", mib]).status();
             assert!(child.expect("the child starts").success());
         }
         ["cycles", n] => runtime().block_on(crate::hygiene::cycles(n.parse().expect("a number"))),
@@ -41,7 +34,7 @@ fn serve(folder: &str, script: &str) {
         let spec = Spec {
             id: "of a server that dies".into(),
             folder: folder.into(),
-            read_only: Vec::new(),
+            mounts: Mounts::default(),
             init: InitProgram::CurrentExe,
         };
         let (sandbox, mut events) = Sandbox::create(spec).await.expect("a sandbox");
@@ -53,26 +46,15 @@ fn serve(folder: &str, script: &str) {
             variables: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
             working_dir: folder.into(),
         };
-        let stderr = std::fs::File::create("/dev/null")
-            .expect("a host has /dev/null")
-            .into();
-        sandbox
-            .spawn(Process {
-                program,
-                stdout,
-                stderr,
-            })
-            .expect("the request is sent");
+        let stderr = std::fs::File::create("/dev/null").expect("a host has /dev/null").into();
+        sandbox.spawn(Process { program, stdout, stderr }).expect("the request is sent");
         while events.recv().await.is_some() {}
     });
 }
 
 fn runtime() -> tokio::runtime::Runtime {
     firesteel_sandbox::adopt_orphans().expect("the host lets a process adopt orphans");
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a host has resources")
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a host has resources")
 }
 
 fn touched(mib: &str) -> Vec<u8> {
@@ -90,7 +72,5 @@ fn park_holding(memory: &[u8]) {
 
 fn say(line: &str) {
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "{line}")
-        .and_then(|()| stdout.flush())
-        .expect("the test reads");
+    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).expect("the test reads");
 }

@@ -8,15 +8,9 @@ use crate::test;
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
-        test(
-            "two_hundred_sandboxes_leave_no_descriptors_and_no_dead",
-            two_hundred_in_turn,
-        ),
+        test("two_hundred_sandboxes_leave_no_descriptors_and_no_dead", two_hundred_in_turn),
         test("fifty_sandboxes_live_at_once", fifty_at_once),
-        test(
-            "a_first_process_keeps_nothing_of_the_servers",
-            first_process_is_clean,
-        ),
+        test("a_first_process_keeps_nothing_of_the_servers", first_process_is_clean),
     ]
 }
 
@@ -26,11 +20,7 @@ async fn two_hundred_in_turn() {
         .args([crate::GUEST, "cycles", "200"])
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// The body of the above, as a guest.
@@ -52,20 +42,13 @@ pub(crate) async fn cycles(n: usize) {
         // The first turn makes the async runtime open what it keeps.
         before.get_or_insert_with(count);
     }
-    eventually("as few descriptors as after the first", || {
-        Some(count()) <= before
-    })
-    .await;
-    assert_eq!(
-        firesteel_sandbox_init::tree::children(rustix::process::getpid()),
-        []
-    );
+    eventually("as few descriptors as after the first", || Some(count()) <= before).await;
+    assert_eq!(firesteel_sandbox_init::tree::children(rustix::process::getpid()), []);
 }
 
 async fn fifty_at_once() {
-    let creations: Vec<_> = (0..50)
-        .map(|n| tokio::spawn(async move { Fixture::new(&format!("of-fifty-{n}")).await }))
-        .collect();
+    let creations: Vec<_> =
+        (0..50).map(|n| tokio::spawn(async move { Fixture::new(&format!("of-fifty-{n}")).await })).collect();
     let mut fixtures = Vec::new();
     for creation in creations {
         fixtures.push(creation.await.unwrap());
@@ -76,10 +59,7 @@ async fn fifty_at_once() {
         assert_eq!(output.line(), n.to_string());
         pids.push(fixture.started().await);
     }
-    let closings: Vec<_> = fixtures
-        .into_iter()
-        .map(|fixture| tokio::spawn(fixture.close()))
-        .collect();
+    let closings: Vec<_> = fixtures.into_iter().map(|fixture| tokio::spawn(fixture.close())).collect();
     for closing in closings {
         closing.await.unwrap();
     }
@@ -101,16 +81,10 @@ async fn first_process_is_clean() {
         assert!(target == "/dev/null" || target.starts_with("socket:"), "{target}");
     }
     assert_eq!(std::fs::read(format!("{folder}/environ")).unwrap(), b"");
-    assert_eq!(
-        rustix::process::getsid(Some(first_process)).unwrap(),
-        first_process
-    );
+    assert_eq!(rustix::process::getsid(Some(first_process)).unwrap(), first_process);
     assert_eq!(status_field(first_process, "Threads:").as_deref(), Some("1"));
     let title = std::fs::read_to_string(format!("{folder}/cmdline")).unwrap();
     assert!(title.starts_with("firesteel: sandbox clean\0"), "{title}");
-    assert_eq!(
-        status_field(first_process, "Name:").as_deref(),
-        Some("sandbox-init")
-    );
+    assert_eq!(status_field(first_process, "Name:").as_deref(), Some("sandbox-init"));
     fixture.close().await;
 }

@@ -26,13 +26,8 @@ fn main() -> std::process::ExitCode {
     }
     firesteel_sandbox::adopt_orphans().expect("the host lets a process adopt orphans");
     let arguments = Arguments::from_args();
-    let tests = [
-        spawning::tests(),
-        ending::tests(),
-        hygiene::tests(),
-        measuring::tests(),
-        protecting::tests(),
-    ];
+    let tests =
+        [spawning::tests(), ending::tests(), hygiene::tests(), measuring::tests(), protecting::tests()];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
 }
 
@@ -42,11 +37,7 @@ where
     F: Future<Output = ()> + 'static,
 {
     let run = move || -> Result<(), Failed> {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()?
-            .block_on(body());
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(body());
         Ok(())
     };
     Trial::test(name, run)

@@ -12,14 +12,8 @@ pub(crate) fn tests() -> Vec<Trial> {
     vec![
         test("an_empty_sandbox_uses_nothing", empty),
         test("memory_of_one_process_is_seen_and_its_peak_stays", one_process),
-        test(
-            "a_process_that_came_and_went_between_readings_is_seen",
-            short_lived,
-        ),
-        test(
-            "a_grandchild_that_came_and_went_is_seen_when_its_parent_ends",
-            short_lived_grandchild,
-        ),
+        test("a_process_that_came_and_went_between_readings_is_seen", short_lived),
+        test("a_grandchild_that_came_and_went_is_seen_when_its_parent_ends", short_lived_grandchild),
         test("processes_add_up", several),
         test("a_child_started_after_a_reading_is_found", later_child),
         test("what_forked_workers_share_counts_once", forked_workers),
@@ -28,11 +22,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 fn about(bytes: u64, mib: u64) {
-    assert!(
-        (mib * MIB..(mib + 16) * MIB).contains(&bytes),
-        "{} MiB, expected about {mib}",
-        bytes / MIB
-    );
+    assert!((mib * MIB..(mib + 16) * MIB).contains(&bytes), "{} MiB, expected about {mib}", bytes / MIB);
 }
 
 async fn empty() {
@@ -91,11 +81,7 @@ async fn later_child() {
     let executable = std::env::current_exe().unwrap();
     let go = fixture.folder.path().join("go");
     rustix::fs::mkfifoat(rustix::fs::CWD, &go, rustix::fs::Mode::RWXU).unwrap();
-    let script = format!(
-        "echo up; read x < go; '{}' {} allocate 64",
-        executable.display(),
-        crate::GUEST
-    );
+    let script = format!("echo up; read x < go; '{}' {} allocate 64", executable.display(), crate::GUEST);
     let mut output = fixture.shell("it", &script);
     assert_eq!(output.line(), "up");
     assert!(fixture.sandbox.memory().current_bytes < 8 * MIB);
@@ -109,23 +95,15 @@ async fn forked_workers() {
     let fixture = Fixture::new("workers").await;
     // A subshell is a fork that executes nothing; it shares the variable of 32 MiB with its parent.
     let script = "x=$(head -c 33554432 /dev/zero | tr '\\0' a); for i in 1 2 3; do (echo up; read y < hold) & done; wait";
-    rustix::fs::mkfifoat(
-        rustix::fs::CWD,
-        fixture.folder.path().join("hold"),
-        rustix::fs::Mode::RWXU,
-    )
-    .unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, fixture.folder.path().join("hold"), rustix::fs::Mode::RWXU)
+        .unwrap();
     let mut output = fixture.shell("it", script);
     for _ in 0..3 {
         assert_eq!(output.line(), "up");
     }
     let reading = fixture.sandbox.memory();
     let range = 32 * MIB..96 * MIB;
-    assert!(
-        range.contains(&reading.current_bytes),
-        "{} MiB",
-        reading.current_bytes / MIB
-    );
+    assert!(range.contains(&reading.current_bytes), "{} MiB", reading.current_bytes / MIB);
     assert!(reading.peak_bytes >= reading.current_bytes);
     fixture.close().await;
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use firesteel_sandbox::ReadOnly;
+use firesteel_sandbox::{Mounted, Mounts, OwnFolder};
 use libtest_mimic::Trial;
 
 use crate::fixture::Fixture;
@@ -14,57 +14,51 @@ pub(crate) fn tests() -> Vec<Trial> {
     let reason = host_cannot();
     if let Some(reason) = &reason {
         let mut stderr = std::io::stderr();
-        writeln!(
-            stderr,
-            "SKIPPED: this host cannot make folders read-only: {reason}"
-        )
-        .unwrap();
+        writeln!(stderr, "SKIPPED: this host cannot make folders read-only: {reason}").unwrap();
     }
     vec![
         test("read_only_folders_cannot_be_written_to", cannot_be_written).with_ignored_flag(reason.is_some()),
         test("no_mount_is_seen_by_the_host_or_left_behind", no_mount_is_left)
             .with_ignored_flag(reason.is_some()),
+        test("an_own_folder_takes_the_place_of_the_hosts", own_folder).with_ignored_flag(reason.is_some()),
         test("a_folder_that_cannot_be_protected_is_told", told),
     ]
 }
 
 /// Asks a sandbox.
 fn host_cannot() -> Option<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let fixture = Fixture::protecting("probe", |folder| vec![folder.to_owned()]).await;
-        let reason = match fixture.sandbox.read_only() {
-            ReadOnly::Enforced => None,
-            ReadOnly::NotEnforced { reason } => Some(reason.clone()),
+        let fixture = Fixture::protecting("probe", |folder| protected(vec![folder.to_owned()])).await;
+        let reason = match fixture.sandbox.mounted() {
+            Mounted::AsAsked => None,
+            Mounted::Not { reason } => Some(reason.clone()),
         };
         fixture.close().await;
         reason
     })
 }
 
-fn inner(folder: &Path) -> Vec<std::path::PathBuf> {
+fn protected(folders: Vec<std::path::PathBuf>) -> Mounts {
+    Mounts { read_only: folders, own: Vec::new() }
+}
+
+fn inner(folder: &Path) -> Mounts {
     let inner = folder.join("code");
     fs::create_dir(&inner).unwrap();
     fs::write(inner.join("file"), "as it was").unwrap();
-    vec![inner]
+    protected(vec![inner])
 }
 
 async fn cannot_be_written() {
     let fixture = Fixture::protecting("protected", inner).await;
-    assert_eq!(fixture.sandbox.read_only(), &ReadOnly::Enforced);
+    assert_eq!(fixture.sandbox.mounted(), &Mounted::AsAsked);
     let script = "echo x > code/file; echo x > code/new; rm -f code/file; chmod 777 code/file; echo x > beside; \
          echo x > /proc/$PPID/cwd/code/file";
     let output = fixture.shell("it", script).all();
     let refused = |why| output.matches(why).count();
     // The way through the first process is closed to whoever may not look into it.
-    assert_eq!(
-        refused("Read-only file system") + refused("cwd/code/file: Permission denied"),
-        5,
-        "{output}"
-    );
+    assert_eq!(refused("Read-only file system") + refused("cwd/code/file: Permission denied"), 5, "{output}");
     let folder = fixture.folder.path();
     assert_eq!(fs::read_to_string(folder.join("code/file")).unwrap(), "as it was");
     assert_eq!(fs::read_to_string(folder.join("beside")).unwrap(), "x\n");
@@ -75,29 +69,36 @@ async fn cannot_be_written() {
 async fn no_mount_is_left() {
     let fixture = Fixture::protecting("mounts", inner).await;
     let folder = fixture.folder.path().canonicalize().unwrap();
-    let seen = || {
-        fs::read_to_string("/proc/self/mountinfo")
-            .unwrap()
-            .contains(folder.to_str().unwrap())
-    };
+    let seen = || fs::read_to_string("/proc/self/mountinfo").unwrap().contains(folder.to_str().unwrap());
     assert!(!seen());
-    let Fixture {
-        sandbox,
-        folder: owned,
-        ..
-    } = fixture;
+    let Fixture { sandbox, folder: owned, .. } = fixture;
     sandbox.close().await;
     assert!(!seen());
     // Fails while anything is mounted below.
     owned.close().unwrap();
 }
 
+async fn own_folder() {
+    let place = |folder: &Path| {
+        let (own, at) = (folder.join("own"), folder.join("place"));
+        fs::create_dir(&own).unwrap();
+        fs::create_dir(&at).unwrap();
+        fs::write(at.join("hidden"), "the host's").unwrap();
+        Mounts { read_only: Vec::new(), own: vec![OwnFolder { folder: own, at }] }
+    };
+    let fixture = Fixture::protecting("own", place).await;
+    assert_eq!(fixture.sandbox.mounted(), &Mounted::AsAsked);
+    let output = fixture.shell("it", "ls place; echo mine > place/file; cat place/file").all();
+    assert_eq!(output, "mine\n");
+    let folder = fixture.folder.path();
+    assert_eq!(fs::read_to_string(folder.join("own/file")).unwrap(), "mine\n");
+    assert!(!folder.join("place/file").exists() && folder.join("place/hidden").exists());
+    fixture.close().await;
+}
+
 async fn told() {
-    let fixture = Fixture::protecting("unprotected", |folder| vec![folder.join("missing")]).await;
-    assert!(matches!(
-        fixture.sandbox.read_only(),
-        ReadOnly::NotEnforced { .. }
-    ));
+    let fixture = Fixture::protecting("unprotected", |folder| protected(vec![folder.join("missing")])).await;
+    assert!(matches!(fixture.sandbox.mounted(), Mounted::Not { .. }));
     let output = fixture.shell("it", "echo works").all();
     assert_eq!(output, "works\n");
     fixture.close().await;

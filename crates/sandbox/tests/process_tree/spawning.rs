@@ -9,27 +9,15 @@ use crate::test;
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
-        test(
-            "a_process_sees_only_the_variables_it_was_given",
-            only_given_variables,
-        ),
-        test(
-            "a_process_has_no_descriptors_but_the_three",
-            only_three_descriptors,
-        ),
+        test("a_process_sees_only_the_variables_it_was_given", only_given_variables),
+        test("a_process_has_no_descriptors_but_the_three", only_three_descriptors),
         test("a_process_starts_with_default_signals", default_signals),
-        test(
-            "a_process_has_empty_input_and_its_own_folder",
-            empty_input_and_folder,
-        ),
+        test("a_process_has_empty_input_and_its_own_folder", empty_input_and_folder),
         test("outputs_are_two", two_outputs),
         test("failures_to_execute_carry_the_kernels_reason", exec_errors),
         test("a_name_in_use_is_refused", name_in_use),
         test("exit_codes_and_signals_are_told_apart", exit_codes_and_signals),
-        test(
-            "a_signal_reaches_the_group_of_the_named_process",
-            signal_reaches_group,
-        ),
+        test("a_signal_reaches_the_group_of_the_named_process", signal_reaches_group),
         test("what_cannot_be_described_is_refused_at_once", unsendable),
         test("a_start_by_hand_is_refused", started_by_hand),
     ]
@@ -37,9 +25,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 
 async fn only_given_variables() {
     let fixture = Fixture::new("variables").await;
-    let output = fixture
-        .run("env", "/usr/bin/env", &[], &[("A", "1"), ("B", "two words")])
-        .all();
+    let output = fixture.run("env", "/usr/bin/env", &[], &[("A", "1"), ("B", "two words")]).all();
     assert_eq!(output, "A=1\nB=two words\n");
     fixture.close().await;
 }
@@ -58,11 +44,7 @@ async fn default_signals() {
     let output = fixture.run("cat", "/bin/cat", &["/proc/self/status"], &[]).all();
     let masks: Vec<_> = output
         .lines()
-        .filter(|line| {
-            ["SigBlk", "SigIgn", "SigCgt"]
-                .iter()
-                .any(|mask| line.starts_with(mask))
-        })
+        .filter(|line| ["SigBlk", "SigIgn", "SigCgt"].iter().any(|mask| line.starts_with(mask)))
         .collect();
     assert_eq!(masks.len(), 3);
     for line in masks {
@@ -94,14 +76,7 @@ async fn two_outputs() {
         variables: [].into(),
         working_dir: "/".into(),
     };
-    fixture
-        .sandbox
-        .spawn(Process {
-            program,
-            stdout: stdout.into(),
-            stderr: stderr.into(),
-        })
-        .unwrap();
+    fixture.sandbox.spawn(Process { program, stdout: stdout.into(), stderr: stderr.into() }).unwrap();
     assert_eq!(std::io::read_to_string(out).unwrap(), "to out\n");
     assert_eq!(std::io::read_to_string(err).unwrap(), "to err\n");
     fixture.close().await;
@@ -122,10 +97,7 @@ async fn exec_errors() {
         (file("not-executable", "#!/bin/sh\n", 0o644), Errno::ACCESS),
         // Some libraries hand such a file to a shell; the kernel refuses it.
         (file("no-magic", "echo hello\n", 0o755), Errno::NOEXEC),
-        (
-            file("no-interpreter", "#!/no/such/interpreter\n", 0o755),
-            Errno::NOENT,
-        ),
+        (file("no-interpreter", "#!/no/such/interpreter\n", 0o755), Errno::NOENT),
         (folder.to_str().unwrap().to_owned(), Errno::ACCESS),
         ("sh".to_owned(), Errno::INVAL),
     ];
@@ -133,11 +105,7 @@ async fn exec_errors() {
         fixture.run("it", &program, &[], &[]);
         match fixture.event().await {
             Event::SpawnFailed { name, errno, message } => {
-                assert_eq!(
-                    (name.as_str(), errno),
-                    ("it", expected.raw_os_error()),
-                    "{program}: {message}"
-                );
+                assert_eq!((name.as_str(), errno), ("it", expected.raw_os_error()), "{program}: {message}");
             }
             other => panic!("{program}: {other:?}"),
         }
@@ -160,33 +128,17 @@ async fn name_in_use() {
 
 async fn exit_codes_and_signals() {
     let mut fixture = Fixture::new("exits").await;
-    let cases = [
-        ("exit 0", Exit::Code(0)),
-        ("exit 200", Exit::Code(200)),
-        ("kill -SEGV $$", Exit::Signal(11)),
-    ];
+    let cases =
+        [("exit 0", Exit::Code(0)), ("exit 200", Exit::Code(200)), ("kill -SEGV $$", Exit::Signal(11))];
     for (script, status) in cases {
         fixture.shell("it", script);
         fixture.started().await;
-        assert_eq!(
-            fixture.event().await,
-            Event::Exited {
-                name: "it".into(),
-                status
-            },
-            "{script}"
-        );
+        assert_eq!(fixture.event().await, Event::Exited { name: "it".into(), status }, "{script}");
     }
     fixture.shell("asked", "echo up; exec sleep 1000").line();
     fixture.started().await;
     fixture.sandbox.signal("asked", Signal::Terminate).unwrap();
-    assert_eq!(
-        fixture.event().await,
-        Event::Exited {
-            name: "asked".into(),
-            status: Exit::Signal(15)
-        }
-    );
+    assert_eq!(fixture.event().await, Event::Exited { name: "asked".into(), status: Exit::Signal(15) });
     fixture.close().await;
 }
 
@@ -198,13 +150,7 @@ async fn signal_reaches_group() {
     fixture.sandbox.signal("nobody", Signal::Kill).unwrap();
     fixture.sandbox.signal("it", Signal::Kill).unwrap();
     grandchild.ends();
-    assert_eq!(
-        fixture.event().await,
-        Event::Exited {
-            name: "it".into(),
-            status: Exit::Signal(9)
-        }
-    );
+    assert_eq!(fixture.event().await, Event::Exited { name: "it".into(), status: Exit::Signal(9) });
     fixture.close().await;
 }
 
@@ -221,27 +167,13 @@ async fn unsendable() {
         working_dir: "/".into(),
     };
     for program in [program(b"/\xff", 0), program(b"/bin/true", 5 << 20)] {
-        let refused = fixture.sandbox.spawn(Process {
-            program,
-            stdout: null(),
-            stderr: null(),
-        });
-        assert!(
-            matches!(refused, Err(RequestError::Unsendable { .. })),
-            "{refused:?}"
-        );
+        let refused = fixture.sandbox.spawn(Process { program, stdout: null(), stderr: null() });
+        assert!(matches!(refused, Err(RequestError::Unsendable { .. })), "{refused:?}");
     }
     // And what is merely large is not: this does not fit into the socket's buffer at once.
     let mut fixture = fixture;
     let program = program(b"/bin/true", 1 << 20);
-    fixture
-        .sandbox
-        .spawn(Process {
-            program,
-            stdout: null(),
-            stderr: null(),
-        })
-        .unwrap();
+    fixture.sandbox.spawn(Process { program, stdout: null(), stderr: null() }).unwrap();
     let event = fixture.event().await;
     assert!(
         matches!(&event, Event::SpawnFailed { errno, .. } if *errno == Errno::TOOBIG.raw_os_error()),

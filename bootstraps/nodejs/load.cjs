@@ -2,22 +2,24 @@
 //
 //     "path/to/file.export.nested" ──► file: as it is, .js, .mjs, .cjs, then as a package ──► export
 //
-// Called once, at init. `require` comes from index.mjs.
-import fs from "node:fs";
-import path from "node:path";
-import { pathToFileURL } from "node:url";
-import { HandlerNotFound, ImportModuleError, MalformedHandlerName, MalformedStreamingHandler, UserCodeSyntaxError } from "./failure.mjs";
+// Called once, at init. `user` has the `require` and the `import` of index.mjs, see there.
+"use strict";
+
+const fs = require("node:fs");
+const path = require("node:path");
+const { pathToFileURL } = require("node:url");
+const { HandlerNotFound, ImportModuleError, MalformedHandlerName, MalformedStreamingHandler, UserCodeSyntaxError } = require("./failure.cjs");
 
 const STREAMING = Symbol.for("aws.lambda.runtime.handler.streaming");
 const HIGH_WATER_MARK = Symbol.for("aws.lambda.runtime.handler.streaming.highWaterMark");
 
-// `open(file, root, folder, require)` is the generation's way of opening a module; `pick(module, exportName)` its way of finding the export.
-export async function load(name, root, require, { open, pick }) {
+// `open(file, user)` is the generation's way of opening a module, `pick(module, exportName)` its way of finding the export.
+async function load(name, root, user, { open, pick }) {
   const { folder, file, exportName } = split(name);
   let module;
   try {
-    module = await open(path.resolve(root, folder, file), require)
-      ?? require(require.resolve(file, { paths: [root, path.resolve(root, folder)] }));
+    module = await open(path.resolve(root, folder, file), user)
+      ?? user.require(user.require.resolve(file, { paths: [root, path.resolve(root, folder)] }));
   } catch (error) {
     throw loadError(error);
   }
@@ -56,18 +58,18 @@ function loadError(error) {
 }
 
 // Up to Node.js 22: CommonJS where it can be, so that `require` hooks and caches see the function.
-export const classic = {
-  async open(file, require) {
+const classic = {
+  async open(file, user) {
     if (fs.existsSync(file)) {
-      return require(file);
+      return user.require(file);
     }
     const candidates = [
-      [".js", isModuleFolder(path.dirname(file)) ? importFile : require],
+      [".js", isModuleFolder(path.dirname(file)) ? importFile : user.require],
       [".mjs", importFile],
-      [".cjs", require],
+      [".cjs", user.require],
     ];
     for (const [extension, opener] of candidates) {
-      const module = fs.existsSync(file + extension) && await opener(file + extension);
+      const module = fs.existsSync(file + extension) && await opener(file + extension, user);
       if (module) {
         return module;
       }
@@ -78,11 +80,11 @@ export const classic = {
 };
 
 // From Node.js 24 on: always `import`, whose namespace has CommonJS exports under `default` as well.
-export const modern = {
-  async open(file) {
+const modern = {
+  async open(file, user) {
     for (const extension of ["", ".js", ".mjs", ".cjs"]) {
       if (fs.existsSync(file + extension)) {
-        return importFile(file + extension);
+        return importFile(file + extension, user);
       }
     }
     return undefined;
@@ -94,8 +96,8 @@ function findIn(module, exportName) {
   return exportName.split(".").reduce((found, key) => (found && typeof found === "object" ? found[key] : undefined), module);
 }
 
-function importFile(file) {
-  return import(pathToFileURL(file).href);
+function importFile(file, user) {
+  return user.import(pathToFileURL(file).href);
 }
 
 // The nearest package.json says what a .js file is.
@@ -116,7 +118,7 @@ function isModuleFolder(folder) {
 }
 
 // What `awslambda.streamifyResponse` has left on the handler: undefined, or the stream's options.
-export function streamingOptions(handler) {
+function streamingOptions(handler) {
   if (!handler[STREAMING]) {
     return undefined;
   }
@@ -127,10 +129,12 @@ export function streamingOptions(handler) {
   return { highWaterMark: Number.isNaN(highWaterMark) ? undefined : highWaterMark };
 }
 
-export function streamifyResponse(handler, options) {
+function streamifyResponse(handler, options) {
   handler[STREAMING] = "response";
   if (typeof options?.highWaterMark === "number") {
     handler[HIGH_WATER_MARK] = Math.trunc(options.highWaterMark);
   }
   return handler;
 }
+
+module.exports = { load, classic, modern, streamingOptions, streamifyResponse };

@@ -4,9 +4,11 @@
 //
 // Text:  <ISO time> TAB <request id> TAB <LEVEL> TAB <message>. On stdout a record is one line: its line breaks become CR.
 // Installed before the function is loaded. What is written to process.stdout directly is left alone.
-import fs from "node:fs";
-import { format } from "node:util";
-import { intoError, toLogLine } from "./failure.mjs";
+"use strict";
+
+const fs = require("node:fs");
+const { format } = require("node:util");
+const { intoError, toLogLine } = require("./failure.cjs");
 
 const LEVELS = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
 const FRAME_TEXT = 0xa55a0003;
@@ -14,7 +16,7 @@ const FRAME_JSON = 0xa55a0002;
 
 // `current()` gives { requestId, tenantId } of the invocation being served.
 // Returns the function that logs an uncaught error under a heading.
-export function install(current) {
+function install(current) {
   const asJson = process.env.AWS_LAMBDA_LOG_FORMAT?.toUpperCase() === "JSON";
   const record = asJson ? jsonRecord : textRecord;
   const write = sink(asJson);
@@ -76,3 +78,5 @@ function sink(asJson) {
     fs.writeSync(descriptor, message);
   };
 }
+
+module.exports = { install };

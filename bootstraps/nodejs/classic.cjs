@@ -8,12 +8,14 @@
 //
 // "The event loop is empty" is Node's `beforeExit`; what then has to happen is in `whenEmpty`. Errors nobody caught are
 // reported for the running invocation (before the first: as init error) and end the process with 129, unhandled rejections with 128.
-import { RuntimeApi } from "./api.mjs";
-import { install } from "./console.mjs";
-import { Invocation } from "./context.mjs";
-import { UnhandledPromiseRejection, cause, report } from "./failure.mjs";
-import { classic, load, streamifyResponse, streamingOptions } from "./load.mjs";
-import { HttpResponseStream, ResponseStream } from "./stream.mjs";
+"use strict";
+
+const { RuntimeApi } = require("./api.cjs");
+const { install } = require("./console.cjs");
+const { Invocation } = require("./context.cjs");
+const { UnhandledPromiseRejection, cause, report } = require("./failure.cjs");
+const { classic, load, streamifyResponse, streamingOptions } = require("./load.cjs");
+const { HttpResponseStream, ResponseStream } = require("./stream.cjs");
 
 // What AWS's client of this generation logs when the platform refuses it.
 const WORDING = {
@@ -26,7 +28,7 @@ const current = {};
 let whenEmpty = nothing;
 let logError;
 
-export async function run(require) {
+async function run(user) {
   logError = install(() => current);
   const api = new RuntimeApi(process.env.AWS_LAMBDA_RUNTIME_API, WORDING);
   // Replaced once there is an invocation to blame.
@@ -54,7 +56,7 @@ export async function run(require) {
   if (!["1", "true"].includes(process.env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA)) {
     globalThis.awslambda = { streamifyResponse, HttpResponseStream };
   }
-  const runtime = new Runtime(await load(process.env._HANDLER, process.env.LAMBDA_TASK_ROOT, require, classic));
+  const runtime = new Runtime(await load(process.env._HANDLER, process.env.LAMBDA_TASK_ROOT, user, classic));
   const streaming = streamingOptions(runtime.handler);
 
   const serveOne = async () => {
@@ -169,7 +171,7 @@ async function serveStreaming(api, runtime, invocation, body, proceed, options) 
       proceed();
     }
   };
-  const stream = await ResponseStream.create(api, invocation, options);
+  const stream = ResponseStream.create(api, invocation, options);
   const fail = (error) => {
     logError("Invoke Error", error);
     return stream.fail(error).then(proceedWhenAllowed);
@@ -220,3 +222,5 @@ function stringify(value) {
   }
   return text;
 }
+
+module.exports = { run };

@@ -2,7 +2,9 @@
 //
 // The two generations of AWS's client (see index.mjs) name and shape some of them differently, down to class names, which
 // appear in JSON logs. Used by load, stream, classic and modern.
-import { types } from "node:util";
+"use strict";
+
+const { types } = require("node:util");
 
 const MODERN = Number.parseInt(process.versions.node, 10) >= 24;
 // The platform's proxies refuse longer headers, and with them the whole error.
@@ -27,17 +29,17 @@ function runtimeError(type, modernClass = type) {
   return made;
 }
 
-export const ImportModuleError = runtimeError("ImportModuleError");
-export const UserCodeSyntaxError = runtimeError("UserCodeSyntaxError");
-export const HandlerNotFound = runtimeError("HandlerNotFound", "HandlerNotFoundError");
-export const MalformedHandlerName = runtimeError("MalformedHandlerName", "MalformedHandlerNameError");
-export const MalformedStreamingHandler = runtimeError("MalformedStreamingHandler");
-export const InvalidStreamingOperation = runtimeError("InvalidStreamingOperation");
-export const CallbackHandlerDeprecated = runtimeError("CallbackHandlerDeprecated", "CallbackHandlerDeprecatedError");
-export const JSONStringifyError = runtimeError("JSONStringifyError");
-export const PlatformError = runtimeError("PlatformError");
+const ImportModuleError = runtimeError("ImportModuleError");
+const UserCodeSyntaxError = runtimeError("UserCodeSyntaxError");
+const HandlerNotFound = runtimeError("HandlerNotFound", "HandlerNotFoundError");
+const MalformedHandlerName = runtimeError("MalformedHandlerName", "MalformedHandlerNameError");
+const MalformedStreamingHandler = runtimeError("MalformedStreamingHandler");
+const InvalidStreamingOperation = runtimeError("InvalidStreamingOperation");
+const CallbackHandlerDeprecated = runtimeError("CallbackHandlerDeprecated", "CallbackHandlerDeprecatedError");
+const JSONStringifyError = runtimeError("JSONStringifyError");
+const PlatformError = runtimeError("PlatformError");
 
-export class UnhandledPromiseRejection extends Error {
+class UnhandledPromiseRejection extends Error {
   constructor(reason, promise) {
     super(reason);
     this.reason = reason;
@@ -47,7 +49,7 @@ export class UnhandledPromiseRejection extends Error {
 UnhandledPromiseRejection.prototype.name = "Runtime.UnhandledPromiseRejection";
 
 // The error object for the caller.
-export function report(error) {
+function report(error) {
   try {
     if (isError(error)) {
       const trace = MODERN ? (withoutDelete(error.stack)?.split("\n") ?? []) : withoutDelete(error.stack).split("\n");
@@ -78,7 +80,7 @@ function withoutDelete(text) {
 }
 
 // The X-Ray cause; empty when there is none to be had, or none that fits a header.
-export function cause(error) {
+function cause(error) {
   try {
     const stack = frames(error.stack);
     const text = JSON.stringify({
@@ -105,12 +107,12 @@ function frames(stack) {
   });
 }
 
-export function intoError(value) {
+function intoError(value) {
   return value instanceof Error ? value : new Error(MODERN ? String(value) : value);
 }
 
 // The form in which text logs show an error: one line of JSON after a tab.
-export function toLogLine(error) {
+function toLogLine(error) {
   try {
     return `\t${JSON.stringify(error, (_key, value) => (value instanceof Error ? withHiddenFields(value) : value))}`;
   } catch {
@@ -125,3 +127,5 @@ function withHiddenFields(error) {
   }
   return shown;
 }
+
+module.exports = { ImportModuleError, UserCodeSyntaxError, HandlerNotFound, MalformedHandlerName, MalformedStreamingHandler, InvalidStreamingOperation, CallbackHandlerDeprecated, JSONStringifyError, PlatformError, UnhandledPromiseRejection, report, cause, intoError, toLogLine };

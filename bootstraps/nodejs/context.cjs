@@ -2,7 +2,9 @@
 //
 // classic and modern put them together in different orders: functions print their context.
 
-export class Invocation {
+"use strict";
+
+class Invocation {
   constructor(headers) {
     this.id = headers["lambda-runtime-aws-request-id"];
     this.attemptId = headers["lambda-runtime-invocation-id"];
@@ -44,3 +46,5 @@ function parse(headers, name, failed) {
     throw failed(name, error);
   }
 }
+
+module.exports = { Invocation };

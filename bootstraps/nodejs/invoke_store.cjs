@@ -1,11 +1,13 @@
 // `awslambda.InvokeStore`, from Node.js 24 on: where tracing and logging libraries look up the running invocation.
 //
-// One environment serves one invocation at a time, so the store is one object, not an async-local one. Made by modern.mjs.
+// One environment serves one invocation at a time, so the store is one object, not an async-local one. Made by modern.cjs.
+"use strict";
+
 const REQUEST_ID = Symbol.for("_AWS_LAMBDA_REQUEST_ID");
 const TRACE_ID = Symbol.for("_AWS_LAMBDA_X_RAY_TRACE_ID");
 const TENANT_ID = Symbol.for("_AWS_LAMBDA_TENANT_ID");
 
-export class InvokeStore {
+class InvokeStore {
   #context;
 
   static contextOf(invocation) {
@@ -49,3 +51,5 @@ export class InvokeStore {
     return this.get(TENANT_ID);
   }
 }
+
+module.exports = { InvokeStore };

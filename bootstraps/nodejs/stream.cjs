@@ -3,7 +3,9 @@
 //     ResponseStream.writable ──► POST …/response, a chunk per write ──► end, or fail(error) as trailers
 //
 // Uses node:http, loaded only for streaming functions: what the handler sees of a stream is what node:http makes of it.
-import { InvalidStreamingOperation, report } from "./failure.mjs";
+"use strict";
+
+const { InvalidStreamingOperation, report } = require("./failure.cjs");
 
 const ERROR_TYPE = "Lambda-Runtime-Function-Error-Type";
 const ERROR_BODY = "Lambda-Runtime-Function-Error-Body";
@@ -24,12 +26,12 @@ const PROPERTIES = [
 let http;
 let agent;
 
-export class ResponseStream {
+class ResponseStream {
   #request;
   #begun = false;
 
-  static async create(api, invocation, { highWaterMark }) {
-    http ??= await import("node:http");
+  static create(api, invocation, { highWaterMark }) {
+    http ??= require("node:http");
     // `highWaterMark` reaches the socket through the agent's options.
     agent ??= new http.Agent({ keepAlive: true, maxSockets: 1, noDelay: true, highWaterMark });
     return new ResponseStream(api, invocation);
@@ -101,7 +103,7 @@ export class ResponseStream {
 }
 
 // `awslambda.HttpResponseStream`: status, headers and cookies for an HTTP front end go ahead of the body.
-export class HttpResponseStream {
+class HttpResponseStream {
   static from(stream, prelude) {
     stream.setContentType(PRELUDE_TYPE);
     const text = JSON.stringify(prelude);
@@ -112,3 +114,5 @@ export class HttpResponseStream {
     return stream;
   }
 }
+
+module.exports = { ResponseStream, HttpResponseStream };

@@ -1,29 +1,29 @@
-//! Makes folders read-only for this process and everything it starts, where the host allows it.
+//! Makes folders read-only, and puts the sandbox's own in the place of others, for this process and everything it
+//! starts, where the host allows it.
 //!
-//! A private mount namespace in which each folder is mounted over itself, read-only. In order:
+//! A private mount namespace. In order:
 //! 1. A mount namespace of our own; without root only inside a user namespace of our own, in which the
 //!    user and group keep their numbers.
 //! 2. Every mount in it is made private *before* the first is added, or it would appear on the host.
-//! 3. Each folder: mounted over itself with all below it, then made read-only, recursively.
-//! 4. The working folder is entered once more, by its path: what was entered before lies beneath the mounts,
+//! 3. Each folder to be protected: mounted over itself with all below it, then made read-only, recursively.
+//! 4. Each folder of the sandbox's own: mounted in its place. Later than the others, which it may hide.
+//! 5. The working folder is entered once more, by its path: what was entered before lies beneath the mounts,
 //!    and is writable.
 //!
 //! The kernel removes the mounts with the last process of the sandbox; nothing can be left behind.
 //!
 //! It guards against accidents. What runs as root in the sandbox could undo it.
 
-use std::path::PathBuf;
+use crate::protocol::{Mounted, Mounts};
 
-use crate::protocol::ReadOnly;
-
-/// All or nothing in what is reported: one folder that could not be protected makes it "not enforced".
-pub(crate) fn enforce(folders: &[PathBuf]) -> ReadOnly {
-    if folders.is_empty() {
-        return ReadOnly::Enforced;
+/// All or nothing in what is reported.
+pub(crate) fn make(mounts: &Mounts) -> Mounted {
+    if mounts.read_only.is_empty() && mounts.own.is_empty() {
+        return Mounted::AsAsked;
     }
-    match imp::enforce(folders) {
-        Ok(()) => ReadOnly::Enforced,
-        Err(reason) => ReadOnly::NotEnforced { reason },
+    match imp::make(mounts) {
+        Ok(()) => Mounted::AsAsked,
+        Err(reason) => Mounted::Not { reason },
     }
 }
 
@@ -33,12 +33,14 @@ mod imp {
     use std::fs;
     use std::io;
     use std::os::unix::ffi::OsStrExt;
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
 
     use rustix::mount::MountPropagationFlags;
     use rustix::thread::UnshareFlags;
 
-    pub(super) fn enforce(folders: &[PathBuf]) -> Result<(), String> {
+    use crate::protocol::{Mounts, OwnFolder};
+
+    pub(super) fn make(mounts: &Mounts) -> Result<(), String> {
         let root = rustix::process::geteuid().is_root();
         if root {
             unshare(UnshareFlags::NEWNS).map_err(|error| format!("no mount namespace: {error}"))?;
@@ -50,11 +52,16 @@ mod imp {
         }
         rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
             .map_err(|error| format!("mounts cannot be made private: {error}"))?;
-        for folder in folders {
+        for folder in &mounts.read_only {
             rustix::mount::mount_bind_recursive(folder, folder)
                 .map_err(|error| format!("{} cannot be mounted over itself: {error}", folder.display()))?;
             set_read_only(folder)
                 .map_err(|error| format!("{} cannot be made read-only: {error}", folder.display()))?;
+        }
+        for OwnFolder { folder, at } in &mounts.own {
+            rustix::mount::mount_bind(folder, at).map_err(|error| {
+                format!("{} cannot be mounted over {}: {error}", folder.display(), at.display())
+            })?;
         }
         std::env::current_dir()
             .and_then(std::env::set_current_dir)
@@ -70,20 +77,14 @@ mod imp {
     /// With the user's and the group's own numbers, and no others: files of other users are shown as
     /// nobody's, rights are as before.
     fn enter_user_namespace() -> io::Result<()> {
-        let (uid, gid) = (
-            rustix::process::geteuid().as_raw(),
-            rustix::process::getegid().as_raw(),
-        );
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)?;
         // Without it the kernel refuses a map of groups written without privilege.
         fs::write("/proc/self/setgroups", "deny")?;
         fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
         fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))?;
         // Some hosts let a user namespace be made and then grant nothing in it.
-        Ok(rustix::mount::mount_change(
-            "/",
-            MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
-        )?)
+        Ok(rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?)
     }
 
     fn in_a_fork(attempt: fn() -> io::Result<()>) -> io::Result<()> {
@@ -91,9 +92,7 @@ mod imp {
         match unsafe { libc::fork() } {
             -1 => Err(io::Error::last_os_error()),
             0 => {
-                let errno = attempt()
-                    .err()
-                    .map_or(0, |error| error.raw_os_error().unwrap_or(libc::EIO));
+                let errno = attempt().err().map_or(0, |error| error.raw_os_error().unwrap_or(libc::EIO));
                 // SAFETY: ends the process at once, running nothing of the parent's.
                 unsafe { libc::_exit(errno) }
             }
@@ -128,19 +127,15 @@ mod imp {
                 size_of::<libc::mount_attr>(),
             )
         };
-        if done == 0 {
-            Ok(())
-        } else {
-            Err(io::Error::last_os_error())
-        }
+        if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    use std::path::PathBuf;
+    use crate::protocol::Mounts;
 
-    pub(super) fn enforce(_: &[PathBuf]) -> Result<(), String> {
+    pub(super) fn make(_: &Mounts) -> Result<(), String> {
         Err("this system has no private mount namespaces".to_owned())
     }
 }

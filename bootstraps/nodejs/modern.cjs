@@ -4,13 +4,15 @@
 //
 // There are no callbacks, the event loop is not waited for, and nothing catches stray errors: Node.js itself ends the process with
 // exit code 1, and the platform reports that.
-import { RuntimeApi } from "./api.mjs";
-import { install } from "./console.mjs";
-import { Invocation } from "./context.mjs";
-import { CallbackHandlerDeprecated, JSONStringifyError, PlatformError, cause, report } from "./failure.mjs";
-import { InvokeStore } from "./invoke_store.mjs";
-import { load, modern, streamifyResponse, streamingOptions } from "./load.mjs";
-import { HttpResponseStream, ResponseStream } from "./stream.mjs";
+"use strict";
+
+const { RuntimeApi } = require("./api.cjs");
+const { install } = require("./console.cjs");
+const { Invocation } = require("./context.cjs");
+const { CallbackHandlerDeprecated, JSONStringifyError, PlatformError, cause, report } = require("./failure.cjs");
+const { InvokeStore } = require("./invoke_store.cjs");
+const { load, modern, streamifyResponse, streamingOptions } = require("./load.cjs");
+const { HttpResponseStream, ResponseStream } = require("./stream.cjs");
 
 // What AWS's client of this generation logs when the platform refuses it.
 const WORDING = {
@@ -22,14 +24,16 @@ const NO_CALLBACKS =
 
 let logError;
 
-export async function run(require) {
+async function run(user) {
+  // Leaves the turn in which Node.js loads this file, else its loader would show in the stack of every failed start.
+  await undefined;
   const store = new InvokeStore();
   if (!["1", "true"].includes(process.env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA)) {
     globalThis.awslambda = { ...globalThis.awslambda, InvokeStore: store, streamifyResponse, HttpResponseStream };
   }
   logError = install(() => ({ requestId: store.getRequestId(), tenantId: store.getTenantId() }));
   const api = new RuntimeApi(process.env.AWS_LAMBDA_RUNTIME_API, WORDING);
-  const processor = await initialize(api, require);
+  const processor = await initialize(api, user);
   for (;;) {
     const { headers, body } = await api.next();
     const invocation = new Invocation(headers);
@@ -39,9 +43,9 @@ export async function run(require) {
   }
 }
 
-async function initialize(api, require) {
+async function initialize(api, user) {
   try {
-    const handler = await load(process.env._HANDLER, process.env.LAMBDA_TASK_ROOT, require, modern);
+    const handler = await load(process.env._HANDLER, process.env.LAMBDA_TASK_ROOT, user, modern);
     const streaming = streamingOptions(handler);
     if (handler.length >= 3 && !streaming) {
       throw new CallbackHandlerDeprecated(NO_CALLBACKS);
@@ -84,7 +88,7 @@ class StreamingInvokeProcessor {
   }
 
   async processInvoke(invocation, event, context) {
-    const stream = await ResponseStream.create(this.api, invocation, this.options);
+    const stream = ResponseStream.create(this.api, invocation, this.options);
     try {
       const result = this.handler(event, stream.writable, context);
       if (typeof result?.then !== "function") {
@@ -132,3 +136,5 @@ function stringify(value) {
     throw new JSONStringifyError("Unable to stringify response body");
   }
 }
+
+module.exports = { run };

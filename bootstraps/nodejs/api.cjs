@@ -1,4 +1,4 @@
-// The Runtime API, client side: one kept connection for everything but streamed responses (see stream.mjs).
+// The Runtime API, client side: one kept connection for everything but streamed responses (see stream.cjs).
 //
 //     next() ──► { headers, body }      respond() / fail() / initError()
 //
@@ -7,11 +7,13 @@
 // request of node:http leaves in a later tick.
 //
 // A refused post is logged and forgotten, a refused `next` is an error: as with AWS's client.
-import net from "node:net";
+"use strict";
+
+const net = require("node:net");
 
 const BASE = "/2018-06-01/runtime/";
 
-export class RuntimeApi {
+class RuntimeApi {
   #socket;
   #reader;
   #last = Promise.resolve();
@@ -98,7 +100,7 @@ export class RuntimeApi {
     return new Promise((resolve, reject) => {
       this.#reader = new AnswerReader((answer) => {
         this.#reader = undefined;
-        // An idle connection must not keep the event loop alive: its emptiness means something (see classic.mjs).
+        // An idle connection must not keep the event loop alive: its emptiness means something (see classic.cjs).
         socket.unref();
         if (answer.headers.connection?.toLowerCase() === "close") {
           this.#socket = undefined;
@@ -232,3 +234,5 @@ class AnswerReader {
     return false;
   }
 }
+
+module.exports = { RuntimeApi };

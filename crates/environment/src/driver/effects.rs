@@ -1,0 +1,250 @@
+//! What a driver does when the rules ask for it.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use firesteel_runtime_api as runtime_api;
+use firesteel_runtime_api::Delivery;
+use firesteel_sandbox as sandbox;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Cause, Current, Driver, ENDING_LIMIT, GUEST_QUEUE, Init, RUNTIME, Runtime};
+use crate::billing::{self, Usage};
+use crate::lifecycle::{Effect, Event, Failure, Finish, InitResult, State};
+use crate::logs::Source;
+use crate::logs::capture::Capture;
+use crate::logs::platform_line::{self, Phase, Report, Status};
+use crate::outcome::{Account, Answer};
+use crate::variables;
+
+impl Driver {
+    pub(super) fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::StartRuntime { limited } => self.start_runtime(limited),
+            Effect::InitEnded(result) => self.init_ended(result),
+            Effect::BeginInvocation(_) => self.begin_invocation(),
+            Effect::Deliver(_) => self.deliver(),
+            // Done when the call came.
+            Effect::Park => {}
+            Effect::Answer(_) => {
+                if let Some((answer, status)) = self.posted.take() {
+                    self.answer(answer, status);
+                }
+            }
+            Effect::Fail(id, failure) => {
+                let (answer, status) = self.failure_answer(id, failure);
+                self.answer(answer, status);
+            }
+            Effect::Finish(_, finish) => self.finish(finish),
+            Effect::EndProcesses => {
+                self.timer = Some((Instant::now() + ENDING_LIMIT, Event::SandboxLost));
+                if let Err(error) = self.sandbox.end_all() {
+                    // The timer, or the event that the sandbox is lost, goes on from here.
+                    tracing::warn!(%error, "the processes of an environment could not be ended in order");
+                }
+            }
+            Effect::CloseSandbox => {}
+        }
+    }
+
+    pub(super) fn start_runtime(&mut self, limited: bool) {
+        let now = Instant::now();
+        self.init =
+            Init { began: now, phase: if limited { Phase::Init } else { Phase::Invoke }, unreported: None };
+        self.cause = Cause::default();
+        self.log.write(
+            Source::Platform,
+            platform_line::init_start(&self.spec, self.log.stream(), self.init.phase).as_bytes(),
+        );
+        if limited {
+            self.timer = Some((now + self.spec.init_limit, Event::InitDeadlinePassed));
+        }
+        if let Err(error) = self.launch_runtime() {
+            tracing::error!(%error, function = %self.spec.function_name, "a runtime could not be given its sockets and pipes");
+            // Judged when the present step is over.
+            self.timer = Some((now, Event::SandboxLost));
+        }
+    }
+
+    pub(super) fn launch_runtime(&mut self) -> std::io::Result<()> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let runtime_api = listener.local_addr()?.to_string();
+        let (capture, writers) = Capture::new()?;
+        let variables = variables::of_runtime(
+            &self.spec,
+            &variables::Local {
+                runtime_api: &runtime_api,
+                metadata_token: &self.metadata_token,
+                log_stream: self.log.stream(),
+            },
+        );
+        let (calls_sender, calls) = mpsc::channel(GUEST_QUEUE);
+        let shutdown = CancellationToken::new();
+        tokio::spawn(runtime_api::serve(
+            tokio::net::TcpListener::from_std(listener)?,
+            calls_sender,
+            runtime_api::Metadata {
+                token: self.metadata_token.clone(),
+                availability_zone_id: self.spec.availability_zone_id(),
+            },
+            shutdown.clone(),
+        ));
+        let process = sandbox::Process {
+            program: sandbox::Program {
+                name: RUNTIME.into(),
+                program: self.spec.entrypoint.program.clone(),
+                arguments: self.spec.entrypoint.arguments.clone(),
+                variables,
+                working_dir: self.spec.task_root.clone(),
+            },
+            stdout: writers.stdout,
+            stderr: writers.stderr,
+        };
+        self.sandbox.spawn(process).map_err(std::io::Error::other)?;
+        self.runtime = Some(Runtime { calls, capture, _server: shutdown.drop_guard() });
+        Ok(())
+    }
+
+    pub(super) fn init_ended(&mut self, result: InitResult) {
+        let duration = self.init.began.elapsed();
+        let status = match result {
+            InitResult::Succeeded => {
+                if self.init.phase == Phase::Init {
+                    self.timer = None;
+                    self.init.unreported = Some(duration);
+                }
+                Status::Success
+            }
+            InitResult::Failed(failure) => {
+                self.drain_output();
+                self.init_failure_status(failure)
+            }
+        };
+        if let Some(line) = platform_line::init_report(&self.spec, self.init.phase, duration, &status) {
+            self.log.write(Source::Platform, line.as_bytes());
+        }
+        // An init inside an invocation comes before the START of that invocation.
+        if self.current.as_ref().is_some_and(|current| current.began.is_some() && !current.started) {
+            self.write_start();
+        }
+    }
+
+    pub(super) fn begin_invocation(&mut self) {
+        let Some(current) = &mut self.current else { return };
+        let now = Instant::now();
+        // The one place where an invocation's deadline is taken; the guest's and ours are the same moment.
+        current.began = Some(now);
+        current.deadline_ms = epoch_ms(SystemTime::now() + self.spec.timeout);
+        current.suppressed_init = !matches!(self.state, State::Invoking(_));
+        self.timer = Some((now + self.spec.timeout, Event::InvokeDeadlinePassed));
+        if !current.suppressed_init {
+            self.write_start();
+        }
+    }
+
+    pub(super) fn write_start(&mut self) {
+        let Some(current) = &mut self.current else { return };
+        current.started = true;
+        let invocation = &current.admitted.invocation;
+        let line = platform_line::start(&self.spec, invocation.request_id, &invocation.trace);
+        self.log.begin_invocation();
+        self.log.write(Source::Platform, line.as_bytes());
+    }
+
+    pub(super) fn deliver(&mut self) {
+        let Some(current) = &self.current else { return };
+        let invocation = &current.admitted.invocation;
+        for reply in self.parked.drain(..) {
+            // To every call that waits: of two, one belongs to a connection that was lost, and which one
+            // cannot be told.
+            let _ = reply.send(Ok(Delivery {
+                request_id: invocation.request_id.to_string(),
+                invocation_id: None,
+                deadline_ms: current.deadline_ms,
+                function_arn: invocation.function_arn.clone(),
+                trace_id: Some(invocation.trace.clone()),
+                client_context: invocation.client_context.clone(),
+                cognito_identity: None,
+                tenant_id: None,
+                content_type: invocation.content_type.clone(),
+                payload: invocation.payload.clone(),
+            }));
+        }
+    }
+
+    pub(super) fn answer(&mut self, answer: Answer, status: Status) {
+        let Some(current) = &mut self.current else { return };
+        current.status = status;
+        current.admitted.lease.answered();
+        if let Some(caller) = current.admitted.answer.take() {
+            // A caller that went away does not end the invocation.
+            drop(caller.send(answer));
+        }
+    }
+
+    pub(super) fn finish(&mut self, finish: Finish) {
+        self.drain_output();
+        let Some(mut current) = self.current.take() else {
+            return;
+        };
+        if let Finish::Failed(failure) = finish
+            && current.admitted.answer.is_none()
+            && current.failure.is_none()
+        {
+            // The runtime answered before it failed, or the failure was its answer.
+            current.failure = self.platform_error(failure);
+            current.status = match (failure, &current.failure) {
+                (Failure::TimedOut, _) => Status::Timeout,
+                (_, Some(error)) => Status::Error(error.error_type.into()),
+                (_, None) => current.status,
+            };
+        }
+        if let (true, Some(began)) = (current.started, current.began) {
+            let account = self.write_report(&current, began);
+            self.account = current.admitted.account.take().map(|observer| (observer, account));
+        }
+        self.lease = Some(current.admitted.lease);
+    }
+
+    pub(super) fn write_report(&mut self, current: &Current, began: Instant) -> Account {
+        let request_id = current.admitted.invocation.request_id;
+        let duration = began.elapsed();
+        let init_duration = self.init.unreported.take();
+        let capped_at =
+            (current.suppressed_init && current.status == Status::Timeout).then_some(self.spec.timeout);
+        let memory = self.sandbox.memory();
+        let report = Report {
+            request_id,
+            duration,
+            billed_ms: billing::billed_ms(Usage { duration, init: init_duration, capped_at }),
+            memory_mib: self.spec.memory_mib,
+            max_memory_used_mib: memory.peak_bytes.div_ceil(1024 * 1024),
+            init_duration,
+            status: current.status.clone(),
+        };
+        if let Some(failure) = &current.failure {
+            for line in platform_line::failure(&self.spec, request_id, failure) {
+                self.log.write(Source::Platform, line.as_bytes());
+            }
+        }
+        if let Some(line) = platform_line::end(&self.spec, &report) {
+            self.log.write(Source::Platform, line.as_bytes());
+        }
+        self.log.write(Source::Platform, platform_line::report(&self.spec, &report).as_bytes());
+        Account {
+            duration,
+            billed_ms: report.billed_ms,
+            max_memory_used_mib: report.max_memory_used_mib,
+            init_duration,
+            log_tail: self.log.tail(),
+        }
+    }
+}
+
+fn epoch_ms(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,145 @@
+//! Runs of the program that end by themselves: `firesteel invoke`.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use tempfile::TempDir;
+
+use super::process;
+
+/// A run to be.
+pub(crate) struct Program {
+    arguments: Vec<OsString>,
+    variables: Vec<(String, OsString)>,
+    own_data: TempDir,
+    /// What is given as `--data`, unless it is the run's own.
+    data: Option<PathBuf>,
+    stdin: Vec<u8>,
+}
+
+/// A run that was.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Program {
+    /// `firesteel invoke ARGUMENTS…`, with a data folder of its own.
+    pub(crate) fn invoke(arguments: &[&str]) -> Self {
+        Self::new("invoke", arguments)
+    }
+
+    /// `firesteel serve ARGUMENTS…`, for what it refuses.
+    pub(crate) fn serve(arguments: &[&str]) -> Self {
+        Self::new("serve", arguments)
+    }
+
+    fn new(subcommand: &str, arguments: &[&str]) -> Self {
+        let arguments = [&[subcommand], arguments].concat();
+        Program {
+            arguments: arguments.into_iter().map(OsString::from).collect(),
+            variables: Vec::new(),
+            own_data: super::folder(),
+            data: None,
+            stdin: Vec::new(),
+        }
+    }
+
+    pub(crate) fn variable(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.variables.push((name.to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// With a data folder that is not its own; nobody looks at what is left in it.
+    pub(crate) fn data(mut self, path: &Path) -> Self {
+        self.data = Some(path.to_owned());
+        self
+    }
+
+    pub(crate) fn stdin(mut self, bytes: &[u8]) -> Self {
+        self.stdin = bytes.to_vec();
+        self
+    }
+
+    /// Runs it and checks what holds for every run: no panic, no process left, no file left.
+    #[track_caller]
+    pub(crate) fn run(self) -> Run {
+        self.run_reading(true)
+    }
+
+    /// Likewise, with a stdout that nobody reads any more.
+    #[track_caller]
+    pub(crate) fn run_with_closed_stdout(self) -> Run {
+        self.run_reading(false)
+    }
+
+    #[track_caller]
+    fn run_reading(self, reads_stdout: bool) -> Run {
+        let mut command = Command::new(super::FIRESTEEL);
+        command.args(&self.arguments).envs(self.variables);
+        command.arg("--data").arg(self.data.as_deref().unwrap_or(self.own_data.path()));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = {
+            let _guard = super::forking();
+            command.spawn().unwrap()
+        };
+        let mut stdin = child.stdin.take().unwrap();
+        // The program may end without reading it.
+        let _ = stdin.write_all(&self.stdin);
+        drop(stdin);
+        let stdout = child.stdout.take().filter(|_| reads_stdout).map(all);
+        let stderr = all(child.stderr.take().unwrap());
+        let status = process::ended(&mut child);
+        let run = Run {
+            code: status.code(),
+            stdout: stdout.map(|stdout| stdout.join().unwrap()).unwrap_or_default(),
+            stderr: stderr.join().unwrap(),
+        };
+        assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
+        assert_eq!(process::marked(self.own_data.path().to_str().unwrap()), [0; 0], "processes are left");
+        let left = fs::read_dir(self.own_data.path().join("runs")).map_or(0, Iterator::count);
+        assert_eq!(left, 0, "files are left in the data folder");
+        run
+    }
+}
+
+impl Run {
+    /// Its stdout, if it ended with success.
+    #[track_caller]
+    pub(crate) fn success(&self) -> &str {
+        assert_eq!(self.code, Some(0), "{}", self.stderr);
+        &self.stdout
+    }
+
+    /// Its stdout, if its function failed.
+    #[track_caller]
+    pub(crate) fn function_error(&self) -> &str {
+        assert_eq!(self.code, Some(1), "{}{}", self.stdout, self.stderr);
+        &self.stdout
+    }
+
+    /// It refused with this exit code: said what is wrong in these words, and what to try instead.
+    #[track_caller]
+    pub(crate) fn refused(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, Some(code), "{}", self.stderr);
+        assert_eq!(self.stdout, "", "stdout is for responses");
+        assert!(self.stderr.contains("error: "), "{}", self.stderr);
+        for word in words {
+            assert!(self.stderr.contains(word), "{word:?} is not in:\n{}", self.stderr);
+        }
+    }
+}
+
+fn all(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}

@@ -1,0 +1,222 @@
+//! A running `firesteel serve`.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::client::{Client, Reply};
+use super::function::Function;
+use super::process::{self, PATIENCE};
+
+/// Dropped, it is asked to end, and everything is checked that holds for the end of every server.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    log: Arc<Log>,
+    data: Arc<TempDir>,
+    /// So that their code stays as long as it may be run.
+    _functions: Vec<Function>,
+    killed: bool,
+}
+
+/// What a server has written to stderr so far.
+#[derive(Default)]
+struct Log {
+    text: Mutex<Written>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Written {
+    lines: Vec<String>,
+    ended: bool,
+}
+
+impl Server {
+    /// Serves one function by the name `f`.
+    pub(crate) fn of(function: &Function, arguments: &[&str]) -> Self {
+        Self::of_several(&[("f", function)], arguments)
+    }
+
+    pub(crate) fn of_several(functions: &[(&str, &Function)], arguments: &[&str]) -> Self {
+        Self::start_in(Arc::new(super::folder()), functions, arguments)
+    }
+
+    /// With the data folder of another, which may have been killed.
+    pub(crate) fn start_in(data: Arc<TempDir>, functions: &[(&str, &Function)], arguments: &[&str]) -> Self {
+        let mut command = Command::new(super::FIRESTEEL);
+        command.arg("serve").args(["--listen", "127.0.0.1:0", "--data"]).arg(data.path());
+        command.args(functions.iter().map(|(name, function)| format!("{name}={}", function.target())));
+        command.args(arguments).env("FIRESTEEL_TEST_CANARY", "sings");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = {
+            let _guard = super::forking();
+            command.spawn().unwrap()
+        };
+        let log = Arc::new(Log::default());
+        let stderr = child.stderr.take().unwrap();
+        let log_of_thread = Arc::clone(&log);
+        thread::spawn(move || log_of_thread.follow(stderr));
+        let line = log.wait_for("the server listens", |line| line.contains("/2015-03-31/functions/"));
+        let address = line.split('/').nth(2).unwrap().parse().unwrap();
+        let functions = functions.iter().map(|(_, function)| (*function).clone()).collect();
+        Server { child, address, log, data, _functions: functions, killed: false }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// One synchronous invocation of `f`.
+    pub(crate) fn invoke(&self, event: &str) -> Reply {
+        self.invoke_with(&[], event)
+    }
+
+    pub(crate) fn invoke_with(&self, headers: &[(&str, &str)], event: &str) -> Reply {
+        self.invoke_named("f", headers, event)
+    }
+
+    pub(crate) fn invoke_named(&self, name: &str, headers: &[(&str, &str)], event: &str) -> Reply {
+        self.client().post(&invocations(name), headers, event.as_bytes())
+    }
+
+    /// With the log of the invocation, for which the answer waits until REPORT is written.
+    pub(crate) fn invoke_with_log(&self, event: &str) -> (Reply, String) {
+        let reply = self.invoke_with(&[("X-Amz-Log-Type", "Tail")], event);
+        let log = reply.log_tail();
+        (reply, log)
+    }
+
+    /// Everything on stderr so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().lines.join("\n")
+    }
+
+    /// Waits for a line on stderr.
+    #[track_caller]
+    pub(crate) fn logged(&self, text: &str) -> String {
+        self.log.wait_for(text, |line| line.contains(text))
+    }
+
+    pub(crate) fn data(&self) -> Arc<TempDir> {
+        Arc::clone(&self.data)
+    }
+
+    /// Its folders of this run: `environments`, `packages`, …
+    pub(crate) fn run_folder(&self) -> std::path::PathBuf {
+        fs::read_dir(self.data.path().join("runs")).unwrap().next().unwrap().unwrap().path()
+    }
+
+    /// How many execution environments have a folder.
+    pub(crate) fn environments(&self) -> usize {
+        fs::read_dir(self.run_folder().join("environments")).map_or(0, Iterator::count)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        process::signal(&self.child, signal);
+    }
+
+    /// Waits for the end that was asked for, and checks what is left.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let status = process::ended(&mut self.child);
+        self.check_nothing_is_left();
+        status
+    }
+
+    /// `kill -9`. Its files stay, its processes may not.
+    #[track_caller]
+    pub(crate) fn kill(mut self) {
+        self.killed = true;
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let mark = self.mark();
+        process::eventually("every process of the killed server ends", || process::marked(&mark).is_empty());
+    }
+
+    /// Text that is in the environment or working directory of each of its processes.
+    pub(crate) fn mark(&self) -> String {
+        self.data.path().to_str().unwrap().to_owned()
+    }
+
+    #[track_caller]
+    fn check_nothing_is_left(&self) {
+        assert_eq!(process::marked(&self.mark()), [0; 0], "processes are left");
+        let left = fs::read_dir(self.data.path().join("runs")).map_or(0, Iterator::count);
+        assert_eq!(left, 0, "files are left in the data folder");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("--- the server's stderr:\n{}\n---", self.log());
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+            return;
+        }
+        if !self.killed {
+            if self.child.try_wait().unwrap().is_none() {
+                self.signal(Signal::TERM);
+            }
+            assert_eq!(self.wait().code(), Some(0), "{}", self.log());
+        }
+        assert!(!self.log().contains("panicked"), "{}", self.log());
+    }
+}
+
+impl Log {
+    fn follow(&self, stderr: ChildStderr) {
+        for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+            self.lock().lines.push(String::from_utf8_lossy(&line).into_owned());
+            self.changed.notify_all();
+        }
+        self.lock().ended = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Written> {
+        self.text.lock().unwrap()
+    }
+
+    #[track_caller]
+    fn wait_for(&self, what: &str, matches: impl Fn(&str) -> bool) -> String {
+        let give_up = Instant::now() + PATIENCE;
+        let mut written = self.lock();
+        loop {
+            if let Some(line) = written.lines.iter().find(|line| matches(line)) {
+                return line.clone();
+            }
+            let left = give_up.saturating_duration_since(Instant::now());
+            if written.ended || left == Duration::ZERO {
+                let all = written.lines.join("\n");
+                drop(written);
+                panic!("never on stderr: {what}\n{all}");
+            }
+            written = self.changed.wait_timeout(written, left).unwrap().0;
+        }
+    }
+}
+
+/// Path of the invocations of a function.
+pub(crate) fn invocations(name: &str) -> String {
+    format!("/2015-03-31/functions/{name}/invocations")
+}
+
+/// Whether this host lets a process mount folders read-only for itself, found out without the program.
+pub(crate) fn host_protects_folders() -> bool {
+    let _guard = super::forking();
+    let mut command = Command::new("unshare");
+    let root = rustix::process::geteuid().is_root();
+    let command = command.args(if root { &["--mount"][..] } else { &["--mount", "--map-current-user"][..] });
+    command.args(["mount", "--bind", "/tmp", "/tmp"]).stderr(Stdio::null());
+    Path::new("/proc/self/ns/mnt").exists() && command.status().is_ok_and(|status| status.success())
+}

@@ -1,0 +1,192 @@
+//! A runtime that calls anything in any order, malformed or cut off, beside one that must not notice.
+//!
+//! Each process of the hostile function plays one sequence, chosen by its number: so a run plays the same
+//! sequences each time, though not the same ones together. Whatever they do, each of their callers has an answer
+//! soon after the timeout, no caller has another one's, and the other function answers right all the while.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::client::Reply;
+use crate::harness::function::{ECHO, Function};
+use crate::harness::server::{Server, invocations};
+
+const SEQUENCES: usize = 60;
+const CLIENTS: usize = 8;
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// An init has ten seconds before the function's timeout counts.
+const SLACK: Duration = Duration::from_secs(15);
+
+const HOSTILE: &str = r#"
+note("sequence")
+state = len(notes()) * 2654435761 % 2**32
+def choose(options):
+    global state
+    state = (state * 1664525 + 1013904223) % 2**32
+    return options[(state >> 16) % len(options)]
+
+# The last event seen: id and body. Bodies are the caller's, so a wrong answer shows.
+seen = ("11111111-1111-1111-1111-111111111111", b'"nothing seen"')
+connection = kept
+
+def fresh():
+    global connection
+    connection = Connection()
+
+def exchange(method, path, body=b"", headers=()):
+    # Not for ever: `next` blocks when the invocation is over, which is the end of a sequence.
+    connection.socket.settimeout(choose((0.02, 0.1, 0.4)))
+    return connection.call(method, path, body, headers)
+
+def ask():
+    global seen
+    answer = exchange("GET", BASE + "invocation/next")
+    if answer.id: seen = (answer.id, answer.body)
+
+def post(what):
+    headers = choose(((), ["Connection: close"], ["Content-Type: text/html"], ["Expect:"],
+        ["Lambda-Runtime-Function-Response-Mode: " + choose(("streaming", "nonsense", ""))],
+        ["Lambda-Runtime-Function-Error-Type: " + choose(("Runtime.X", "x" * 70000, "\x01"))],
+        ["X-" + str(n) + ": y" for n in range(choose((90, 300)))]))
+    id = choose((seen[0],) * 6 + ("0", "%2e%2e", "11111111-1111-1111-1111-111111111111"))
+    exchange("POST", BASE + "invocation/%s/%s" % (id, what), seen[1], headers)
+
+def raw(data):
+    connection.send(data.replace(b"ID", seen[0].encode()))
+
+RESPONSE = b"POST /2018-06-01/runtime/invocation/ID/response HTTP/1.1\r\nHost: x\r\n"
+RAW = (
+    b"\r\n", b"\0" * 1000, b"GET", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00", b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 5000,
+    b"DELETE /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+    RESPONSE + b"Content-Length: 100\r\n\r\nshort",
+    RESPONSE + b"Content-Length: -1\r\n\r\n",
+    RESPONSE + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+    RESPONSE + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffff1\r\nx",
+    RESPONSE + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    RESPONSE + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhel",
+    RESPONSE + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    RESPONSE + b"Content-Length: 99999999999999999999\r\n\r\n",
+    RESPONSE + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+    RESPONSE * 50,
+    # Pipelined: an error, and a response right behind it.
+    b"POST /2018-06-01/runtime/invocation/ID/error HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}" + RESPONSE + b"Content-Length: 2\r\n\r\n{}",
+)
+
+def crowd():
+    for _ in range(40):
+        Connection().send(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n")
+
+def answered_by_many():
+    for _ in range(4):
+        if os.fork() == 0:
+            fresh()
+            try: post("response")
+            finally: os._exit(0)
+
+def end():
+    if choose((True, False)): os.kill(os.getpid(), choose((9, 15, 11)))
+    os._exit(choose((0, 1, 255)))
+
+STEPS = (
+    ask, ask, ask, ask, fresh, fresh, crowd, answered_by_many,
+    lambda: post("response"), lambda: post("response"), lambda: post("error"),
+    lambda: exchange("POST", BASE + "init/error", seen[1]),
+    lambda: exchange("POST", BASE + "restore/error", b"{}"),
+    lambda: exchange(choose(("GET", "POST", "OPTIONS", "get")), choose(("/", "*", "/2018-06-01/ping", "/2020-01-01/extension/register", "//", "/%00", "/" + "x" * 100000))),
+    lambda: raw(choose(RAW)), lambda: raw(choose(RAW)), lambda: raw(choose(RAW)),
+    lambda: raw(bytes(choose(range(256)) for _ in range(choose((1, 100, 5000))))),
+    lambda: connection.close(),
+    lambda: os.write(choose((1, 2)), choose((b"a line\n", b"no end", b"\xff\xfe\0\n", b"START RequestId: x\r\n", b"y" * 300000))),
+    lambda: os.close(choose((0, 1, 2))),
+    lambda: choose((ask, ask, ask, end))(),
+)
+for _ in range(choose((2, 5, 10, 20))):
+    try:
+        choose(STEPS)()
+    except (OSError, ValueError, IndexError, TypeError):
+        # Refused, closed, nothing in time, not to be read: on a new connection to the next step.
+        try: fresh()
+        except OSError: break
+if choose((True, True, True, False)): os._exit(choose((0, 1)))
+time.sleep(3)
+"#;
+
+#[test]
+fn no_sequence_of_calls_hangs_a_caller_or_reaches_another() {
+    let (hostile, steady) = (Function::scripted(HOSTILE), Function::scripted(ECHO));
+    let timeout = TIMEOUT.as_secs().to_string();
+    let server = Server::of_several(&[("hostile", &hostile), ("steady", &steady)], &["--timeout", &timeout]);
+    let next = AtomicUsize::new(0);
+    let over = AtomicBool::new(false);
+    let watched = std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| watch(&server, &over));
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                scope.spawn(|| {
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        if number >= SEQUENCES {
+                            return;
+                        }
+                        let event = format!("\"of caller {number}\"");
+                        let began = Instant::now();
+                        let reply = server.invoke_named("hostile", &[], &event);
+                        let took = began.elapsed();
+                        assert!(took < TIMEOUT + SLACK, "caller {number} waited {took:?}");
+                        check(&reply, &event);
+                    }
+                })
+            })
+            .collect();
+        let results: Vec<_> = clients.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        over.store(true, Ordering::Relaxed);
+        let watched = watcher.join().unwrap();
+        results.into_iter().for_each(|result| result.unwrap());
+        watched
+    });
+    // That the sequences do reach into the lifecycle: each of its ends is met by some of them.
+    let log = server.log();
+    for met in ["Runtime.ExitError", "Task timed out"] {
+        assert!(log.contains(met), "no sequence led to {met}");
+    }
+    assert!(watched > 10, "the steady function was watched only {watched} times");
+    assert!(hostile.notes().len() >= SEQUENCES / 2, "{} sequences were played", hostile.notes().len());
+}
+
+/// Invokes the steady function until the others are through; returns how often.
+fn watch(server: &Server, over: &AtomicBool) -> usize {
+    let mut client = server.client();
+    let mut count = 0;
+    while !over.load(Ordering::Relaxed) {
+        let event = format!("\"steady {count}\"");
+        let reply = client.post(&invocations("steady"), &[], event.as_bytes());
+        // Another environment's cold start may take longer than its timeout on a loaded machine; wrong it may not be.
+        if reply.header("x-amz-function-error").is_some() {
+            assert!(reply.text().contains("Sandbox.Timedout"), "{}", reply.text());
+        } else {
+            assert_eq!(reply.success(), event);
+        }
+        count += 1;
+    }
+    count
+}
+
+/// The caller's own event, if anything of any event came back; otherwise the error of a failure.
+#[track_caller]
+fn check(reply: &Reply, event: &str) {
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let text = reply.text();
+    if text.contains("of caller") {
+        assert_eq!(text, event);
+    } else if reply.header("x-amz-function-error").is_some() && text.contains("errorType") {
+        let error: Value = serde_json::from_str(&text).unwrap();
+        assert!(error["errorType"].is_string() && error["errorMessage"].is_string(), "{text}");
+    } else {
+        // What the sequences post besides: nothing, a fragment, or what they had before any event.
+        let posted = ["", "{}", "abc", "abcd", "\"nothing seen\""];
+        assert!(posted.contains(&text.as_str()), "{text:?}");
+    }
+}

@@ -1,0 +1,31 @@
+//! The program as its users have it: started as a process, with real functions in real sandboxes.
+//!
+//! ```text
+//! harness/   program.rs  runs `invoke`        function.rs  functions, made by a test
+//!            server.rs   runs `serve`         guest.py     a Runtime API client that misbehaves on demand
+//!            client.rs   speaks HTTP          process.rs   processes, and waiting
+//! ```
+//!
+//! Every test makes its own functions, server, port and folders. Whatever it does, at its end the harness checks
+//! that the program ended in order, that it did not panic, and that no process and no file of it is left.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails, and shows what the program said"
+)]
+
+mod harness;
+
+mod concurrency;
+mod endpoint;
+mod failures;
+mod hostility;
+mod invoke_api;
+mod invoking;
+mod leftovers;
+mod lifecycle;
+mod mistakes;
+mod reports;
+mod runtime_calls;
+mod surroundings;
