@@ -33,6 +33,10 @@ use crate::spec::Spec;
 /// How long an acquire waits for an environment that has answered already. Less than any cold start.
 const FINISHING_WAIT: Duration = Duration::from_millis(10);
 
+/// Likewise where there is no room for another, so that the choice is between waiting and refusing. More than a
+/// busy host needs to let a runtime ask for its next event.
+const FINISHING_WAIT_AT_CAPACITY: Duration = Duration::from_millis(250);
+
 /// Bounds of a pool.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -135,16 +139,18 @@ impl Pool {
     /// An environment for one invocation. Cancel-safe: a lease that nobody takes goes back.
     pub async fn acquire(&self, spec: &Arc<Spec>) -> Result<Lease, AcquireError> {
         let id = SpecId::of(spec);
+        let mut max_wait = self.inner.limits.max_wait;
         match self.inner.idle_or_finishing(id)? {
             Found::Idle(lease) => return Ok(lease),
             Found::Wait(waiter) => {
                 if let Ok(Ok(lease)) = tokio::time::timeout(FINISHING_WAIT, waiter).await {
                     return Ok(lease);
                 }
+                max_wait = max_wait.max(FINISHING_WAIT_AT_CAPACITY);
             }
             Found::Nothing => {}
         }
-        let deadline = Instant::now() + self.inner.limits.max_wait;
+        let deadline = Instant::now() + max_wait;
         loop {
             match self.create(spec).await {
                 Err(AcquireError::AtCapacity { .. }) if Instant::now() < deadline => {}
@@ -249,6 +255,8 @@ impl Inner {
             }
             unusable.push(idle.environment);
         }
+        // Those who gave up are still in the queue, and would count as waiting.
+        environments.waiters.retain(|waiter| !waiter.is_closed());
         if wait(environments) {
             let (sender, receiver) = oneshot::channel();
             environments.waiters.push_back(sender);

@@ -166,7 +166,7 @@ note(report(event.id, "{}"))
 serve(lambda event: ME)
 "#,
     );
-    let server = Server::of(&function, &["--timeout", "60"]);
+    let server = Server::with_one_environment(&function, &["--timeout", "60"]);
     let (reply, log) = server.invoke_with_log("{}");
     assert_eq!(
         reply.function_error(),
@@ -180,7 +180,7 @@ serve(lambda event: ME)
     );
     assert!(notes[1].starts_with("403 ") && notes[1].contains("InvalidStateTransition"), "{notes:?}");
     assert_eq!(server.invoke("{}").success(), server.invoke("{}").success(), "one process serves on");
-    assert_eq!(server.log().matches("INIT_START").count(), 1);
+    assert_eq!(server.log_of(3).matches("INIT_START").count(), 1);
 }
 
 #[test]
@@ -198,14 +198,14 @@ note(respond(event.id, "1", "Lambda-Runtime-Function-Response-Mode: Streaming"))
 serve(lambda event: ME)
 "#,
     );
-    let server = Server::of(&function, &[]);
+    let server = Server::with_one_environment(&function, &[]);
     let error: Value = serde_json::from_str(&server.invoke("{}").function_error()).unwrap();
     assert_eq!(error["errorType"], "Runtime.InvalidResponseModeHeader");
     let refusal =
         r#"400 {"errorMessage":"Invalid function response mode","errorType":"InvalidFunctionResponseMode"}"#;
     assert_eq!(function.noted(1), [refusal]);
     server.invoke("{}").success();
-    assert_eq!(server.log().matches("INIT_START").count(), 1, "the runtime goes on");
+    assert_eq!(server.log_of(2).matches("INIT_START").count(), 1, "the runtime goes on");
 }
 
 #[test]

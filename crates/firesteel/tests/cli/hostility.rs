@@ -148,7 +148,7 @@ fn no_sequence_of_calls_hangs_a_caller_or_reaches_another() {
         watched
     });
     // That the sequences do reach into the lifecycle: each of its ends is met by some of them.
-    let log = server.log();
+    let log = server.log_of(SEQUENCES + watched);
     for met in ["Runtime.ExitError", "Task timed out"] {
         assert!(log.contains(met), "no sequence led to {met}");
     }

@@ -51,7 +51,7 @@ fn a_success_has_awss_headers_and_the_handlers_bytes() {
 #[test]
 fn the_request_id_of_the_answer_is_the_functions() {
     let function = Function::scripted("serve(lambda event: event.id)");
-    let server = Server::of(&function, &[]);
+    let server = Server::with_one_environment(&function, &[]);
     let (one, two) = (server.invoke("{}"), server.invoke("{}"));
     assert_eq!(one.success(), one.request_id());
     assert_eq!(two.success(), two.request_id());
@@ -130,7 +130,7 @@ fn an_asynchronous_event_waits_for_room() {
 #[test]
 fn a_dry_run_checks_and_runs_nothing() {
     let function = Function::scripted("note('ran')\nserve(lambda event: event.body)");
-    let server = Server::of(&function, &[]);
+    let server = Server::with_one_environment(&function, &[]);
     let dry = [("X-Amz-Invocation-Type", "DryRun")];
     let reply = server.invoke_with(&dry, "{}");
     assert_eq!((reply.status, reply.text()), (204, String::new()));
@@ -143,7 +143,7 @@ fn a_dry_run_checks_and_runs_nothing() {
 fn the_log_tail_goes_from_start_to_report() {
     let function =
         Function::scripted("def run(event):\n    print('héllo', flush=True)\n    return '1'\nserve(run)");
-    let server = Server::of(&function, &[]);
+    let server = Server::with_one_environment(&function, &[]);
     server.invoke("{}").success();
     let (reply, log) = server.invoke_with_log("{}");
     assert_eq!(reply.success(), "1");
@@ -170,7 +170,7 @@ fn the_log_tail_is_the_last_4096_bytes() {
 fn the_client_context_is_decoded_for_the_function() {
     let function =
         Function::scripted("serve(lambda event: event.headers.get('lambda-runtime-client-context', 'none'))");
-    let server = Server::of(&function, &[]);
+    let server = Server::with_one_environment(&function, &[]);
     let encoded = BASE64_STANDARD.encode(r#"{"client": {"app_title": "t"}, "custom": {"k": "v"}}"#);
     let reply = server.invoke_with(&[("X-Amz-Client-Context", &encoded)], "{}");
     assert_eq!(reply.success(), r#"{"client": {"app_title": "t"}, "custom": {"k": "v"}}"#);
@@ -193,7 +193,7 @@ fn a_client_context_that_is_none_is_refused() {
 #[test]
 fn a_trace_is_continued_or_begun() {
     let function = Function::scripted("serve(lambda event: event.headers['lambda-runtime-trace-id'])");
-    let server = Server::of(&function, &[]);
+    let server = Server::with_one_environment(&function, &[]);
     let trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a:0";
     let reply = server.invoke_with(&[("X-Amzn-Trace-Id", trace)], "{}");
     assert_eq!((reply.success().as_str(), reply.header("x-amzn-trace-id")), (trace, Some(trace)));
@@ -245,7 +245,7 @@ fn the_name_function_means_nothing_when_there_are_two() {
 
 #[test]
 fn what_does_not_exist_is_not_found() {
-    let server = Server::of(&Function::scripted(ECHO), &[]);
+    let server = Server::with_one_environment(&Function::scripted(ECHO), &[]);
     let unknown = "arn:aws:lambda:us-east-1:000000000000:function:unknown";
     not_found(&server.invoke_named("unknown", &[], "{}"), unknown);
     not_found(&server.invoke_named("f:7", &[], "{}"), &format!("{ARN}:7"));
@@ -259,7 +259,7 @@ fn what_does_not_exist_is_not_found() {
 
 #[test]
 fn functions_of_other_regions_and_accounts_are_out_of_reach() {
-    let server = Server::of(&Function::scripted(ECHO), &[]);
+    let server = Server::with_one_environment(&Function::scripted(ECHO), &[]);
     let elsewhere = ARN.replace("us-east-1", "eu-west-1");
     server.invoke_named(&elsewhere, &[], "{}").refused(
         404,
@@ -283,7 +283,7 @@ fn qualifiers_that_differ_are_refused() {
 
 #[test]
 fn names_that_are_none_are_refused() {
-    let server = Server::of(&Function::scripted(ECHO), &[]);
+    let server = Server::with_one_environment(&Function::scripted(ECHO), &[]);
     for name in ["a%20b", "f:a:b", "arn:aws:lambda:f", "%C3%A9", "f%2Fg"] {
         let reply = server.invoke_named(name, &[], "{}");
         assert_eq!(
@@ -300,7 +300,7 @@ fn names_that_are_none_are_refused() {
 
 #[test]
 fn header_values_outside_the_model_are_refused() {
-    let server = Server::of(&Function::scripted(ECHO), &[]);
+    let server = Server::with_one_environment(&Function::scripted(ECHO), &[]);
     let reply = server.invoke_with(&[("X-Amz-Invocation-Type", "event")], "{}");
     invalid(
         &reply,
@@ -333,7 +333,7 @@ fn a_synchronous_event_may_be_6291456_bytes_and_no_more() {
 fn an_asynchronous_event_may_be_1048576_bytes_and_no_more() {
     let function =
         Function::scripted("def run(event):\n    note(len(event.body))\n    return '1'\nserve(run)");
-    let server = Server::of(&function, &["--timeout", "60"]);
+    let server = Server::with_one_environment(&function, &["--timeout", "60"]);
     let event = [("X-Amz-Invocation-Type", "Event")];
     assert_eq!(server.invoke_with(&event, &json_of(ASYNCHRONOUS_LIMIT_BYTES)).status, 202);
     server.invoke_with(&event, &json_of(ASYNCHRONOUS_LIMIT_BYTES + 1)).refused(

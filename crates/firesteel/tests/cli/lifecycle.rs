@@ -38,13 +38,13 @@ while True:
 
 #[test]
 fn an_idle_environment_is_reused_with_its_process() {
-    let server = Server::of(&Function::scripted(WHO), &[]);
+    let server = Server::with_one_environment(&Function::scripted(WHO), &[]);
     let first = who_answers(&server, "{}");
     for _ in 0..5 {
         assert_eq!(who_answers(&server, "{}"), first);
     }
     assert_eq!(server.environments(), 1);
-    assert_eq!(server.log().matches("INIT_START").count(), 1);
+    assert_eq!(server.log_of(6).matches("INIT_START").count(), 1);
 }
 
 #[test]
@@ -63,14 +63,14 @@ fn the_most_recently_used_environment_is_reused_first() {
     });
     assert_ne!(slow, fast);
     // The slow one became idle last; when exactly is told by its REPORT.
-    eventually("both are idle", || server.log().matches("REPORT RequestId").count() == 3);
+    server.log_of(3);
     assert_eq!(who_answers(&server, "{}"), slow);
     assert_eq!(who_answers(&server, "{}"), slow);
 }
 
 #[test]
 fn an_error_of_the_handler_resets_nothing() {
-    let server = Server::of(&Function::scripted(OBEDIENT), &[]);
+    let server = Server::with_one_environment(&Function::scripted(OBEDIENT), &[]);
     let before = who_answers(&server, "{}");
     assert_eq!(server.invoke("\"error\"").function_error(), "\"reported\"");
     assert_eq!(who_answers(&server, "{}"), before);
@@ -79,7 +79,7 @@ fn an_error_of_the_handler_resets_nothing() {
 #[test]
 fn a_crash_resets_the_environment_and_the_next_invocation_starts_the_process_inside_itself() {
     let function = Function::scripted(OBEDIENT);
-    let server = Server::of(&function, &[]);
+    let server = Server::with_one_environment(&function, &[]);
     let before = who_answers(&server, "{}");
     server.invoke("\"exit\"").failed("Runtime.ExitError", "Runtime exited with error: exit status 1");
     let (reply, log) = server.invoke_with_log("{}");
@@ -94,7 +94,7 @@ fn a_crash_resets_the_environment_and_the_next_invocation_starts_the_process_ins
 #[test]
 fn a_timeout_resets_the_environment_likewise() {
     let function = Function::scripted(OBEDIENT);
-    let server = Server::of(&function, &["--timeout", "1"]);
+    let server = Server::with_one_environment(&function, &["--timeout", "1"]);
     let before = who_answers(&server, "{}");
     server.invoke("\"sleep\"").failed("Sandbox.Timedout", "Task timed out after 1.00 seconds");
     let after = who_answers(&server, "{}");
@@ -117,7 +117,7 @@ if len(notes()) == 1:
 serve(lambda event: ME + " " + ENVIRONMENT)
 "#,
     );
-    let server = Server::of(&function, &[]);
+    let server = Server::with_one_environment(&function, &[]);
     let before = who_answers(&server, "{}");
     function.open_gate();
     // The child is ended only when the server has noticed. Its own process and the sandbox's first one stay.
@@ -137,8 +137,7 @@ fn an_init_that_fails_is_run_again_inside_the_invocation() {
     let server = Server::of(&function, &[]);
     who_answers(&server, "{}");
     assert_eq!(function.notes(), ["init", "init"]);
-    server.logged("REPORT RequestId");
-    let log = server.log();
+    let log = server.log_of(1);
     let order: Vec<&str> = log
         .lines()
         .filter_map(|line| {
@@ -154,9 +153,9 @@ fn an_init_that_fails_is_run_again_inside_the_invocation() {
 #[test]
 fn an_init_that_fails_twice_fails_the_invocation_and_is_tried_anew_by_the_next() {
     let function = Function::scripted("note('init')\nreport_init('{\"n\":%d}' % len(notes()))\nsys.exit(1)");
-    let server = Server::of(&function, &[]);
+    let server = Server::with_one_environment(&function, &[]);
     assert_eq!(server.invoke("{}").function_error(), "{\"n\":2}", "the second run's error is the caller's");
-    let log = server.log();
+    let log = server.log_of(1);
     let starts = log.find("START RequestId").unwrap();
     let reports: Vec<_> = log.match_indices("INIT_REPORT").map(|(at, _)| at).collect();
     assert!(reports.len() == 2 && reports[1] < starts, "{log}");
@@ -184,7 +183,7 @@ fn an_init_of_more_than_ten_seconds_is_aborted_and_run_again_inside_the_invocati
     );
     let server = Server::of(&function, &["--timeout", "1"]);
     who_answers(&server, "{}");
-    let log = server.log();
+    let log = server.log_of(1);
     let report = log.lines().find(|line| line.starts_with("INIT_REPORT")).unwrap();
     assert!(report.ends_with("\tPhase: init\tStatus: timeout"), "{report}");
     let duration_ms: f64 = report.split(' ').nth(3).unwrap().parse().unwrap();
@@ -206,7 +205,7 @@ respond(event.id, "1")
 next_event()
 "#,
     );
-    let server = Server::of(&function, &[]);
+    let server = Server::with_one_environment(&function, &[]);
     server.invoke("{}").failed("Runtime.ExitError", "Runtime exited with error: exit status 1");
     server.invoke("{}").success();
     // The server itself, the sandbox's first process, the new runtime.

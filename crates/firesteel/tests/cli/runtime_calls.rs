@@ -110,7 +110,7 @@ respond(second.id, "2")
 next_event()
 "#,
     );
-    let server = Server::of(&function, &[]);
+    let server = Server::with_one_environment(&function, &[]);
     assert_eq!(server.invoke("{}").success(), "1");
     assert_eq!(server.invoke("{}").success(), "2");
     assert_eq!(function.notes(), [INVALID_ID]);
@@ -167,7 +167,7 @@ while True:
     for n in 0..20 {
         assert_eq!(server.invoke(&n.to_string()).success(), n.to_string());
     }
-    assert_eq!(server.log().matches("INIT_START").count(), 1);
+    assert_eq!(server.log_of(20).matches("INIT_START").count(), 1);
 }
 
 #[test]
@@ -272,18 +272,21 @@ def run(event):
 serve(run)
 "#,
     );
-    let server = Server::of(&function, &["--timeout", "1"]);
+    let server = Server::with_one_environment(&function, &["--timeout", "1"]);
     server.invoke("{}").failed("Sandbox.Timedout", "Task timed out after 1.00 seconds");
     function.open_gate();
     assert_eq!(server.invoke("{}").success(), "\"of the second\"");
-    assert_eq!(function.notes(), ["init", "init"], "the late one did not live to see it");
+    // It is ended with the rest. If it was quicker, it named an invocation that is over.
+    let mut notes = function.notes();
+    notes.retain(|note| note != INVALID_ID);
+    assert_eq!(notes, ["init", "init"]);
 }
 
 #[test]
 fn an_answer_posted_before_the_process_ends_counts() {
     let function =
         Function::scripted("event = next_event()\nrespond(event.id, '\"last words\"')\nos._exit(129)");
-    let server = Server::of(&function, &[]);
+    let server = Server::with_one_environment(&function, &[]);
     assert_eq!(server.invoke("{}").success(), "\"last words\"");
     let report = server.logged("REPORT RequestId");
     assert!(report.contains("Error Type: Runtime.ExitError"), "{report}");

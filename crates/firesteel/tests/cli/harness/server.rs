@@ -46,6 +46,12 @@ impl Server {
         Self::of_several(&[("f", function)], arguments)
     }
 
+    /// Likewise, with one environment at most, for which callers wait: whatever happens, the next invocation is
+    /// served by the same one.
+    pub(crate) fn with_one_environment(function: &Function, arguments: &[&str]) -> Self {
+        Self::of(function, &[arguments, &["--max-environments", "1", "--wait-ms", "30000"]].concat())
+    }
+
     pub(crate) fn of_several(functions: &[(&str, &Function)], arguments: &[&str]) -> Self {
         Self::start_in(Arc::new(super::folder()), functions, arguments)
     }
@@ -93,6 +99,16 @@ impl Server {
         let reply = self.invoke_with(&[("X-Amz-Log-Type", "Tail")], event);
         let log = reply.log_tail();
         (reply, log)
+    }
+
+    /// Everything on stderr once this many invocations have been reported. Lines come a moment after what they
+    /// tell of.
+    #[track_caller]
+    pub(crate) fn log_of(&self, invocations: usize) -> String {
+        self.log.wait_until("REPORT", |lines| {
+            let reports = lines.iter().filter(|line| line.contains("REPORT RequestId")).count();
+            (reports >= invocations).then(|| lines.join("\n"))
+        })
     }
 
     /// Everything on stderr so far.
@@ -189,11 +205,16 @@ impl Log {
 
     #[track_caller]
     fn wait_for(&self, what: &str, matches: impl Fn(&str) -> bool) -> String {
+        self.wait_until(what, |lines| lines.iter().find(|line| matches(line)).cloned())
+    }
+
+    #[track_caller]
+    fn wait_until<T>(&self, what: &str, find: impl Fn(&[String]) -> Option<T>) -> T {
         let give_up = Instant::now() + PATIENCE;
         let mut written = self.lock();
         loop {
-            if let Some(line) = written.lines.iter().find(|line| matches(line)) {
-                return line.clone();
+            if let Some(found) = find(&written.lines) {
+                return found;
             }
             let left = give_up.saturating_duration_since(Instant::now());
             if written.ended || left == Duration::ZERO {
