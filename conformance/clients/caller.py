@@ -108,7 +108,7 @@ class CommandLine:
     REFUSED = re.compile(r"An error occurred \((\w+)\) when calling the Invoke operation(?: \([^)]*\))?: (.*)", re.S)
 
     def __init__(self, program):
-        self.program = str(program)
+        self.program = program
 
     def call(self, endpoint, payload=None, **request):
         with tempfile.TemporaryDirectory(prefix="firesteel-clients-") as folder:
@@ -137,13 +137,13 @@ class CommandLine:
 
 def callers(venv, node):
     """Pairs of a name and a function that makes this caller, or None where the host does not have it."""
-    python, cli = (venv and Path(venv) / "bin" / name for name in ("python", "aws"))
-    sdk = node and Path(node).resolve() / "node_modules" / "@aws-sdk" / "client-lambda"
     script = HERE / "callers"
-    return [
-        ("aws cli", (lambda: CommandLine(cli)) if cli and cli.exists() else None),
-        ("boto3", (lambda: Sdk("boto3", [str(python), str(script / "python_sdk.py")], "ClientError"))
-         if python and next(Path(venv).glob("lib/python*/site-packages/boto3"), None) else None),
-        ("javascript", (lambda: Sdk("javascript", ["node", str(script / "javascript_sdk.cjs"), str(Path(node).resolve())],
-                                    "LambdaServiceException")) if sdk and sdk.is_dir() else None),
-    ]
+    cli = boto3 = javascript = None
+    if venv and (venv / "bin" / "aws").exists():
+        cli = lambda: CommandLine(venv / "bin" / "aws")
+    if venv and next(venv.glob("lib/python*/site-packages/boto3"), None):
+        boto3 = lambda: Sdk("boto3", [venv / "bin" / "python", script / "python_sdk.py"], "ClientError")
+    if node and (node / "node_modules" / "@aws-sdk" / "client-lambda").is_dir():
+        command = ["node", script / "javascript_sdk.cjs", node.resolve()]
+        javascript = lambda: Sdk("javascript", command, "LambdaServiceException")
+    return [("aws cli", cli), ("boto3", boto3), ("javascript", javascript)]
