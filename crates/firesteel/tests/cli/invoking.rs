@@ -295,3 +295,31 @@ fn a_shell_script_with_curl_is_a_runtime() {
         Program::invoke(&[&function.target(), "{\"name\": \"Ada\"}", "--handler", "function.handler"]).run();
     assert!(run.success().contains("Ada"), "{}", run.stdout);
 }
+
+#[test]
+fn a_nodejs_function_is_a_target() {
+    let version = std::process::Command::new("node").arg("--version").output();
+    let major: Option<u32> = version.ok().and_then(|output| {
+        String::from_utf8(output.stdout).ok()?.trim_start_matches('v').split('.').next()?.parse().ok()
+    });
+    if major.is_none_or(|major| major < 18) {
+        skipped("a_nodejs_function_is_a_target", "no Node.js of version 18 or later on PATH");
+        return;
+    }
+    let function = Function::empty().with(
+        "index.mjs",
+        "export const handler = async (event) => { console.log('hello log'); return [event]; };\n",
+        0o644,
+    );
+    let run = Program::invoke(&[&function.target(), "1", "--timeout", "20"]).run();
+    assert_eq!(run.success(), "[1]\n");
+    assert!(run.stderr.contains("\tINFO\thello log"), "{}", run.stderr);
+    let function = Function::empty().with(
+        "index.js",
+        "exports.handler = async () => { throw new TypeError('no good'); };\n",
+        0o644,
+    );
+    let run = Program::invoke(&[&function.target(), "--timeout", "20"]).run();
+    let error: Value = serde_json::from_str(run.function_error()).unwrap();
+    assert_eq!((&error["errorType"], &error["errorMessage"]), (&json!("TypeError"), &json!("no good")));
+}

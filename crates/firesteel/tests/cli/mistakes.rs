@@ -222,6 +222,20 @@ fn a_file_that_may_not_be_read() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_even_by_root() {
+    let unreadable = "/proc/self/mem";
+    let function = Function::empty();
+    symlink(unreadable, function.code().join("lambda_function.py")).unwrap();
+    advised(
+        &Program::invoke(&[&function.target()]).run(),
+        &["reading ", "lambda_function.py", "cause: Input/output error"],
+    );
+    let function = Function::scripted(ECHO);
+    let run = Program::invoke(&[&function.target(), &format!("@{unreadable}")]).run();
+    advised(&run, &["the event file /proc/self/mem could not be read", "cause: Input/output error"]);
+}
+
+#[test]
 fn a_layer_that_does_not_exist() {
     let function = Function::scripted(ECHO);
     let run = Program::invoke(&[&function.target(), "--layer", "/no/such/layer"]).run();
