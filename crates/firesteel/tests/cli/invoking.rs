@@ -108,6 +108,16 @@ fn a_reader_that_closes_stdout_early_is_no_error() {
 }
 
 #[test]
+fn a_reader_that_closes_stderr_early_is_no_error() {
+    let function =
+        Function::python("def lambda_handler(event, context):\n    print('a line')\n    return 1\n");
+    let run = Program::invoke(&[&function.target()]).run_with_closed_stderr();
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), "1\n"));
+    let run = Program::invoke(&["./no/such/folder"]).run_with_closed_stderr();
+    assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
+}
+
+#[test]
 fn a_response_is_passed_on_byte_by_byte_and_ends_with_one_newline() {
     let function = Function::scripted(r#"serve(lambda event: '{ "a" :1 ,\n"\u00e9":2}')"#);
     assert_eq!(Program::invoke(&[&function.target()]).run().success(), "{ \"a\" :1 ,\n\"é\":2}\n");
