@@ -20,6 +20,8 @@ NODE_SOURCE = re.compile("^" + CLIENT + r":\d+\n[^\n]*\n *\^+\n", re.M)
 # How the client was woken is no more the function's than the client's own frames are.
 TICKS = r"[ \t]*at (?:async )?(?:process\.)?processTicksAndRejections \([^)\n\r]*\)"
 TICKS_IN_JSON, TICKS_LINE = re.compile(r',? *"' + TICKS + '"'), re.compile(r"[\n\r]" + TICKS)
+# Advice about runtime updates of AWS's, which AWS's Python client adds to every failed init.
+ADVICE = re.compile(r'(\[WARNING\]\t<time>\t[^\t\n]*\t|\{[^{}\n]*"message": "|WARNING:root:)LAMBDA_WARNING: [^\n]*(\n|$)')
 EPOCH_MS = re.compile(r"\[\d{13}\]")
 
 
@@ -35,6 +37,7 @@ class Normaliser:
         value = self._own.sub(CLIENT, value)
         value = ISO_TIME.sub("<time>", value)
         value = EPOCH_MS.sub("[<epoch-ms>]", value)
+        value = ADVICE.sub("", value)
         value = TICKS_LINE.sub("", TICKS_IN_JSON.sub("", value))
         if CLIENT in value:
             value = PYTHON_FRAME.sub("", value)

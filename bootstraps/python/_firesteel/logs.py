@@ -18,14 +18,6 @@ import time
 NO_BREAK_SPACE = "\u00a0"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
 FRAME_TEXT, FRAME_JSON = 0xA55A0003, 0xA55A0002
-FAILED_INIT = (
-    "LAMBDA_WARNING: Unhandled exception. The most likely cause is an issue in the function code. However, in rare cases, a Lambda "
-    "runtime update can cause unexpected function behavior. For functions using managed runtimes, runtime updates can be triggered "
-    "by a function change, or can be applied automatically. To determine if the runtime has been updated, check the runtime version "
-    "in the INIT_START log entry. If this error correlates with a change in the runtime version, you may be able to mitigate this "
-    "error by temporarily rolling back to the previous runtime version. For more information, see "
-    "https://docs.aws.amazon.com/lambda/latest/dg/runtimes-update.html\r"
-)
 
 
 class NoInvocation:
@@ -89,10 +81,6 @@ def install():
         root.setLevel(level)
     root.addHandler(handler)
     return sink
-
-
-def warn_of_failed_init():
-    logging.warning(FAILED_INIT)
 
 
 class LambdaLoggerFilter(logging.Filter):

@@ -35,7 +35,6 @@ def _initialize(name, api, sink):
         return resolve(name)
     except Exception as error:
         failed = failure.describe(error, "")
-    logs.warn_of_failed_init()
     sink.error(failed.report)
     api.init_error(payload.encode(failed.report), failed.report["errorType"])
     sys.exit(1)

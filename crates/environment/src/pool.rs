@@ -202,7 +202,8 @@ impl Pool {
         self.inner.tasks.close();
         if tokio::time::timeout(grace, self.inner.tasks.wait()).await.is_err() {
             let leased = std::mem::take(&mut self.inner.lock().leased);
-            if !leased.is_empty() {
+            // Without grace that is what was asked for.
+            if !leased.is_empty() && !grace.is_zero() {
                 tracing::warn!(environments = leased.len(), "ending environments that are still busy");
             }
             for environment in leased.into_values().filter_map(|environment| environment.upgrade()) {

@@ -181,15 +181,18 @@ impl Interpreters {
         newest
     }
 
-    /// Versions known so far, without asking anybody anew.
+    /// Every version on this host, oldest first. Asks all that were not asked yet: whoever misses one wants to
+    /// know what there is instead.
     fn found(&self, language: Language) -> Vec<String> {
-        let answers = self.answers.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let of_language = answers.iter().filter(|((other, _), _)| *other == language);
-        let mut found: Vec<_> =
-            of_language.filter_map(|(_, answer)| Some(answer.as_ref()?.version.to_string())).collect();
+        let candidates = candidates(language, &self.folders, self.home.as_deref());
+        let mut found: Vec<_> = candidates
+            .iter()
+            .filter_map(|candidate| Some(self.ask(language, &candidate.path)?.version))
+            .map(|version| ((version.major, version.minor), version.to_string()))
+            .collect();
         found.sort();
         found.dedup();
-        found
+        found.into_iter().map(|(_, text)| text).collect()
     }
 
     /// What the interpreter behind `path` tells of itself in an empty environment.
