@@ -75,12 +75,12 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "error: {}", self.what)?;
+        write!(f, "error: {}", self.what)?;
         for cause in &self.causes {
-            writeln!(f, "  cause: {cause}")?;
+            write!(f, "\n  cause: {cause}")?;
         }
         if let Some(next) = &self.next {
-            writeln!(f, "  try:   {next}")?;
+            write!(f, "\n  try:   {next}")?;
         }
         Ok(())
     }

@@ -3,7 +3,6 @@
 //! Only this crate knows the terminal, exit codes and configuration. [`commands`] has one file per command;
 //! `serve` is the composition root: it builds every part and passes it down.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stderr, reason = "the one crate that talks to the terminal")]
 
 mod advice;
 mod cli;
@@ -13,14 +12,16 @@ mod event;
 mod exit;
 mod function;
 mod log_printer;
+mod notice;
 mod variables_file;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 
 fn main() -> ExitCode {
     // First of all: in a sandbox this same program is the first process, and must be that and nothing else.
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
     let runtime = match async_runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the async runtime could not be started\n  cause: {error}");
+            notice::tell(Failure::platform("the async runtime could not be started").because(&error));
             return Exit::Platform.into();
         }
     };
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            eprint!("{failure}");
+            notice::tell(&failure);
             failure.exit.into()
         }
     }
@@ -61,5 +62,13 @@ fn async_runtime() -> std::io::Result<tokio::runtime::Runtime> {
 fn init_tracing() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("FIRESTEEL_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // A log in a file is for reading, too.
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        // It would be told by a macro that panics when stderr is closed.
+        .log_internal_errors(false)
+        .init();
 }

@@ -19,6 +19,7 @@ use crate::event;
 use crate::exit::{Exit, Failure};
 use crate::function::{self, Workshop};
 use crate::log_printer::LogPrinter;
+use crate::notice::tell;
 
 pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
     let event = event::read(&arguments.event)?;
@@ -32,7 +33,7 @@ pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
     let workshop = Workshop { data: &data, host, server: &arguments.server, arguments: &arguments.function };
     let name = function::name_of(arguments.function_name.as_deref(), &arguments.target)?;
     let prepared = workshop.prepare(name, &arguments.target)?;
-    eprintln!("firesteel: {}", prepared.why);
+    tell(format_args!("firesteel: {}", prepared.why));
 
     let printer =
         LogPrinter::start().map_err(|error| Failure::platform("no thread for logs").because(&error))?;

@@ -12,6 +12,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::cli::InvokeArguments;
 use crate::exit::{Exit, Failure};
+use crate::notice::tell;
 
 pub(super) async fn run(
     endpoint: &str,
@@ -34,7 +35,7 @@ pub(super) async fn run(
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
 
     if let Some(tail) = header("x-amz-log-result").and_then(|tail| BASE64_STANDARD.decode(tail).ok()) {
-        eprint!("{}", String::from_utf8_lossy(&tail).replace('\r', "\n"));
+        tell(String::from_utf8_lossy(&tail).replace('\r', "\n").trim_end_matches('\n'));
     }
     if head.status != StatusCode::OK {
         return Err(refused(head.status, header("x-amzn-errortype"), &payload));

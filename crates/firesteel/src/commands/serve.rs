@@ -22,6 +22,7 @@ use crate::data_folder::DataFolder;
 use crate::exit::{Exit, Failure};
 use crate::function::{self, Workshop};
 use crate::log_printer::LogPrinter;
+use crate::notice::tell;
 
 pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
     let listener = listen(arguments.listen).await?;
@@ -40,9 +41,12 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
     let output = printer.output(specs.len() > 1);
     let pool = Pool::new(limits, Folder { parent: data.subfolder("environments")? }, output);
     for function in catalog.functions() {
-        eprintln!("firesteel: http://{address}/2015-03-31/functions/{}/invocations", function.name());
+        tell(format_args!(
+            "firesteel: http://{address}/2015-03-31/functions/{}/invocations",
+            function.name()
+        ));
     }
-    eprintln!("firesteel: functions run as you, without isolation from this machine");
+    tell(format_args!("firesteel: functions run as you, without isolation from this machine"));
 
     let invoker = Invoker::new(catalog, specs, pool);
     let grace = Duration::from_secs(u64::from(arguments.drain_timeout));
@@ -70,7 +74,10 @@ async fn drained(
         }
         () = signals.next() => stop.cancel(),
     }
-    eprintln!("firesteel: finishing what runs, at most {} s; once more to end it now", grace.as_secs());
+    tell(format_args!(
+        "firesteel: finishing what runs, at most {} s; once more to end it now",
+        grace.as_secs()
+    ));
     let in_order = async {
         let finished = tokio::time::timeout(grace, &mut server).await;
         invoker.shutdown(if finished.is_ok() { grace } else { Duration::ZERO }).await;
@@ -110,7 +117,7 @@ fn functions(arguments: &ServeArguments, data: &DataFolder) -> Result<Functions,
                 .try_next("give each its own name: NAME=TARGET"));
         }
         let prepared = workshop.prepare(name.clone(), target)?;
-        eprintln!("firesteel: {name}: {}", prepared.why);
+        tell(format_args!("firesteel: {name}: {}", prepared.why));
         catalog.add(prepared.function).map_err(|error| Failure::from_error(Exit::Usage, &error))?;
         specs.insert(name, prepared.spec);
     }

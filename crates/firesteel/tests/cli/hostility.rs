@@ -190,3 +190,75 @@ fn check(reply: &Reply, event: &str) {
         assert!(posted.contains(&text.as_str()), "{text:?}");
     }
 }
+
+#[test]
+fn a_function_that_ends_its_sandbox_is_a_fault_of_its_own_environment_only() {
+    let function = Function::scripted(
+        r#"
+def run(event):
+    if event.body == b'"end"':
+        os.kill(os.getppid(), 9)
+        time.sleep(60)
+    return ENVIRONMENT
+serve(run)
+"#,
+    );
+    let server = Server::with_one_environment(&function, &["--timeout", "20"]);
+    let before = server.invoke("{}").success();
+    let reply = server.invoke("\"end\"");
+    assert_eq!((reply.status, reply.header("x-amzn-errortype")), (500, Some("ServiceException")));
+    assert_ne!(server.invoke("{}").success(), before, "that environment is gone");
+    let said = server.logged("ERROR");
+    assert!(!said.contains('\x1b'), "colours are for terminals: {said:?}");
+}
+
+#[test]
+fn a_function_that_stops_itself_times_out() {
+    let function = Function::scripted("next_event()\nos.kill(os.getpid(), 19)");
+    let reply = Server::of(&function, &["--timeout", "1"]).invoke("{}");
+    reply.failed("Sandbox.Timedout", "Task timed out after 1.00 seconds");
+}
+
+#[test]
+fn a_function_that_floods_its_log_is_answered_and_its_end_is_in_the_log() {
+    let function = Function::scripted(
+        r#"
+def run(event):
+    block = (b"x" * 99 + b"\n") * 10000
+    for _ in range(30): os.write(1, block)
+    os.write(2, b"no newline at the end")
+    return '"done"'
+serve(run)
+"#,
+    );
+    let server = Server::of(&function, &["--timeout", "60"]);
+    let (reply, log) = server.invoke_with_log("{}");
+    assert_eq!(reply.success(), "\"done\"");
+    assert!(log.contains("\nno newline at the end\n") && log.contains("\nREPORT RequestId"), "{log}");
+}
+
+#[test]
+fn a_function_without_stdout_and_stderr_goes_on() {
+    let function = Function::scripted("os.close(1)\nos.close(2)\nserve(lambda event: event.body)");
+    let server = Server::with_one_environment(&function, &[]);
+    for n in 0..3 {
+        assert_eq!(server.invoke(&n.to_string()).success(), n.to_string());
+    }
+}
+
+#[test]
+fn a_function_with_too_many_connections_is_served_on_its_first() {
+    let function = Function::scripted(
+        r#"
+event = next_event()
+# More than are served at a time; the rest waits in the kernel.
+connections = [Connection() for _ in range(200)]
+respond(event.id, '"still here"')
+next_event()
+"#,
+    );
+    let steady = Function::scripted(ECHO);
+    let server = Server::of_several(&[("greedy", &function), ("steady", &steady)], &["--timeout", "20"]);
+    assert_eq!(server.invoke_named("greedy", &[], "{}").success(), "\"still here\"");
+    assert_eq!(server.invoke_named("steady", &[], "1").success(), "1");
+}

@@ -108,6 +108,16 @@ fn a_reader_that_closes_stdout_early_is_no_error() {
 }
 
 #[test]
+fn a_reader_that_closes_stderr_early_is_no_error() {
+    let function =
+        Function::python("def lambda_handler(event, context):\n    print('a line')\n    return 1\n");
+    let run = Program::invoke(&[&function.target()]).run_with_closed_stderr();
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), "1\n"));
+    let run = Program::invoke(&["./no/such/folder"]).run_with_closed_stderr();
+    assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
+}
+
+#[test]
 fn a_response_is_passed_on_byte_by_byte_and_ends_with_one_newline() {
     let function = Function::scripted(r#"serve(lambda event: '{ "a" :1 ,\n"\u00e9":2}')"#);
     assert_eq!(Program::invoke(&[&function.target()]).run().success(), "{ \"a\" :1 ,\n\"é\":2}\n");
@@ -294,4 +304,32 @@ fn a_shell_script_with_curl_is_a_runtime() {
     let run =
         Program::invoke(&[&function.target(), "{\"name\": \"Ada\"}", "--handler", "function.handler"]).run();
     assert!(run.success().contains("Ada"), "{}", run.stdout);
+}
+
+#[test]
+fn a_nodejs_function_is_a_target() {
+    let version = std::process::Command::new("node").arg("--version").output();
+    let major: Option<u32> = version.ok().and_then(|output| {
+        String::from_utf8(output.stdout).ok()?.trim_start_matches('v').split('.').next()?.parse().ok()
+    });
+    if major.is_none_or(|major| major < 18) {
+        skipped("a_nodejs_function_is_a_target", "no Node.js of version 18 or later on PATH");
+        return;
+    }
+    let function = Function::empty().with(
+        "index.mjs",
+        "export const handler = async (event) => { console.log('hello log'); return [event]; };\n",
+        0o644,
+    );
+    let run = Program::invoke(&[&function.target(), "1", "--timeout", "20"]).run();
+    assert_eq!(run.success(), "[1]\n");
+    assert!(run.stderr.contains("\tINFO\thello log"), "{}", run.stderr);
+    let function = Function::empty().with(
+        "index.js",
+        "exports.handler = async () => { throw new TypeError('no good'); };\n",
+        0o644,
+    );
+    let run = Program::invoke(&[&function.target(), "--timeout", "20"]).run();
+    let error: Value = serde_json::from_str(run.function_error()).unwrap();
+    assert_eq!((&error["errorType"], &error["errorMessage"]), (&json!("TypeError"), &json!("no good")));
 }

@@ -132,6 +132,21 @@ fn sigterm_lets_the_invocation_in_flight_be_answered() {
 }
 
 #[test]
+fn a_log_that_nobody_reads_any_more_ends_nothing() {
+    let function = Function::scripted(
+        "def run(event):\n    note('in')\n    wait_for_gate()\n    return '1'\nserve(run)",
+    );
+    let mut server = Server::with_one_environment(&function, &["--timeout", "60"]);
+    let mut client = server.close_log_after(|| begin(&server));
+    function.noted(1);
+    server.signal(Signal::TERM);
+    eventually("no new connection is taken", || TcpStream::connect(server.address).is_err());
+    function.open_gate();
+    assert_eq!(client.receive().success(), "1");
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
 fn sigterm_lets_an_accepted_event_run() {
     let function = Function::scripted(
         "def run(event):\n    note('in')\n    wait_for_gate()\n    note('done')\n    return '1'\nserve(run)",

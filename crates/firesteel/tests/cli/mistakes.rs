@@ -4,16 +4,16 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::harness::folder;
 use crate::harness::function::{ECHO, Function, zip};
 use crate::harness::program::{Program, Run};
 use crate::harness::server::Server;
-use crate::harness::{folder, skipped};
 
 /// A zip archive with these files in it.
 fn zipped(files: &[(&str, &[u8], u32)]) -> (TempDir, PathBuf) {
@@ -210,15 +210,18 @@ fn a_folder_with_a_link_that_leads_nowhere_or_out_is_used_where_it_stands() {
 }
 
 #[test]
-fn a_file_that_may_not_be_read() {
-    let function = Function::python("def lambda_handler(event, context): pass\n");
-    let source = function.code().join("lambda_function.py");
-    fs::set_permissions(&source, fs::Permissions::from_mode(0o000)).unwrap();
-    if fs::read(&source).is_ok() {
-        skipped("a_file_that_may_not_be_read", "this user may read everything (root)");
-        return;
-    }
-    advised(&Program::invoke(&[&function.target()]).run(), &["lambda_function.py", "Permission denied"]);
+fn a_file_that_cannot_be_read() {
+    // Not even by root, which may be who runs this.
+    let unreadable = "/proc/self/mem";
+    let function = Function::empty();
+    symlink(unreadable, function.code().join("lambda_function.py")).unwrap();
+    advised(
+        &Program::invoke(&[&function.target()]).run(),
+        &["reading ", "lambda_function.py", "cause: Input/output error"],
+    );
+    let function = Function::scripted(ECHO);
+    let run = Program::invoke(&[&function.target(), &format!("@{unreadable}")]).run();
+    advised(&run, &["the event file /proc/self/mem could not be read", "cause: Input/output error"]);
 }
 
 #[test]

@@ -70,17 +70,23 @@ impl Program {
     /// Runs it and checks what holds for every run: no panic, no process left, no file left.
     #[track_caller]
     pub(crate) fn run(self) -> Run {
-        self.run_reading(true)
+        self.run_reading(true, true)
     }
 
     /// Likewise, with a stdout that nobody reads any more.
     #[track_caller]
     pub(crate) fn run_with_closed_stdout(self) -> Run {
-        self.run_reading(false)
+        self.run_reading(false, true)
+    }
+
+    /// Likewise, with such a stderr.
+    #[track_caller]
+    pub(crate) fn run_with_closed_stderr(self) -> Run {
+        self.run_reading(true, false)
     }
 
     #[track_caller]
-    fn run_reading(self, reads_stdout: bool) -> Run {
+    fn run_reading(self, reads_stdout: bool, reads_stderr: bool) -> Run {
         let mut command = Command::new(super::FIRESTEEL);
         command.args(&self.arguments).envs(self.variables);
         command.arg("--data").arg(self.data.as_deref().unwrap_or(self.own_data.path()));
@@ -94,12 +100,12 @@ impl Program {
         let _ = stdin.write_all(&self.stdin);
         drop(stdin);
         let stdout = child.stdout.take().filter(|_| reads_stdout).map(all);
-        let stderr = all(child.stderr.take().unwrap());
+        let stderr = child.stderr.take().filter(|_| reads_stderr).map(all);
         let status = process::ended(&mut child);
         let run = Run {
             code: status.code(),
             stdout: stdout.map(|stdout| stdout.join().unwrap()).unwrap_or_default(),
-            stderr: stderr.join().unwrap(),
+            stderr: stderr.map(|stderr| stderr.join().unwrap()).unwrap_or_default(),
         };
         assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
         assert_eq!(process::marked(self.own_data.path().to_str().unwrap()), [0; 0], "processes are left");

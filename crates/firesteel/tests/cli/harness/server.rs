@@ -37,6 +37,8 @@ struct Log {
 #[derive(Default)]
 struct Written {
     lines: Vec<String>,
+    /// Reading ends with the next line.
+    enough: bool,
     ended: bool,
 }
 
@@ -122,6 +124,14 @@ impl Server {
         self.log.wait_for(text, |line| line.contains(text))
     }
 
+    /// Reads no more of stderr after its next line, which this waits for.
+    pub(crate) fn close_log_after<T>(&self, next_line: impl FnOnce() -> T) -> T {
+        self.log.lock().enough = true;
+        let result = next_line();
+        process::eventually("stderr is closed", || self.log.lock().ended);
+        result
+    }
+
     pub(crate) fn data(&self) -> Arc<TempDir> {
         Arc::clone(&self.data)
     }
@@ -194,6 +204,9 @@ impl Log {
         for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
             self.lock().lines.push(String::from_utf8_lossy(&line).into_owned());
             self.changed.notify_all();
+            if self.lock().enough {
+                break;
+            }
         }
         self.lock().ended = true;
         self.changed.notify_all();
