@@ -133,15 +133,15 @@ impl ApiError {
     /// The answer to the request with this id.
     pub(crate) fn into_response_to(self, request_id: Uuid) -> Response {
         let text = self.to_string();
-        let mut body = match self.shape() {
-            (Spelling::Upper, None) => json!({ "Message": text }),
-            (Spelling::Lower, None) => json!({ "message": text }),
-            (Spelling::Upper, Some(kind)) => json!({ "Message": text, "Type": kind }),
-            (Spelling::Lower, Some(kind)) => json!({ "Type": kind, "message": text }),
+        let body = match (&self, self.shape()) {
+            (ApiError::Throttled(reason), _) => {
+                json!({ "Reason": reason.name(), "Type": "User", "message": text })
+            }
+            (_, (Spelling::Upper, None)) => json!({ "Message": text }),
+            (_, (Spelling::Lower, None)) => json!({ "message": text }),
+            (_, (Spelling::Upper, Some(kind))) => json!({ "Message": text, "Type": kind }),
+            (_, (Spelling::Lower, Some(kind))) => json!({ "Type": kind, "message": text }),
         };
-        if let (ApiError::Throttled(reason), Some(body)) = (&self, body.as_object_mut()) {
-            body.insert("Reason".into(), reason.name().into());
-        }
         let mut response = (
             self.status(),
             [

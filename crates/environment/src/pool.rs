@@ -136,6 +136,14 @@ impl Pool {
         Pool { inner }
     }
 
+    /// An idle environment, if there is one: what is had without waiting.
+    pub fn idle(&self, spec: &Arc<Spec>) -> Result<Option<Lease>, AcquireError> {
+        match self.inner.idle_or(SpecId::of(spec), |_| false)? {
+            Found::Idle(lease) => Ok(Some(lease)),
+            Found::Wait(_) | Found::Nothing => Ok(None),
+        }
+    }
+
     /// An environment for one invocation. Cancel-safe: a lease that nobody takes goes back.
     pub async fn acquire(&self, spec: &Arc<Spec>) -> Result<Lease, AcquireError> {
         let id = SpecId::of(spec);

@@ -1,10 +1,12 @@
 //! A synchronous invocation: the caller waits for the result.
 //!
 //! The caller has its answer as soon as the runtime posted it; the environment is busy for a little longer.
-//! Only a caller who wants the end of the log waits for REPORT. A caller who goes away ends nothing: the
-//! lease is with the environment by then.
+//! Only a caller who wants the end of the log waits for REPORT. A caller who goes away ends nothing, not even a
+//! cold start: what may take time before the invocation is with its environment runs in a task of its own.
 
-use firesteel_environment::{AcquireError, Answer, Invocation};
+use std::sync::Arc;
+
+use firesteel_environment::{AcquireError, Answer, Invocation, Pending, Spec};
 
 use crate::{InvokeError, Invoker, Outcome, Reply, Request, ThrottleReason, trace};
 
@@ -12,16 +14,16 @@ impl Invoker {
     /// Runs the function and returns its result.
     pub async fn synchronous(&self, request: Request) -> Result<Reply, InvokeError> {
         let target = self.target(&request.reference)?;
-        let lease = self.inner.pool.acquire(&target.spec).await.map_err(refused)?;
         let trace = trace::header(request.trace.as_deref());
-        let pending = lease.invoke(Invocation {
+        let invocation = Invocation {
             request_id: request.request_id,
             function_arn: target.arn,
             payload: request.payload,
             content_type: "application/json".into(),
             trace: trace.clone(),
             client_context: request.client_context,
-        });
+        };
+        let pending = self.hand_over(&target.spec, invocation).await?;
         let outcome = match pending.answer.await {
             Ok(Answer::Response { payload, .. }) => Outcome::Success(payload),
             Ok(Answer::FunctionError { payload, .. }) => Outcome::FunctionError(payload),
@@ -39,6 +41,20 @@ impl Invoker {
             None
         };
         Ok(Reply { executed_version: target.spec.version.clone(), trace, outcome, log_tail })
+    }
+}
+
+impl Invoker {
+    async fn hand_over(&self, spec: &Arc<Spec>, invocation: Invocation) -> Result<Pending, InvokeError> {
+        if let Some(lease) = self.inner.pool.idle(spec).map_err(refused)? {
+            return Ok(lease.invoke(invocation));
+        }
+        let (pool, spec) = (self.inner.pool.clone(), Arc::clone(spec));
+        let acquired = tokio::spawn(async move { Ok(pool.acquire(&spec).await?.invoke(invocation)) });
+        match acquired.await {
+            Ok(result) => result.map_err(refused),
+            Err(panicked) => Err(InvokeError::Platform(Box::new(panicked))),
+        }
     }
 }
 

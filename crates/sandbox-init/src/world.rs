@@ -9,7 +9,8 @@
 //! 5. Signals: default dispositions and an empty mask, as children inherit both through exec.
 //!    Those that would end this process get a handler that does nothing: a *handler* is reset by exec, where
 //!    "ignored" or "blocked" would be passed on.
-//! 6. Orphans below come to this process instead of to pid 1.
+//! 6. As many descriptors as a sandbox may have, whatever the server has allowed itself.
+//! 7. Orphans below come to this process instead of to pid 1.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use libc::c_int;
 use rustix::fs::{Mode, OFlags};
+use rustix::process::{Resource, Rlimit};
 
 /// What is left after cleaning: all this process knows of the outside.
 #[derive(Debug)]
@@ -62,6 +64,7 @@ pub(crate) fn clean() -> io::Result<World> {
     rustix::stdio::dup2_stderr(&null)?;
     rustix::process::umask(Mode::WGRP | Mode::WOTH);
     let child_ended = reset_signals()?;
+    limit_descriptors();
     #[cfg(target_os = "linux")]
     {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
@@ -69,6 +72,15 @@ pub(crate) fn clean() -> io::Result<World> {
         rustix::thread::set_name(c"sandbox-init")?;
     }
     Ok(World { control: UnixStream::from(control), child_ended })
+}
+
+/// Most descriptors of one process in a sandbox.
+const DESCRIPTORS: u64 = 1024;
+
+fn limit_descriptors() {
+    let limit = Rlimit { current: Some(DESCRIPTORS), maximum: Some(DESCRIPTORS) };
+    // Refused only where the limit is lower already.
+    let _ = rustix::process::setrlimit(Resource::Nofile, limit);
 }
 
 #[cfg(target_os = "linux")]

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Cause, Current, Driver, ENDING_LIMIT, GUEST_QUEUE, Init, RUNTIME, Runtime};
+use super::{Cause, Current, Driver, ENDING_LIMIT, GUEST_QUEUE, Init, MEMORY_SAMPLING, RUNTIME, Runtime};
 use crate::billing::{self, Usage};
 use crate::lifecycle::{Effect, Event, Failure, Finish, InitResult, State};
 use crate::logs::Source;
@@ -59,6 +59,7 @@ impl Driver {
         self.init =
             Init { began: now, phase: if limited { Phase::Init } else { Phase::Invoke }, unreported: None };
         self.cause = Cause::default();
+        self.sample_at = Some(now + MEMORY_SAMPLING);
         self.log.write(
             Source::Platform,
             platform_line::init_start(&self.spec, self.log.stream(), self.init.phase).as_bytes(),
@@ -145,6 +146,7 @@ impl Driver {
         current.deadline_ms = epoch_ms(SystemTime::now() + self.spec.timeout);
         current.suppressed_init = !matches!(self.state, State::Invoking(_));
         self.timer = Some((now + self.spec.timeout, Event::InvokeDeadlinePassed));
+        self.sample_at = Some(now + MEMORY_SAMPLING);
         if !current.suppressed_init {
             self.write_start();
         }

@@ -82,6 +82,6 @@ pub(super) fn reported(error_type: String, content_type: String, payload: Bytes)
     (Answer::FunctionError { error_type, content_type, payload }, status)
 }
 
-fn function_error(error_type: &str, payload: Bytes) -> Answer {
+pub(super) fn function_error(error_type: &str, payload: Bytes) -> Answer {
     Answer::FunctionError { error_type: error_type.into(), content_type: "application/json".into(), payload }
 }

@@ -21,6 +21,7 @@ mod failures;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use firesteel_runtime_api as runtime_api;
 use firesteel_runtime_api::{AnswerBody, Call, Delivery, Reply, ResponseMode};
 use firesteel_sandbox as sandbox;
@@ -30,7 +31,7 @@ use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 use uuid::Uuid;
 
-use self::failures::{Cause, reported};
+use self::failures::{Cause, function_error, reported};
 use crate::environment::{Admitted, Command};
 use crate::failure::{self, PlatformError};
 use crate::lifecycle::{self, Event, Refusal, State};
@@ -46,6 +47,10 @@ const RUNTIME: &str = "runtime";
 
 /// How long the kernel may take to end killed processes before the sandbox counts as broken.
 const ENDING_LIMIT: Duration = Duration::from_secs(10);
+
+/// How often memory is looked at while something runs. A child that lives for less is missed if its parent
+/// lives on; more often would be felt.
+const MEMORY_SAMPLING: Duration = Duration::from_millis(20);
 
 /// Calls of the guest that wait to be judged; a guest that has more under way waits in its socket.
 const GUEST_QUEUE: usize = 16;
@@ -75,6 +80,9 @@ pub(crate) struct Driver {
     cause: Cause,
     init: Init,
     timer: Option<(Instant, Event)>,
+    /// While something runs: when memory is looked at next, for the sake of processes that come and go before
+    /// REPORT.
+    sample_at: Option<Instant>,
     /// Given back once the environment is at rest.
     lease: Option<Lease>,
     /// For whoever waits for REPORT; sent after the lease is given back.
@@ -144,6 +152,7 @@ impl Driver {
             cause: Cause::default(),
             init: Init { began: Instant::now(), phase: Phase::Init, unreported: None },
             timer: None,
+            sample_at: None,
             lease: None,
             account: None,
         }
@@ -155,13 +164,20 @@ impl Driver {
         let sleep = tokio::time::sleep_until(Instant::now());
         tokio::pin!(sleep);
         while self.state != State::Terminated {
-            if let Some((at, _)) = self.timer {
+            let timer = self.timer.map(|(at, _)| at);
+            let wake_at = timer.into_iter().chain(self.sample_at).min();
+            if let Some(at) = wake_at {
                 // Moving the sleep costs; one that fires early is only looked at again.
                 if sleep.is_elapsed() || sleep.deadline() > at {
                     sleep.as_mut().reset(at);
                 }
-                if Instant::now() >= at {
-                    self.timer_fired();
+                let now = Instant::now();
+                if now >= at {
+                    if timer.is_some_and(|at| now >= at) {
+                        self.timer_fired();
+                    } else {
+                        self.sample_memory(now);
+                    }
                     continue;
                 }
             }
@@ -175,7 +191,7 @@ impl Driver {
                 command = next_command(self.commands.as_mut()) => self.commanded(command),
                 event = self.sandbox_events.recv() => self.sandbox_changed(event),
                 () = output_readable(capture) => self.read_output(),
-                () = &mut sleep, if self.timer.is_some() => {}
+                () = &mut sleep, if wake_at.is_some() => {}
             }
         }
         self.close().await;
@@ -200,6 +216,7 @@ impl Driver {
         self.published.send_replace(self.state);
         if matches!(self.state, State::Idle | State::Cold | State::Terminated) {
             self.timer = None;
+            self.sample_at = None;
             // After the state was published: whoever gets the lease finds the environment ready.
             self.lease = None;
         }
@@ -208,6 +225,12 @@ impl Driver {
             let _ = observer.send(account);
         }
         Ok(())
+    }
+
+    fn sample_memory(&mut self, now: Instant) {
+        // The sandbox keeps the peak.
+        let _ = self.sandbox.memory();
+        self.sample_at = Some(now + MEMORY_SAMPLING);
     }
 
     fn timer_fired(&mut self) {
@@ -240,7 +263,10 @@ impl Driver {
                 let unknown_mode =
                     kind == lifecycle::AnswerKind::Response && answer.mode == ResponseMode::Unknown;
                 if let (Ok(()), true, Some(id)) = (&verdict, unknown_mode, id) {
-                    self.posted = Some(self.platform_failure(&PlatformError::invalid_response_mode()));
+                    // Type in the log, nothing for the caller, as on AWS.
+                    let (_, status) = self.platform_failure(&PlatformError::invalid_response_mode());
+                    self.posted =
+                        Some((function_error("Runtime.InvalidResponseModeHeader", Bytes::new()), status));
                     self.apply(Event::AnswerEnded(id));
                     let _ = reply.send(Err(runtime_api::Refusal::InvalidResponseMode));
                 } else if let (Err(Ok(())), Some(id)) = (reply.send(verdict), id) {

@@ -28,6 +28,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
     let listener = listen(arguments.listen).await?;
     let address = listener.local_addr().map_err(|error| cannot_listen(arguments.listen, &error))?;
     let signals = Signals::new()?;
+    raise_descriptor_limit();
     let data = DataFolder::open(arguments.server.data.as_deref())?;
     let (catalog, specs) = functions(&arguments, &data)?;
 
@@ -87,6 +88,15 @@ async fn drained(
         () = signals.next() => invoker.shutdown(Duration::ZERO).await,
     }
     Ok(Exit::Success)
+}
+
+/// An environment takes a dozen descriptors of the server, and the usual soft limit is 1 024.
+fn raise_descriptor_limit() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open descriptors could not be raised");
+    }
 }
 
 /// What this machine offers to functions.

@@ -199,8 +199,8 @@ serve(lambda event: ME)
 "#,
     );
     let server = Server::with_one_environment(&function, &[]);
-    let error: Value = serde_json::from_str(&server.invoke("{}").function_error()).unwrap();
-    assert_eq!(error["errorType"], "Runtime.InvalidResponseModeHeader");
+    assert_eq!(server.invoke("{}").function_error(), "", "the log has the type, the caller nothing");
+    server.logged("Status: error\tError Type: Runtime.InvalidResponseModeHeader");
     let refusal =
         r#"400 {"errorMessage":"Invalid function response mode","errorType":"InvalidFunctionResponseMode"}"#;
     assert_eq!(function.noted(1), [refusal]);

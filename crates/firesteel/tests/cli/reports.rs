@@ -118,6 +118,25 @@ serve(lambda event: "1")
 }
 
 #[test]
+fn the_memory_used_includes_children_that_came_and_went() {
+    let children = Function::scripted(
+        r#"
+def run(event):
+    child = os.fork()
+    if child == 0:
+        block = bytearray(80 * 1024 * 1024)
+        time.sleep(0.2)
+        os._exit(0)
+    os.waitpid(child, 0)
+    return "1"
+serve(run)
+"#,
+    );
+    let children = Report::of(&Server::of(&children, &["--memory", "1024"]).invoke_with_log("{}").1);
+    assert!((80.0..180.0).contains(&children.max_memory_mb), "{children:?}");
+}
+
+#[test]
 fn a_later_report_shows_at_least_what_was_used_before() {
     let function = Function::scripted(
         "def run(event):\n    if event.body == b'1': bytearray(100 * 1024 * 1024)\n    return '1'\nserve(run)",

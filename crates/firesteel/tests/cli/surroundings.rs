@@ -148,6 +148,14 @@ fn only_the_three_standard_descriptors_are_open() {
 }
 
 #[test]
+fn a_process_may_have_1024_descriptors() {
+    let function = Function::scripted(
+        "import resource\nserve(lambda event: str(resource.getrlimit(resource.RLIMIT_NOFILE)))",
+    );
+    assert_eq!(Server::of(&function, &[]).invoke("{}").success(), "(1024, 1024)");
+}
+
+#[test]
 fn it_works_in_its_code_folder_which_is_the_true_one() {
     let function = Function::scripted(
         "import json\nserve(lambda event: json.dumps([os.getcwd(), os.environ['LAMBDA_TASK_ROOT'], sorted(os.listdir('.'))]))",
