@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use firesteel_sandbox::{self as sandbox, Sandbox};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::driver::{Driver, Parts};
@@ -53,6 +53,18 @@ pub(crate) struct Admitted {
     pub(crate) lease: Lease,
 }
 
+/// What others may see of an environment's state. Only its driver writes it.
+#[derive(Debug, Default)]
+pub(crate) struct Published {
+    takes_invocation: AtomicBool,
+}
+
+impl Published {
+    pub(crate) fn publish(&self, state: &State) {
+        self.takes_invocation.store(state.takes_invocation(), Ordering::Release);
+    }
+}
+
 /// What the pool tells a driver.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -82,7 +94,7 @@ pub enum CreateError {
 pub(crate) struct Environment {
     id: Uuid,
     commands: mpsc::Sender<Command>,
-    state: watch::Receiver<State>,
+    published: Arc<Published>,
     /// Its place in the pool.
     _room: Room,
 }
@@ -116,15 +128,21 @@ impl Environment {
         let log = Log::new(output, spec.function_name.clone(), log_stream(&spec.version, &name));
         // Room for an invocation and a shutdown: the pool never sends more.
         let (commands, commands_receiver) = mpsc::channel(4);
-        let (published, state) = watch::channel(State::New);
-        let driver =
-            Driver::new(Parts { spec, published, commands: commands_receiver, sandbox, sandbox_events, log });
+        let published = Arc::new(Published::default());
+        let driver = Driver::new(Parts {
+            spec,
+            published: Arc::clone(&published),
+            commands: commands_receiver,
+            sandbox,
+            sandbox_events,
+            log,
+        });
         let task = async move {
             driver.run().await;
             // Last: the function's files go when nothing can write to them any more.
             let _ = tokio::task::spawn_blocking(move || drop(folder)).await;
         };
-        Ok((Environment { id, commands, state, _room: room }, task))
+        Ok((Environment { id, commands, published, _room: room }, task))
     }
 
     /// Hands an invocation over. The lease goes with it and comes back when the environment is at rest.
@@ -147,7 +165,7 @@ impl Environment {
     }
 
     pub(crate) fn takes_invocation(&self) -> bool {
-        self.state.borrow().takes_invocation()
+        self.published.takes_invocation.load(Ordering::Acquire)
     }
 }
 

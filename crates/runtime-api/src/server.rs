@@ -28,8 +28,6 @@ const MAX_CONNECTIONS: usize = 128;
 /// Request line, headers or trailers, each in all. Runtimes send an X-Ray cause of just under 1 MiB in one header.
 const HEAD_LIMIT_BYTES: usize = 2 * 1024 * 1024;
 
-const MAX_HEADERS: usize = 256;
-
 /// How long and how far a finished connection is read on, see [`linger`].
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
@@ -86,7 +84,6 @@ async fn converse(stream: TcpStream, port: Arc<Port>) {
     let mut connection = http1::Builder::new()
         .half_close(true)
         .title_case_headers(true)
-        .max_headers(MAX_HEADERS)
         .max_header_size(HEAD_LIMIT_BYTES)
         .max_buf_size(HEAD_LIMIT_BYTES)
         .serve_connection(TokioIo::new(stream), service);

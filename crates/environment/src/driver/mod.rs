@@ -26,13 +26,13 @@ use firesteel_runtime_api as runtime_api;
 use firesteel_runtime_api::{AnswerBody, Call, Delivery, Reply, ResponseMode};
 use firesteel_sandbox as sandbox;
 use firesteel_sandbox::Sandbox;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 use uuid::Uuid;
 
 use self::failures::{Cause, function_error, reported};
-use crate::environment::{Admitted, Command};
+use crate::environment::{Admitted, Command, Published};
 use crate::failure::{self, PlatformError};
 use crate::lifecycle::{self, Event, Refusal, State};
 use crate::logs::capture::Capture;
@@ -60,7 +60,7 @@ const GUEST_QUEUE: usize = 16;
 pub(crate) struct Driver {
     spec: Arc<Spec>,
     state: State,
-    published: watch::Sender<State>,
+    published: Arc<Published>,
     /// `None` once the environment is to end: nothing can be asked of it any more.
     commands: Option<mpsc::Receiver<Command>>,
     sandbox: Sandbox,
@@ -126,7 +126,7 @@ struct Init {
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) spec: Arc<Spec>,
-    pub(crate) published: watch::Sender<State>,
+    pub(crate) published: Arc<Published>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) sandbox: Sandbox,
     pub(crate) sandbox_events: sandbox::Events,
@@ -213,7 +213,7 @@ impl Driver {
         for effect in effects {
             self.perform(effect);
         }
-        self.published.send_replace(self.state);
+        self.published.publish(&self.state);
         if matches!(self.state, State::Idle | State::Cold | State::Terminated) {
             self.timer = None;
             self.sample_at = None;

@@ -1,5 +1,6 @@
 //! A function's stdout and stderr, line by line.
 //!
+//! Both go into one pipe, so that what was written first is read first, whichever of the two it was written to.
 //! The driver waits on [`Capture::readable`] and, at the end of an invocation, calls [`Capture::drain`]: what a
 //! process wrote before it called `next` is in the pipe by then, so no line of an invocation comes after its
 //! REPORT. Reading never waits; a function that floods its output is slowed by the full pipe and nothing else.
@@ -12,18 +13,20 @@ use tokio::net::unix::pipe::Receiver;
 /// A longer line is passed on in pieces of this size.
 const LINE_LIMIT_BYTES: usize = 256 * 1024;
 
-/// How much is read in one go; as large as a pipe is by default.
-const READ_BYTES: usize = 64 * 1024;
+/// How much is read in one go.
+const READ_BYTES: usize = 16 * 1024;
 
-/// How often a pipe is read before others get their turn: a writer that never pauses must not keep the
-/// driver from its deadlines.
-const READS_PER_TURN: usize = 4;
+/// How often the pipe is read before others get their turn, which is twice what a pipe holds: a writer that never
+/// pauses must not keep the driver from its deadlines.
+const READS_PER_TURN: usize = 8;
 
-/// Both outputs of a runtime.
+/// The output of a runtime.
 #[derive(Debug)]
 pub(crate) struct Capture {
-    stdout: Stream,
-    stderr: Stream,
+    /// Gone once every writer has closed its end.
+    pipe: Option<Receiver>,
+    /// A line that has begun.
+    partial: Vec<u8>,
     buffer: Vec<u8>,
 }
 
@@ -32,53 +35,6 @@ pub(crate) struct Capture {
 pub(crate) struct Writers {
     pub(crate) stdout: OwnedFd,
     pub(crate) stderr: OwnedFd,
-}
-
-#[derive(Debug)]
-struct Stream {
-    /// Gone once every writer has closed its end.
-    pipe: Option<Receiver>,
-    partial: Vec<u8>,
-}
-
-impl Capture {
-    /// Two new pipes.
-    pub(crate) fn new() -> io::Result<(Self, Writers)> {
-        let (stdout, stdout_writer) = Stream::new()?;
-        let (stderr, stderr_writer) = Stream::new()?;
-        let capture = Capture { stdout, stderr, buffer: vec![0; READ_BYTES] };
-        Ok((capture, Writers { stdout: stdout_writer, stderr: stderr_writer }))
-    }
-
-    /// Resolves when there may be something to read; never, once both pipes are closed. Cancel-safe.
-    pub(crate) async fn readable(&self) {
-        tokio::select! {
-            () = self.stdout.readable() => {}
-            () = self.stderr.readable() => {}
-        }
-    }
-
-    /// Passes on the complete lines that can be had without waiting, up to a bound.
-    pub(crate) fn read(&mut self, mut line: impl FnMut(&[u8])) {
-        self.read_some(How::WhenReadable, &mut line);
-    }
-
-    /// Passes on everything that was written until now, and what stands without its newline. A background
-    /// thread that writes on and on does not keep an invocation from ending: there is a bound here too.
-    pub(crate) fn drain(&mut self, mut line: impl FnMut(&[u8])) {
-        self.read_some(How::Now, &mut line);
-        self.stdout.flush(&mut line);
-        self.stderr.flush(&mut line);
-    }
-
-    fn read_some(&mut self, how: How, line: &mut impl FnMut(&[u8])) {
-        for _ in 0..READS_PER_TURN {
-            let more = self.stdout.read(how, &mut self.buffer, line);
-            if !(self.stderr.read(how, &mut self.buffer, line) || more) {
-                return;
-            }
-        }
-    }
 }
 
 /// Two ways to read a pipe without waiting.
@@ -91,22 +47,47 @@ enum How {
     Now,
 }
 
-impl Stream {
-    fn new() -> io::Result<(Self, OwnedFd)> {
+impl Capture {
+    /// A new pipe.
+    pub(crate) fn new() -> io::Result<(Self, Writers)> {
         let (reader, writer) = io::pipe()?;
         let pipe = Receiver::from_owned_fd(OwnedFd::from(reader))?;
-        Ok((Stream { pipe: Some(pipe), partial: Vec::new() }, OwnedFd::from(writer)))
+        let writers = Writers { stdout: writer.try_clone()?.into(), stderr: writer.into() };
+        Ok((Capture { pipe: Some(pipe), partial: Vec::new(), buffer: vec![0; READ_BYTES] }, writers))
     }
 
-    async fn readable(&self) {
+    /// Resolves when there may be something to read; never, once the pipe is closed. Cancel-safe.
+    pub(crate) async fn readable(&self) {
         match &self.pipe {
             Some(pipe) => drop(pipe.readable().await),
             None => std::future::pending().await,
         }
     }
 
+    /// Passes on the complete lines that can be had without waiting, up to a bound.
+    pub(crate) fn read(&mut self, mut line: impl FnMut(&[u8])) {
+        self.read_some(How::WhenReadable, &mut line);
+    }
+
+    /// Passes on everything that was written until now, and what stands without its newline. A background
+    /// thread that writes on and on does not keep an invocation from ending: there is a bound here too.
+    pub(crate) fn drain(&mut self, mut line: impl FnMut(&[u8])) {
+        self.read_some(How::Now, &mut line);
+        self.flush(&mut line);
+    }
+
+    fn read_some(&mut self, how: How, line: &mut impl FnMut(&[u8])) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        for _ in 0..READS_PER_TURN {
+            if !self.read_once(how, &mut buffer, line) {
+                break;
+            }
+        }
+        self.buffer = buffer;
+    }
+
     /// One read. True when there may be more.
-    fn read(&mut self, how: How, buffer: &mut [u8], line: &mut impl FnMut(&[u8])) -> bool {
+    fn read_once(&mut self, how: How, buffer: &mut [u8], line: &mut impl FnMut(&[u8])) -> bool {
         let Some(pipe) = &self.pipe else { return false };
         let result = match how {
             How::WhenReadable => pipe.try_read(buffer),
