@@ -6,52 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
 use firesteel_sandbox::{self as sandbox, Sandbox};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::driver::{Driver, Parts};
+use crate::invocation::Admitted;
 use crate::lifecycle::State;
 use crate::logs::{Log, Output};
-use crate::outcome::{Account, Answer};
-use crate::pool::{Lease, Room};
+use crate::pool::lease::Room;
 use crate::spec::Spec;
-
-/// One event for a function.
-#[derive(Debug, Clone)]
-pub struct Invocation {
-    /// The same over all retries of one asynchronous event.
-    pub request_id: Uuid,
-    /// ARN as the caller addressed the function.
-    pub function_arn: String,
-    /// The event.
-    pub payload: Bytes,
-    /// Content type of the event.
-    pub content_type: String,
-    /// X-Ray trace header.
-    pub trace: String,
-    /// The caller's client context, as JSON text.
-    pub client_context: Option<String>,
-}
-
-/// What the caller of an invocation waits for. Dropping it does not end the invocation.
-#[derive(Debug)]
-pub struct Pending {
-    /// Sent as soon as the result is known, which is before the environment is free again.
-    pub answer: oneshot::Receiver<Answer>,
-    /// Sent when the invocation is over. Never sent for one that had no START.
-    pub account: oneshot::Receiver<Account>,
-}
-
-/// An invocation on its way to the driver.
-#[derive(Debug)]
-pub(crate) struct Admitted {
-    pub(crate) invocation: Invocation,
-    pub(crate) answer: Option<oneshot::Sender<Answer>>,
-    pub(crate) account: Option<oneshot::Sender<Account>>,
-    pub(crate) lease: Lease,
-}
 
 /// What others may see of an environment's state. Only its driver writes it.
 #[derive(Debug, Default)]
@@ -145,14 +109,9 @@ impl Environment {
         Ok((Environment { id, commands, published, _room: room }, task))
     }
 
-    /// Hands an invocation over. The lease goes with it and comes back when the environment is at rest.
-    pub(crate) fn invoke(&self, invocation: Invocation, lease: Lease) -> Pending {
-        let (answer, answer_receiver) = oneshot::channel();
-        let (account, account_receiver) = oneshot::channel();
-        let admitted = Admitted { invocation, answer: Some(answer), account: Some(account), lease };
-        // A driver that is gone drops the senders, which tells the caller.
+    /// Hands an invocation over. A driver that is gone drops it, which tells the caller.
+    pub(crate) fn invoke(&self, admitted: Admitted) {
         let _ = self.commands.try_send(Command::Invoke(Box::new(admitted)));
-        Pending { answer: answer_receiver, account: account_receiver }
     }
 
     /// Ends it: what runs is cut off.
@@ -165,7 +124,7 @@ impl Environment {
     }
 
     pub(crate) fn takes_invocation(&self) -> bool {
-        self.published.takes_invocation.load(Ordering::Acquire)
+        !self.commands.is_closed() && self.published.takes_invocation.load(Ordering::Acquire)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Execution environments: made, initialised, handed invocations one at a time, reset, ended.
 //!
 //! ```text
-//!  invoke ─► Pool::acquire ─► Lease::invoke ─► driver ◄──► lifecycle::step   (the rules)
-//!                                                │ ▲
-//!                          sandbox: processes ◄──┘ └── runtime-api: the guest's calls
+//!  invoke ─► Pool::invoke ─► Lease ─► driver ◄──► lifecycle::step   (the rules)
+//!                                      │ ▲
+//!                sandbox: processes ◄──┘ └── runtime-api: the guest's calls
 //! ```
 //!
 //! [`pool`] chooses the environment, [`lifecycle`] holds the rules, the driver carries them out for one
@@ -15,6 +15,7 @@ mod billing;
 mod driver;
 mod environment;
 mod failure;
+mod invocation;
 pub mod lifecycle;
 mod logs;
 mod outcome;
@@ -22,9 +23,10 @@ pub mod pool;
 mod spec;
 mod variables;
 
-pub use environment::{CreateError, Folder, Invocation, Pending};
+pub use environment::{CreateError, Folder};
 pub use failure::RESPONSE_LIMIT_BYTES;
+pub use invocation::{Invocation, Invoked};
 pub use logs::{Line, Output, Source};
 pub use outcome::{Account, Answer};
-pub use pool::{AcquireError, Lease, Limits, Pool};
+pub use pool::{InvokeError, Limits, Pool};
 pub use spec::{Credentials, Entrypoint, INIT_LIMIT, LogFormat, Spec};

@@ -16,7 +16,7 @@ const BUFFER_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 
 /// How long lines are gathered before they are written. Nobody who reads notices; a warm invocation, which
 /// takes a tenth of a millisecond, would.
-const GATHERING: Duration = Duration::from_millis(2);
+const GATHERING: Duration = Duration::from_millis(5);
 
 /// The thread that prints. Dropped, it prints what is left and ends.
 #[derive(Debug)]

@@ -2,11 +2,9 @@
 //!
 //! The caller has its answer as soon as the runtime posted it; the environment is busy for a little longer.
 //! Only a caller who wants the end of the log waits for REPORT. A caller who goes away ends nothing, not even a
-//! cold start: what may take time before the invocation is with its environment runs in a task of its own.
+//! cold start.
 
-use std::sync::Arc;
-
-use firesteel_environment::{AcquireError, Answer, Invocation, Pending, Spec};
+use firesteel_environment::{Answer, Invocation, InvokeError as PoolError, Invoked};
 
 use crate::{InvokeError, Invoker, Outcome, Reply, Request, ThrottleReason, trace};
 
@@ -23,20 +21,16 @@ impl Invoker {
             trace: trace.clone(),
             client_context: request.client_context,
         };
-        let pending = self.hand_over(&target.spec, invocation).await?;
-        let outcome = match pending.answer.await {
-            Ok(Answer::Response { payload, .. }) => Outcome::Success(payload),
-            Ok(Answer::FunctionError { payload, .. }) => Outcome::FunctionError(payload),
-            Ok(Answer::PlatformFailed { reason }) => return Err(InvokeError::Platform(reason.into())),
-            Err(_) => {
-                return Err(InvokeError::Platform(
-                    "the execution environment ended without an answer".into(),
-                ));
-            }
+        let Invoked { answer, account } =
+            self.inner.pool.invoke(&target.spec, invocation).await.map_err(refused)?;
+        let outcome = match answer {
+            Answer::Response { payload, .. } => Outcome::Success(payload),
+            Answer::FunctionError { payload, .. } => Outcome::FunctionError(payload),
+            Answer::PlatformFailed { reason } => return Err(InvokeError::Platform(reason.into())),
         };
         let log_tail = if request.log_tail {
             // An environment that breaks between the answer and REPORT has an answer, but no log.
-            Some(pending.account.await.map(|account| account.log_tail).unwrap_or_default())
+            Some(account.await.map(|account| account.log_tail).unwrap_or_default())
         } else {
             None
         };
@@ -44,25 +38,11 @@ impl Invoker {
     }
 }
 
-impl Invoker {
-    async fn hand_over(&self, spec: &Arc<Spec>, invocation: Invocation) -> Result<Pending, InvokeError> {
-        if let Some(lease) = self.inner.pool.idle(spec).map_err(refused)? {
-            return Ok(lease.invoke(invocation));
-        }
-        let (pool, spec) = (self.inner.pool.clone(), Arc::clone(spec));
-        let acquired = tokio::spawn(async move { Ok(pool.acquire(&spec).await?.invoke(invocation)) });
-        match acquired.await {
-            Ok(result) => result.map_err(refused),
-            Err(panicked) => Err(InvokeError::Platform(Box::new(panicked))),
-        }
-    }
-}
-
-fn refused(error: AcquireError) -> InvokeError {
+fn refused(error: PoolError) -> InvokeError {
     match error {
-        AcquireError::AtCapacity { .. } => {
+        PoolError::AtCapacity { .. } => {
             InvokeError::Throttled(ThrottleReason::ConcurrentInvocationLimitExceeded)
         }
-        AcquireError::ShuttingDown | AcquireError::Create(_) => InvokeError::Platform(Box::new(error)),
+        PoolError::ShuttingDown | PoolError::Create(_) => InvokeError::Platform(Box::new(error)),
     }
 }

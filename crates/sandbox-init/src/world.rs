@@ -10,7 +10,8 @@
 //!    Those that would end this process get a handler that does nothing: a *handler* is reset by exec, where
 //!    "ignored" or "blocked" would be passed on.
 //! 6. As many descriptors as a sandbox may have, whatever the server has allowed itself.
-//! 7. Orphans below come to this process instead of to pid 1.
+//! 7. The scheduling policy of work that can wait a moment.
+//! 8. Orphans below come to this process instead of to pid 1.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
@@ -66,12 +67,26 @@ pub(crate) fn clean() -> io::Result<World> {
     let child_ended = reset_signals()?;
     limit_descriptors();
     #[cfg(target_os = "linux")]
+    yield_to_the_server();
+    #[cfg(target_os = "linux")]
     {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         // Executed by way of `/proc/self/exe`, it would otherwise be listed as `exe`.
         rustix::thread::set_name(c"sandbox-init")?;
     }
     Ok(World { control: UnixStream::from(control), child_ended })
+}
+
+/// Everything in a sandbox is batch work to the scheduler: it gets as much processor time as ever, but when it wakes it
+/// does not push aside who runs, which is most often the server that has just sent it something and has more to send
+/// to others. Inherited by children.
+#[cfg(target_os = "linux")]
+fn yield_to_the_server() {
+    // SAFETY: an all-zero `sched_param` is valid, and the only one that the policy allows.
+    let parameters: libc::sched_param = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a live structure; 0 means this process. Refused only where a sandbox around this one
+    // forbids it, and then all is as it was.
+    let _ = unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters) };
 }
 
 /// Most descriptors of one process in a sandbox.

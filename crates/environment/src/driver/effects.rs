@@ -155,7 +155,7 @@ impl Driver {
     pub(super) fn write_start(&mut self) {
         let Some(current) = &mut self.current else { return };
         current.started = true;
-        let invocation = &current.admitted.invocation;
+        let invocation = &current.admitted.order.invocation;
         let line = platform_line::start(&self.spec, invocation.request_id, &invocation.trace);
         self.log.begin_invocation();
         self.log.write(Source::Platform, line.as_bytes());
@@ -163,7 +163,7 @@ impl Driver {
 
     pub(super) fn deliver(&mut self) {
         let Some(current) = &self.current else { return };
-        let invocation = &current.admitted.invocation;
+        let invocation = &current.admitted.order.invocation;
         for reply in self.parked.drain(..) {
             // To every call that waits: of two, one belongs to a connection that was lost, and which one
             // cannot be told.
@@ -186,7 +186,7 @@ impl Driver {
         let Some(current) = &mut self.current else { return };
         current.status = status;
         current.admitted.lease.answered();
-        if let Some(caller) = current.admitted.answer.take() {
+        if let Some(caller) = current.admitted.order.answer.take() {
             // A caller that went away does not end the invocation.
             drop(caller.send(answer));
         }
@@ -198,7 +198,7 @@ impl Driver {
             return;
         };
         if let Finish::Failed(failure) = finish
-            && current.admitted.answer.is_none()
+            && current.admitted.order.answer.is_none()
             && current.failure.is_none()
         {
             // The runtime answered before it failed, or the failure was its answer.
@@ -211,13 +211,13 @@ impl Driver {
         }
         if let (true, Some(began)) = (current.started, current.began) {
             let account = self.write_report(&current, began);
-            self.account = current.admitted.account.take().map(|observer| (observer, account));
+            self.account = current.admitted.order.account.take().map(|observer| (observer, account));
         }
         self.lease = Some(current.admitted.lease);
     }
 
     pub(super) fn write_report(&mut self, current: &Current, began: Instant) -> Account {
-        let request_id = current.admitted.invocation.request_id;
+        let request_id = current.admitted.order.invocation.request_id;
         let duration = began.elapsed();
         let init_duration = self.init.unreported.take();
         let capped_at =

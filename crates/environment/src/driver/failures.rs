@@ -59,7 +59,8 @@ impl Driver {
 
     /// The answer to a post that the platform cannot pass on.
     pub(super) fn platform_failure(&self, error: &PlatformError) -> (Answer, Status) {
-        let id = self.current.as_ref().map_or(Uuid::nil(), |current| current.admitted.invocation.request_id);
+        let id =
+            self.current.as_ref().map_or(Uuid::nil(), |current| current.admitted.order.invocation.request_id);
         (function_error(error.error_type, error.payload(id)), Status::Error(error.error_type.into()))
     }
 

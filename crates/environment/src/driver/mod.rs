@@ -32,14 +32,15 @@ use tokio_util::sync::DropGuard;
 use uuid::Uuid;
 
 use self::failures::{Cause, function_error, reported};
-use crate::environment::{Admitted, Command, Published};
+use crate::environment::{Command, Published};
 use crate::failure::{self, PlatformError};
+use crate::invocation::Admitted;
 use crate::lifecycle::{self, Event, Refusal, State};
 use crate::logs::capture::Capture;
 use crate::logs::platform_line::{Phase, Status};
 use crate::logs::{Log, Source};
 use crate::outcome::{Account, Answer};
-use crate::pool::Lease;
+use crate::pool::lease::Lease;
 use crate::spec::Spec;
 
 /// The runtime's process, as the sandbox and `ps` know it.
@@ -323,7 +324,7 @@ impl Driver {
     fn commanded(&mut self, command: Option<Command>) {
         match command {
             Some(Command::Invoke(admitted)) => {
-                let id = admitted.invocation.request_id;
+                let id = admitted.order.invocation.request_id;
                 if self.current.is_none() && self.state.takes_invocation() {
                     self.current = Some(Current {
                         admitted,
