@@ -9,7 +9,7 @@
 //!                                            └─► AtCapacity (429 at the front door)
 //! ```
 //!
-//! A [`Lease`](lease::Lease) is the right to one invocation in one environment. It travels with the invocation and is
+//! A lease is the right to one invocation in one environment. It travels with the invocation and is
 //! dropped by the driver once the environment is at rest, which brings the environment back here: it takes the
 //! order that has waited longest, without a detour through the caller, or becomes idle. Environments that stay idle
 //! are ended, longest unused first.
