@@ -20,7 +20,7 @@ const WORDING = {
   refused: (status, body) => `Failed to post handler success response. Http response code: ${status}. ${body}`,
 };
 const NO_CALLBACKS =
-  "ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js 24. You need to modify this function to use a supported handler signature to use Node.js 24 or later. For more information see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.";
+  "Callback handlers are not supported from Node.js 24 on: make the handler async, or let it return a promise.";
 
 let logError;
 

@@ -22,6 +22,8 @@ TICKS = r"[ \t]*at (?:async )?(?:process\.)?processTicksAndRejections \([^)\n\r]
 TICKS_IN_JSON, TICKS_LINE = re.compile(r',? *"' + TICKS + '"'), re.compile(r"[\n\r]" + TICKS)
 # Advice about runtime updates of AWS's, which AWS's Python client adds to every failed init.
 ADVICE = re.compile(r'(\[WARNING\]\t<time>\t[^\t\n]*\t|\{[^{}\n]*"message": "|WARNING:root:)LAMBDA_WARNING: [^\n]*(\n|$)')
+# AWS's client and ours say in their own words that callbacks are over.
+NO_CALLBACKS = re.compile(r"(ERROR: AWS Lambda has removed support for callback|Callback handlers are not supported)[^\"\\\n\r]*")
 EPOCH_MS = re.compile(r"\[\d{13}\]")
 
 
@@ -38,6 +40,7 @@ class Normaliser:
         value = ISO_TIME.sub("<time>", value)
         value = EPOCH_MS.sub("[<epoch-ms>]", value)
         value = ADVICE.sub("", value)
+        value = NO_CALLBACKS.sub("<no callbacks>", value)
         value = TICKS_LINE.sub("", TICKS_IN_JSON.sub("", value))
         if CLIENT in value:
             value = PYTHON_FRAME.sub("", value)
