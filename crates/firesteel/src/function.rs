@@ -27,6 +27,7 @@ use crate::variables_file;
 pub(crate) struct Prepared {
     pub(crate) function: Function,
     pub(crate) spec: Arc<Spec>,
+    pub(crate) runtime: Runtime,
     /// One line for people: which runtime, which handler, and why these.
     pub(crate) why: String,
 }
@@ -75,7 +76,7 @@ impl Workshop<'_> {
         };
         let function = Function::new(settings).map_err(|error| invalid_setting(&error))?;
         let spec = self.plan(&function, &detected.runtime, credentials)?;
-        Ok(Prepared { function, spec: Arc::new(spec), why: detected.why })
+        Ok(Prepared { function, spec: Arc::new(spec), runtime: detected.runtime, why: detected.why })
     }
 
     fn plan(
@@ -168,8 +169,11 @@ pub(crate) fn name_of(given: Option<&str>, target: &str) -> Result<FunctionName,
     }
 }
 
-/// The target's own name, with what a function's name cannot have replaced. A `bootstrap` says nothing; the
-/// folder it is in does.
+/// What says nothing about a function: the file that every custom runtime has, and the folders builds put it in.
+const NAMELESS: [&str; 4] = ["bootstrap", "release", "debug", "target"];
+
+/// The target's own name, with what a function's name cannot have replaced; if that says nothing, the name of a folder
+/// it is in.
 fn name_from(target: &Path) -> FunctionName {
     let absolute = target.canonicalize().unwrap_or_else(|_| target.to_path_buf());
     let stem = |path: &Path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
@@ -178,7 +182,8 @@ fn name_from(target: &Path) -> FunctionName {
     } else {
         stem(&absolute)
     };
-    let own = own.filter(|name| name != "bootstrap").or_else(|| absolute.parent().and_then(stem));
+    let named = |name: &String| !NAMELESS.contains(&name.as_str());
+    let own = own.filter(named).or_else(|| absolute.ancestors().skip(1).filter_map(stem).find(named));
     let name: String = own
         .unwrap_or_default()
         .chars()
@@ -204,6 +209,7 @@ mod tests {
         assert_eq!(make("a/hello.zip"), "hello");
         assert_eq!(make("b/my function.v2.zip"), "my-function-v2");
         assert_eq!(make("greeter/bootstrap"), "greeter");
+        assert_eq!(make("crab/target/release/bootstrap"), "crab");
         assert_eq!(name_from(&folder.path().join("greeter")).as_str(), "greeter");
         assert_eq!(name_from(Path::new("/")).as_str(), "function");
     }

@@ -25,7 +25,7 @@ mod python;
 mod runtime;
 mod search;
 
-pub use bootstraps::{InstallError, install_bootstraps};
+pub use bootstraps::{InstallError, compile_bootstraps, install_bootstraps};
 pub use detect::{DetectError, Detected, detect};
 pub use interpreter::{Interpreter, InterpreterNotFound, Interpreters, Version};
 pub use launch::{Launch, LaunchError, Places, launch};

@@ -3,7 +3,7 @@
 //! The composition root: every part is built here and passed down. The order of the end is the reverse: no new
 //! connections, requests under way answered, environments ended, logs printed, the run's folder removed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -118,6 +118,7 @@ fn functions(arguments: &ServeArguments, data: &DataFolder) -> Result<Functions,
         Workshop { data, host: host(data)?, server: &arguments.server, arguments: &arguments.function };
     let mut catalog = Catalog::new(arguments.server.region.as_str(), arguments.server.account_id.as_str());
     let mut specs = HashMap::new();
+    let mut compiled = HashSet::new();
     for argument in &arguments.functions {
         let (name, target) = named_target(argument);
         let name = function::name_of(name, target)?;
@@ -128,6 +129,10 @@ fn functions(arguments: &ServeArguments, data: &DataFolder) -> Result<Functions,
         }
         let prepared = workshop.prepare(name.clone(), target)?;
         tell(format_args!("firesteel: {name}: {}", prepared.why));
+        if compiled.insert(prepared.runtime) {
+            let Host { interpreters, runtime_dir } = &workshop.host;
+            firesteel_runtimes::compile_bootstraps(&prepared.runtime, interpreters, runtime_dir);
+        }
         catalog.add(prepared.function).map_err(|error| Failure::from_error(Exit::Usage, &error))?;
         specs.insert(name, prepared.spec);
     }
