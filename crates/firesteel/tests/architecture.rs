@@ -198,6 +198,31 @@ fn paths_that_the_architecture_names_exist() {
     none(&missing);
 }
 
+/// Names of tests are sentences: nothing else in COMPATIBILITY.md is in backticks and has two underscores inside.
+#[test]
+fn tests_that_the_compatibility_names_exist() {
+    let sources: String = files()
+        .into_iter()
+        .filter(|(from_root, _)| from_root.extension().is_some_and(|extension| extension == "rs"))
+        .map(|(_, path)| std::fs::read_to_string(path).expect("sources are text"))
+        .collect();
+    let text = std::fs::read_to_string(root().join("COMPATIBILITY.md")).expect("the text exists");
+    let quoted = text.split('`').skip(1).step_by(2);
+    let names: BTreeSet<&str> = quoted
+        .filter(|name| {
+            name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        })
+        .filter(|name| name.trim_matches('_').matches('_').count() >= 2)
+        .collect();
+    assert!(names.len() > 20, "tests are no longer found in the text: {names:?}");
+    let exists = |name: &str| {
+        // A function, or a name in a table of trials.
+        sources.contains(&format!("fn {name}(")) || sources.contains(&format!("\"{name}\""))
+    };
+    let missing: Vec<_> = names.into_iter().filter(|name| !exists(name)).map(str::to_owned).collect();
+    none(&missing);
+}
+
 #[test]
 fn nothing_names_a_registry_or_a_machine() {
     // In pieces, so that this file does not name them either.

@@ -92,6 +92,27 @@ fn a_crash_resets_the_environment_and_the_next_invocation_starts_the_process_ins
 }
 
 #[test]
+fn what_is_in_tmp_outlives_a_reset() {
+    // The name is this test's own, for a host on which `/tmp` is everybody's.
+    let function = Function::scripted(
+        r#"
+import hashlib
+PATH = "/tmp/kept-" + hashlib.sha1(str(NOTES).encode()).hexdigest()
+def run(event):
+    if not os.path.exists(PATH):
+        open(PATH, "w").close()
+        sys.exit(1)
+    os.unlink(PATH)
+    return "kept"
+serve(run)
+"#,
+    );
+    let server = Server::of(&function, &[]);
+    server.invoke("{}").failed("Runtime.ExitError", "Runtime exited with error: exit status 1");
+    assert_eq!(server.invoke("{}").success(), "kept");
+}
+
+#[test]
 fn a_timeout_resets_the_environment_likewise() {
     let function = Function::scripted(OBEDIENT);
     let server = Server::with_one_environment(&function, &["--timeout", "1"]);
