@@ -71,9 +71,8 @@ impl Lease {
     pub(crate) fn answered(&mut self) {
         if !self.answered {
             self.answered = true;
-            if let Some(environments) = self.inner.lock().functions.get_mut(&self.spec) {
-                environments.finishing += 1;
-            }
+            // The entry may be gone: a function with nothing idle and nobody waiting is forgotten.
+            self.inner.lock().functions.entry(self.spec).or_default().finishing += 1;
         }
     }
 }

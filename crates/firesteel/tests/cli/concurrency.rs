@@ -71,6 +71,25 @@ fn one_caller_after_the_other_never_needs_a_second_environment() {
     }
 }
 
+/// An environment that is about to be free counts, also if idle ones were looked through while it was busy.
+#[test]
+fn a_caller_after_a_long_invocation_is_not_throttled() {
+    let function = Function::scripted(
+        r#"
+while True:
+    event = next_event()
+    time.sleep(0.6)
+    respond(event.id, "1")
+    time.sleep(0.1)
+"#,
+    );
+    // Idle environments are looked through every quarter of this second.
+    let server = Server::of(&function, &["--max-environments", "1", "--idle-timeout", "1"]);
+    for _ in 0..3 {
+        assert_eq!(server.invoke("{}").success(), "1");
+    }
+}
+
 #[test]
 fn a_caller_may_wait_for_room() {
     let function = Function::scripted(WAITS);
