@@ -186,17 +186,26 @@ impl Pool {
         }
     }
 
-    /// A new environment for the order, made in a task of its own so that it outlives its caller.
+    /// A new environment for the order, made in a task of its own so that it outlives its caller; a shutdown waits
+    /// for that task as for any environment.
     async fn create(&self, spec: &Arc<Spec>, room: Room, order: Order) -> Result<(), InvokeError> {
         let (inner, spec) = (Arc::clone(&self.inner), Arc::clone(spec));
-        let created = tokio::spawn(async move {
+        let created = self.inner.tasks.spawn(async move {
             let id = SpecId::of(&spec);
             let (environment, task) =
                 Environment::start(spec, &inner.folder, inner.output.clone(), room, &inner.said_shortfall)
                     .await?;
             inner.tasks.spawn(task);
             let lease = Lease::new(&inner, id, Arc::new(environment));
-            inner.lock().note_leased(&lease);
+            {
+                let mut shared = inner.lock();
+                if shared.shutting_down {
+                    // Outside the lock, see `place`. Those that are to be ended have been told already.
+                    drop(shared);
+                    return Err(InvokeError::ShuttingDown);
+                }
+                shared.note_leased(&lease);
+            }
             lease.invoke(order);
             Ok(())
         });
