@@ -33,7 +33,7 @@ mod descendants;
 )]
 mod mounts;
 mod serve;
-#[expect(unsafe_code, reason = "signal handlers, and descriptors nobody owns")]
+#[expect(unsafe_code, reason = "signal handlers, descriptors nobody owns, the scheduling policy")]
 mod world;
 
 use std::io::Write;

@@ -54,7 +54,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn start_runtime(&mut self, limited: bool) {
+    fn start_runtime(&mut self, limited: bool) {
         let now = Instant::now();
         self.init =
             Init { began: now, phase: if limited { Phase::Init } else { Phase::Invoke }, unreported: None };
@@ -74,7 +74,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn launch_runtime(&mut self) -> std::io::Result<()> {
+    fn launch_runtime(&mut self) -> std::io::Result<()> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let runtime_api = listener.local_addr()?.to_string();
@@ -114,7 +114,7 @@ impl Driver {
         Ok(())
     }
 
-    pub(super) fn init_ended(&mut self, result: InitResult) {
+    fn init_ended(&mut self, result: InitResult) {
         let duration = self.init.began.elapsed();
         let status = match result {
             InitResult::Succeeded => {
@@ -138,7 +138,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn begin_invocation(&mut self) {
+    fn begin_invocation(&mut self) {
         let Some(current) = &mut self.current else { return };
         let now = Instant::now();
         // The one place where an invocation's deadline is taken; the guest's and ours are the same moment.
@@ -152,7 +152,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn write_start(&mut self) {
+    fn write_start(&mut self) {
         let Some(current) = &mut self.current else { return };
         current.started = true;
         let invocation = &current.admitted.order.invocation;
@@ -161,7 +161,7 @@ impl Driver {
         self.log.write(Source::Platform, line.as_bytes());
     }
 
-    pub(super) fn deliver(&mut self) {
+    fn deliver(&mut self) {
         let Some(current) = &self.current else { return };
         let invocation = &current.admitted.order.invocation;
         for reply in self.parked.drain(..) {
@@ -182,7 +182,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn answer(&mut self, answer: Answer, status: Status) {
+    fn answer(&mut self, answer: Answer, status: Status) {
         let Some(current) = &mut self.current else { return };
         current.status = status;
         current.admitted.lease.answered();
@@ -192,7 +192,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn finish(&mut self, finish: Finish) {
+    fn finish(&mut self, finish: Finish) {
         self.drain_output();
         let Some(mut current) = self.current.take() else {
             return;
@@ -216,7 +216,7 @@ impl Driver {
         self.lease = Some(current.admitted.lease);
     }
 
-    pub(super) fn write_report(&mut self, current: &Current, began: Instant) -> Account {
+    fn write_report(&mut self, current: &Current, began: Instant) -> Account {
         let request_id = current.admitted.order.invocation.request_id;
         let duration = began.elapsed();
         let init_duration = self.init.unreported.take();

@@ -203,11 +203,12 @@ impl Driver {
         self.sandbox.close().await;
     }
 
-    /// Judges an event and carries out what follows. False if it was refused.
-    fn apply(&mut self, event: Event) -> bool {
-        self.judge(event).is_ok()
+    /// An event that nobody waits for the verdict on: refused, it came too late to matter.
+    fn apply(&mut self, event: Event) {
+        let _ = self.judge(event);
     }
 
+    /// Judges an event and carries out what follows.
     fn judge(&mut self, event: Event) -> Result<(), Refusal> {
         let (next, effects) = lifecycle::step(&self.state, event)?;
         self.state = next;
@@ -237,7 +238,7 @@ impl Driver {
     fn timer_fired(&mut self) {
         if let Some((_, event)) = self.timer.take() {
             if event == Event::SandboxLost {
-                tracing::error!(function = %self.spec.function_name, "killed processes do not end; giving their sandbox up");
+                tracing::error!(function = %self.spec.function_name, state = ?self.state, "a sandbox is given up");
             }
             self.apply(event);
         }
@@ -246,6 +247,8 @@ impl Driver {
     fn guest_called(&mut self, call: Option<Call>) {
         match call {
             Some(Call::Next { reply }) => {
+                // A runtime that asks, goes away and asks again must not pile up calls that nobody waits for.
+                self.parked.retain(|parked| !parked.is_closed());
                 // In its place before the verdict, which may deliver to it.
                 self.parked.push(reply);
                 if let Err(refusal) = self.judge(Event::NextCalled)
