@@ -60,7 +60,7 @@ pub(crate) struct Environment {
     commands: mpsc::Sender<Command>,
     published: Arc<Published>,
     /// Its place in the pool.
-    _room: Room,
+    room: Room,
 }
 
 impl Environment {
@@ -106,7 +106,7 @@ impl Environment {
             // Last: the function's files go when nothing can write to them any more.
             let _ = tokio::task::spawn_blocking(move || drop(folder)).await;
         };
-        Ok((Environment { id, commands, published, _room: room }, task))
+        Ok((Environment { id, commands, published, room }, task))
     }
 
     /// Hands an invocation over. A driver that is gone drops it, which tells the caller.
@@ -121,6 +121,10 @@ impl Environment {
 
     pub(crate) fn id(&self) -> Uuid {
         self.id
+    }
+
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
     }
 
     pub(crate) fn takes_invocation(&self) -> bool {

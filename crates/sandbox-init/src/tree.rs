@@ -41,6 +41,13 @@ pub fn children(parent: Pid) -> Vec<Pid> {
     imp::children(parent)
 }
 
+/// The session of a process, as a bare number: 0 for one whose leader lives outside of the reader's pid namespace,
+/// which `getsid` and those who take its answer for a process number cannot tell. `None` when it is gone.
+#[must_use]
+pub fn session(of: Pid) -> Option<i32> {
+    imp::session(of)
+}
+
 #[cfg(target_os = "linux")]
 mod imp {
     use std::fs;
@@ -132,10 +139,19 @@ mod imp {
     }
 
     fn parent(of: Pid) -> Option<Pid> {
+        Pid::from_raw(stat_field(of, 1)?)
+    }
+
+    pub(super) fn session(of: Pid) -> Option<i32> {
+        stat_field(of, 3)
+    }
+
+    /// A field of `/proc/<pid>/stat`, counted from the process's state.
+    fn stat_field(of: Pid, index: usize) -> Option<i32> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", of.as_raw_pid())).ok()?;
         // The second field is the program's name in parentheses and may itself hold any character.
         let (_, after_name) = stat.rsplit_once(')')?;
-        pid(after_name.split_ascii_whitespace().nth(1)?)
+        after_name.split_ascii_whitespace().nth(index)?.parse().ok()
     }
 
     fn pid(text: &str) -> Option<Pid> {
@@ -154,6 +170,7 @@ mod imp {
             let pid = Pid::from_child(&child);
             let me = rustix::process::getpid();
             assert_eq!(parent(pid), Some(me));
+            assert_eq!(session(pid), session(me));
             assert!(children(me).contains(&pid));
             assert!(children_among(&everybody(), me).contains(&pid));
             child.kill().unwrap();
@@ -176,5 +193,9 @@ mod imp {
 
     pub(super) fn children(_: Pid) -> Vec<Pid> {
         Vec::new()
+    }
+
+    pub(super) fn session(_: Pid) -> Option<i32> {
+        None
     }
 }

@@ -15,6 +15,9 @@
 
 use std::io;
 
+#[cfg(target_os = "linux")]
+use firesteel_sandbox_init::tree;
+
 /// Makes orphans of this process's descendants come to this process. To be called once, before the first
 /// sandbox is created.
 ///
@@ -41,7 +44,7 @@ pub(crate) fn end_orphans() {
         for orphan in find_pinned(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty())) {
             match orphan {
                 Ok((pid, pinned)) => {
-                    firesteel_sandbox_init::tree::kill_below(pid);
+                    tree::kill_below(pid);
                     let _ = rustix::process::pidfd_send_signal(&pinned, Signal::KILL);
                     ended.push(pinned);
                 }
@@ -67,13 +70,12 @@ fn find_pinned<T>(
 ) -> Vec<rustix::io::Result<(rustix::process::Pid, T)>> {
     let known = crate::first_process::known();
     let known = known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let Ok(own_session) = rustix::process::getsid(None) else {
-        return Vec::new();
-    };
-    firesteel_sandbox_init::tree::children(rustix::process::getpid())
+    let me = rustix::process::getpid();
+    let own_session = tree::session(me);
+    tree::children(me)
         .into_iter()
         .filter(|pid| !known.contains(&pid.as_raw_pid()))
-        .filter(|pid| rustix::process::getsid(Some(*pid)).is_ok_and(|session| session != own_session))
+        .filter(|pid| tree::session(*pid).is_some_and(|session| Some(session) != own_session))
         .map(|pid| Ok((pid, pin(pid)?)))
         .collect()
 }

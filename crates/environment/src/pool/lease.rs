@@ -1,5 +1,6 @@
 //! What a pool gives out: room for an environment, and the right to use one.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use uuid::Uuid;
@@ -10,7 +11,11 @@ use crate::invocation::{Admitted, Order};
 
 /// The place of one environment within the pool's bound. Held by the environment, free when dropped.
 #[derive(Debug)]
-pub(crate) struct Room(Weak<Inner>);
+pub(crate) struct Room {
+    inner: Weak<Inner>,
+    /// Given back before it is dropped, by one who holds the lock.
+    given_back: AtomicBool,
+}
 
 impl Room {
     /// A place, if need be that of the environment which was unused longest.
@@ -29,14 +34,27 @@ impl Room {
         } else {
             shared.count += 1;
         }
-        Ok(Room(Arc::downgrade(inner)))
+        Ok(Room { inner: Arc::downgrade(inner), given_back: AtomicBool::new(false) })
+    }
+
+    /// Frees it in the same step as whatever else changes under the lock: who is told of room finds it, and who
+    /// finds no environment does not find the place of one that is gone still taken.
+    pub(super) fn give_back(&self, count: &mut usize) {
+        if !self.given_back.swap(true, Ordering::Relaxed) {
+            *count -= 1;
+        }
     }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
-        if let Some(inner) = self.0.upgrade() {
-            inner.lock().count -= 1;
+        // Looked at first: most are given back, and then the lock may be held by who drops it.
+        if !*self.given_back.get_mut()
+            && let Some(inner) = self.inner.upgrade()
+        {
+            let mut shared = inner.lock();
+            self.give_back(&mut shared.count);
+            shared.tell_of_room(None);
         }
     }
 }

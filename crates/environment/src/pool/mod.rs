@@ -280,8 +280,7 @@ impl Inner {
 
     /// Gives the order to an idle environment, or queues it.
     fn place(self: &Arc<Self>, id: SpecId, mut order: Order, queue: Queue) -> Result<Placed, InvokeError> {
-        // Declared first, dropped last: an environment that turns out to be unusable gives its room back
-        // by taking the lock.
+        // Declared first, dropped last: the end of an environment is no work to be done under the lock.
         let mut unusable = Vec::new();
         let mut guard = self.lock();
         let shared = &mut *guard;
@@ -297,6 +296,7 @@ impl Inner {
                 lease.invoke(order);
                 return Ok(Placed::Taken);
             }
+            idle.environment.room().give_back(&mut shared.count);
             unusable.push(idle.environment);
         }
         let may_queue = match queue {
@@ -342,7 +342,9 @@ impl Inner {
         let environments = shared.functions.entry(id).or_default();
         environments.finishing -= usize::from(answered && environments.finishing > 0);
         if !environment.takes_invocation() {
+            environment.room().give_back(&mut shared.count);
             shared.tell_of_room(None);
+            // Outside the lock, see `place`.
             drop(guard);
             return;
         }

@@ -1,9 +1,11 @@
 //! However the program ends, and whatever the function has started: nothing is left.
 
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
+use crate::harness;
 use crate::harness::client::Client;
 use crate::harness::function::{ECHO, Function};
 use crate::harness::process::{ended, eventually, marked, signal};
@@ -71,6 +73,34 @@ fn after_kill_9_of_the_server() {
     let (server, mark) = clung_to();
     server.kill();
     eventually("everything that clung is gone", || marked(&mark).is_empty());
+}
+
+/// In a container, or under a supervisor, the session's leader may be out of sight: then the session's number is 0.
+#[test]
+fn after_a_first_process_was_killed_where_the_session_has_no_number() {
+    let function = Function::scripted("next_event()\nos.kill(os.getppid(), 9)\ntime.sleep(600)");
+    let data = harness::folder();
+    // Ends with the number of processes that still have the mark in their environment.
+    let script = r#"
+"$1" invoke "$2" --data "$3" --env MARK="$2" --timeout 20 >&2
+echo "exit $?"
+grep -l "MARK=$2" /proc/[0-9]*/environ 2>/dev/null | wc -l
+"#;
+    let mut command = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    command.args(["--pid", "--fork", "--mount-proc", "sh", "-c", script, "sh", harness::FIRESTEEL]);
+    command.arg(function.target()).arg(data.path()).stdin(Stdio::null());
+    let output = {
+        let _guard = harness::forking();
+        command.output().unwrap()
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    if said.is_empty() {
+        return harness::skipped("after_a_first_process_was_killed…", "no pid namespace can be made here");
+    }
+    assert_eq!(said, "exit 3\n0\n", "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Sends an invocation and does not wait for its answer.
