@@ -29,4 +29,4 @@ pub use invocation::{Invocation, Invoked};
 pub use logs::{Line, Output, Source};
 pub use outcome::{Account, Answer};
 pub use pool::{InvokeError, Limits, Pool};
-pub use spec::{Credentials, Entrypoint, INIT_LIMIT, LogFormat, Spec};
+pub use spec::{Credentials, Entrypoint, INIT_LIMIT, InitializationType, LogFormat, LogLevel, Spec};

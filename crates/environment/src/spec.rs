@@ -48,6 +48,12 @@ pub struct Spec {
     pub credentials: Credentials,
     /// Shape of the platform's log lines; `AWS_LAMBDA_LOG_FORMAT` when it was configured.
     pub log_format: Option<LogFormat>,
+    /// Least level of the function's own lines that is kept, in JSON; `AWS_LAMBDA_LOG_LEVEL` when it was configured.
+    pub application_log_level: Option<LogLevel>,
+    /// Least level of the platform's lines that is kept, in JSON: INFO unless configured.
+    pub system_log_level: Option<LogLevel>,
+    /// Account that the function belongs to.
+    pub account_id: String,
 }
 
 impl Spec {
@@ -121,6 +127,50 @@ pub enum LogFormat {
     Json,
 }
 
+/// Levels of log lines, least important first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// `TRACE`
+    Trace,
+    /// `DEBUG`
+    Debug,
+    /// `INFO`
+    Info,
+    /// `WARN`
+    Warn,
+    /// `ERROR`
+    Error,
+    /// `FATAL`
+    Fatal,
+}
+
+/// How an environment comes to be initialised, by the names of `AWS_LAMBDA_INITIALIZATION_TYPE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InitializationType {
+    /// `on-demand`
+    #[default]
+    OnDemand,
+    /// `provisioned-concurrency`
+    ProvisionedConcurrency,
+    /// `snap-start`
+    SnapStart,
+    /// `lambda-managed-instances`
+    ManagedInstances,
+}
+
+impl InitializationType {
+    /// As AWS spells it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            InitializationType::OnDemand => "on-demand",
+            InitializationType::ProvisionedConcurrency => "provisioned-concurrency",
+            InitializationType::SnapStart => "snap-start",
+            InitializationType::ManagedInstances => "lambda-managed-instances",
+        }
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -145,6 +195,9 @@ pub(crate) mod tests {
             customer_variables: BTreeMap::new(),
             credentials: Credentials::placeholder(),
             log_format: None,
+            application_log_level: None,
+            system_log_level: None,
+            account_id: "000000000000".into(),
         }
     }
 }

@@ -66,5 +66,8 @@ pub fn spec(
             LogFormat::Text => None,
             LogFormat::Json => Some(firesteel_environment::LogFormat::Json),
         },
+        application_log_level: None,
+        system_log_level: None,
+        account_id: account.to_owned(),
     })
 }

@@ -16,9 +16,11 @@
 //! sending `Ok` into its reply succeeded: when that fails, the guest has gone and nothing follows.
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 use crate::Refusal;
+use crate::telemetry::Subscription;
 
 /// One call of the guest.
 #[derive(Debug)]
@@ -36,8 +38,9 @@ pub enum Call {
     AnswerBegun {
         /// What the head says.
         answer: AnswerHead,
-        /// `Ok`: read the body. A refusal is rendered once the body has been read and thrown away.
-        reply: Reply<()>,
+        /// `Ok`: read the body, and where it goes. A refusal is rendered once the body has been read and thrown
+        /// away.
+        reply: Reply<Intake>,
     },
     /// The body of an accepted answer came to an end, one way or the other.
     AnswerEnded {
@@ -56,6 +59,134 @@ pub enum Call {
         /// `Ok`: 202.
         reply: Reply<()>,
     },
+    /// `GET /runtime/restore/next`, where [`crate::Surface::snap_start`] routes it. Waits as `Next` does.
+    RestoreNext {
+        /// `Ok`: 200, empty. The environment was restored.
+        reply: Reply<()>,
+    },
+    /// `POST /runtime/restore/error`
+    RestoreError {
+        /// What the runtime says went wrong.
+        report: ErrorReport,
+        /// `Ok`: 202.
+        reply: Reply<()>,
+    },
+    /// `POST /extension/register`
+    Register {
+        /// What the extension says of itself.
+        registration: Registration,
+        /// `Ok`: 200 with the identifier and what the function is.
+        reply: Reply<Registered>,
+    },
+    /// `GET /extension/event/next`. Waits as `Next` does.
+    ExtensionNext {
+        /// Of the extension, as it says; that it is known is the lifecycle's to find out.
+        extension: Uuid,
+        /// The event, once there is one.
+        reply: Reply<ExtensionEvent>,
+    },
+    /// `POST /extension/init/error` or `…/exit/error`
+    ExtensionError {
+        /// As in [`Call::ExtensionNext`].
+        extension: Uuid,
+        /// Which of the two.
+        phase: ExtensionErrorPhase,
+        /// `Lambda-Extension-Function-Error-Type`, as sent.
+        error_type: String,
+        /// `Ok`: 202.
+        reply: Reply<()>,
+    },
+    /// `PUT /2022-07-01/telemetry` or `PUT /2020-08-15/logs` with a valid body.
+    Subscribe {
+        /// As in [`Call::ExtensionNext`].
+        extension: Uuid,
+        /// What is wanted, and where.
+        subscription: Subscription,
+        /// `Ok`: 200 `"OK"`.
+        reply: Reply<()>,
+    },
+}
+
+/// Where the body of an accepted answer goes.
+#[derive(Debug)]
+pub enum Intake {
+    /// It is gathered up to [`crate::PAYLOAD_LIMIT_BYTES`] and comes whole with [`Call::AnswerEnded`].
+    Collect,
+    /// It is passed on as it comes, up to [`crate::STREAM_LIMIT_BYTES`]; [`Call::AnswerEnded`] then brings
+    /// [`AnswerBody::Forwarded`]. A full channel holds the runtime back. When the receiver is gone the rest is
+    /// read and thrown away: the function runs on without its caller.
+    Forward(mpsc::Sender<Bytes>),
+}
+
+/// How an extension registers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// `Lambda-Extension-Name`, never empty.
+    pub name: String,
+    /// It wants `INVOKE` events.
+    pub invoke: bool,
+    /// It wants the `SHUTDOWN` event.
+    pub shutdown: bool,
+    /// It wants to be told the account id (`Lambda-Extension-Accept-Feature: accountId`).
+    pub account_id: bool,
+}
+
+/// What a registered extension is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// By which it calls from now on.
+    pub identifier: Uuid,
+    /// Name without ARN.
+    pub function_name: String,
+    /// `$LATEST` or a number.
+    pub function_version: String,
+    /// As in `_HANDLER`.
+    pub handler: String,
+    /// If it was asked for.
+    pub account_id: Option<String>,
+}
+
+/// An event for an extension.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExtensionEvent {
+    /// An invocation begins.
+    Invoke {
+        /// Unix time at which it times out.
+        deadline_ms: u64,
+        /// Of the invocation.
+        request_id: String,
+        /// As the caller addressed the function.
+        function_arn: String,
+        /// The trace header.
+        trace: Option<String>,
+    },
+    /// The environment ends.
+    Shutdown {
+        /// Why.
+        reason: ShutdownReason,
+        /// Unix time of the end.
+        deadline_ms: u64,
+    },
+}
+
+/// Why an environment ends, by the names that extensions read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ShutdownReason {
+    /// It is not needed any more: `spindown`.
+    Spindown,
+    /// An invocation or an init ran out of time: `timeout`.
+    Timeout,
+    /// Something in it failed: `failure`.
+    Failure,
+}
+
+/// Which error an extension reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ExtensionErrorPhase {
+    /// It cannot begin.
+    Init,
+    /// It is about to exit.
+    Exit,
 }
 
 /// Where the lifecycle's verdict on a call goes. Sending fails when the guest is known to have gone; that
@@ -116,6 +247,13 @@ pub enum AnswerBody {
         /// The trailers of a stream that failed after it had begun.
         stream_error: Option<StreamError>,
     },
+    /// `/response` that was passed on as it came.
+    Forwarded {
+        /// How much.
+        size_bytes: u64,
+        /// How it ended.
+        end: ForwardEnd,
+    },
     /// `/error`, complete.
     Error(ErrorReport),
     /// More than [`crate::PAYLOAD_LIMIT_BYTES`]. Nothing of it was kept; it was read to its end so that
@@ -125,6 +263,17 @@ pub enum AnswerBody {
         size_bytes: u64,
     },
     /// The body stopped before its declared end. Answer [`Refusal::Truncated`].
+    Truncated,
+}
+
+/// How a forwarded response came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ForwardEnd {
+    /// At its declared end; with the trailers of a stream that failed after it had begun.
+    Complete(Option<StreamError>),
+    /// Beyond [`crate::STREAM_LIMIT_BYTES`]. Answer [`Refusal::TooLarge`].
+    TooLarge,
+    /// Before its declared end. Answer [`Refusal::Truncated`].
     Truncated,
 }
 

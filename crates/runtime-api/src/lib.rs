@@ -22,15 +22,20 @@ mod rendering;
 mod routes;
 mod runtime;
 mod server;
+pub mod telemetry;
 mod xray_cause;
 
 pub use call::{
-    AnswerBody, AnswerHead, AnswerKind, Call, Delivery, ErrorReport, Reply, ResponseMode, StreamError,
+    AnswerBody, AnswerHead, AnswerKind, Call, Delivery, ErrorReport, ExtensionErrorPhase, ExtensionEvent,
+    ForwardEnd, Intake, Registered, Registration, Reply, ResponseMode, ShutdownReason, StreamError,
 };
 pub use metadata::Metadata;
-pub use refusal::Refusal;
-pub use server::serve;
+pub use refusal::{ExtensionRefusal, Refusal};
+pub use server::{Surface, serve};
 
 /// Most bytes of an event, of a buffered response and of a collected streamed response:
 /// 6 MiB and the 100 bytes AWS grants on top.
 pub const PAYLOAD_LIMIT_BYTES: usize = 6 * 1024 * 1024 + 100;
+
+/// Most bytes of a streamed response that is passed on as it comes (20 MB until 2025).
+pub const STREAM_LIMIT_BYTES: u64 = 200 * 1024 * 1024;

@@ -35,8 +35,35 @@ pub enum Refusal {
     Truncated,
     /// 410: the invocation timed out before its answer came.
     InvokeTimeout,
+    /// 403: a call of an extension that is not allowed.
+    Extension(ExtensionRefusal),
     /// 500: our fault. Runtimes are told to exit on it.
     Platform,
+}
+
+/// Why the lifecycle does not allow an extension's call. What the request alone shows to be wrong is refused before
+/// it reaches the lifecycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExtensionRefusal {
+    /// `Extension.UnknownExtensionIdentifier`
+    UnknownIdentifier,
+    /// `Extension.RegistrationClosed`: an internal one that comes too late.
+    RegistrationClosed,
+    /// `Extension.InvalidExtensionState`: there is one of this name.
+    NameTaken,
+    /// `Extension.InvalidExtensionState`: not a call for this state.
+    Transition {
+        /// State name as AWS spells it, for instance `Ready`.
+        from: &'static str,
+        /// Target state name.
+        to: &'static str,
+    },
+    /// `Extension.TooManyExtensions`: more than ten.
+    TooMany,
+    /// `Extension.InvalidEventType`: an internal one that asks for `SHUTDOWN`.
+    ShutdownNotSupported,
+    /// `Telemetry.SubscriptionClosed`, or the Logs API's: init is over.
+    SubscriptionClosed,
 }
 
 impl Refusal {
@@ -46,7 +73,7 @@ impl Refusal {
 
     fn status(self) -> StatusCode {
         match self {
-            Refusal::Transition { .. } => StatusCode::FORBIDDEN,
+            Refusal::Transition { .. } | Refusal::Extension(_) => StatusCode::FORBIDDEN,
             Refusal::InvalidRequestId | Refusal::InvalidResponseMode | Refusal::Truncated => {
                 StatusCode::BAD_REQUEST
             }
@@ -83,7 +110,7 @@ impl Refusal {
             Refusal::InvokeTimeout => {
                 b"{\"errorMessage\":\"Invoke timeout\",\"errorType\":\"InvokeTimeout\"}\n"
             }
-            Refusal::Platform => {
+            Refusal::Extension(_) | Refusal::Platform => {
                 b"{\"errorMessage\":\"Internal Server Error\",\"errorType\":\"InternalServerError\"}\n"
             }
         })

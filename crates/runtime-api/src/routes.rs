@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::body::RequestBody;
 use crate::rendering::{self, Answer};
-use crate::{Call, Metadata, runtime};
+use crate::{Call, Metadata, Surface, runtime};
 
 /// Header names of the Runtime API. The wire has them in Go's canonical case (`Lambda-Runtime-Aws-…`),
 /// which is what title-casing gives for each.
@@ -59,6 +59,8 @@ pub(crate) fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
 pub(crate) struct Port {
     pub(crate) calls: mpsc::Sender<Call>,
     pub(crate) metadata: Metadata,
+    #[expect(dead_code, reason = "for restore/next")]
+    pub(crate) surface: Surface,
 }
 
 impl Port {

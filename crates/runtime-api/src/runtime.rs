@@ -20,7 +20,7 @@ use crate::body::{Collected, RequestBody};
 use crate::rendering::{self, Answer};
 use crate::routes::{self, header};
 use crate::{
-    AnswerBody, AnswerHead, AnswerKind, Call, Refusal, Reply, ResponseMode, StreamError, error_report,
+    AnswerBody, AnswerHead, AnswerKind, Call, Intake, Refusal, Reply, ResponseMode, StreamError, error_report,
 };
 
 /// `GET /runtime/invocation/next`
@@ -165,7 +165,7 @@ struct Answering<'a> {
 
 enum Debt {
     /// None, unless the verdict turns out to be in the channel already.
-    Undecided(oneshot::Receiver<Result<(), Refusal>>),
+    Undecided(oneshot::Receiver<Result<Intake, Refusal>>),
     Owed,
     Settled,
 }
@@ -180,7 +180,7 @@ impl<'a> Answering<'a> {
         if let Debt::Undecided(verdict) = &mut answering.debt {
             let accepted = read(verdict).await;
             answering.debt = if accepted.is_ok() { Debt::Owed } else { Debt::Settled };
-            accepted?;
+            drop(accepted?);
         }
         Ok(answering)
     }
@@ -200,7 +200,7 @@ impl Drop for Answering<'_> {
             Debt::Undecided(verdict) => {
                 // From here on the lifecycle sees its own sending fail.
                 verdict.close();
-                matches!(verdict.try_recv(), Ok(Ok(())))
+                matches!(verdict.try_recv(), Ok(Ok(_)))
             }
             Debt::Owed => true,
             Debt::Settled => false,

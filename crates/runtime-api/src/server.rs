@@ -35,6 +35,13 @@ const LINGER_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
 /// Pause after a failed accept: when the host is out of descriptors, the next try fails at once too.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
+/// Which routes there are beyond those that every environment has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Surface {
+    /// `restore/next` and `restore/error`, which AWS routes in environments with SnapStart only.
+    pub snap_start: bool,
+}
+
 /// Serves one environment's listener until `shutdown` is cancelled; then all its connections are closed,
 /// whatever they are waiting for, and it returns.
 ///
@@ -44,9 +51,10 @@ pub async fn serve(
     listener: TcpListener,
     calls: mpsc::Sender<Call>,
     metadata: Metadata,
+    surface: Surface,
     shutdown: CancellationToken,
 ) {
-    let port = Arc::new(Port { calls, metadata });
+    let port = Arc::new(Port { calls, metadata, surface });
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

@@ -96,6 +96,7 @@ impl Driver {
                 token: self.metadata_token.clone(),
                 availability_zone_id: self.spec.availability_zone_id(),
             },
+            runtime_api::Surface::default(),
             shutdown.clone(),
         ));
         let process = sandbox::Process {

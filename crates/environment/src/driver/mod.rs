@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use firesteel_runtime_api as runtime_api;
-use firesteel_runtime_api::{AnswerBody, Call, Delivery, Reply, ResponseMode};
+use firesteel_runtime_api::{AnswerBody, Call, Delivery, Intake, Reply, ResponseMode};
 use firesteel_sandbox as sandbox;
 use firesteel_sandbox::Sandbox;
 use tokio::sync::{mpsc, oneshot};
@@ -273,7 +273,7 @@ impl Driver {
                         Some((function_error("Runtime.InvalidResponseModeHeader", Bytes::new()), status));
                     self.apply(Event::AnswerEnded(id));
                     let _ = reply.send(Err(runtime_api::Refusal::InvalidResponseMode));
-                } else if let (Err(Ok(())), Some(id)) = (reply.send(verdict), id) {
+                } else if let (Err(Ok(_)), Some(id)) = (reply.send(verdict.map(|()| Intake::Collect)), id) {
                     // The guest is gone, and with it the body that was asked for.
                     self.posted = Some(self.platform_failure(&PlatformError::truncated_response()));
                     self.apply(Event::AnswerEnded(id));
@@ -287,6 +287,14 @@ impl Driver {
                 let verdict = self.judge(Event::InitErrorPosted).map_err(rendered);
                 let _ = reply.send(verdict);
             }
+            Some(
+                Call::RestoreNext { .. }
+                | Call::RestoreError { .. }
+                | Call::Register { .. }
+                | Call::ExtensionNext { .. }
+                | Call::ExtensionError { .. }
+                | Call::Subscribe { .. },
+            ) => {}
             // Its server ended: it does so only with the runtime.
             None => self.runtime = None,
         }
@@ -308,7 +316,7 @@ impl Driver {
                 self.platform_failure(&PlatformError::response_too_large()),
                 Err(runtime_api::Refusal::TooLarge),
             ),
-            AnswerBody::Truncated => (
+            AnswerBody::Forwarded { .. } | AnswerBody::Truncated => (
                 self.platform_failure(&PlatformError::truncated_response()),
                 Err(runtime_api::Refusal::Truncated),
             ),

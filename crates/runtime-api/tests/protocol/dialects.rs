@@ -1,6 +1,6 @@
 //! The HTTP that real runtimes and their client libraries speak.
 
-use firesteel_runtime_api::{AnswerBody, Call, ErrorReport, Refusal};
+use firesteel_runtime_api::{AnswerBody, Call, ErrorReport, Intake, Refusal};
 
 use crate::harness::{ACCEPTED, BASE, Environment, event};
 
@@ -110,7 +110,7 @@ async fn a_client_that_expects_100_gets_it_once_its_answer_is_allowed() {
     );
     guest.send(&head).await;
     let (_, reply) = environment.begun().await;
-    reply.send(Ok(())).unwrap();
+    reply.send(Ok(Intake::Collect)).unwrap();
     assert_eq!(guest.answer().await.status, 100);
     guest.send("hello").await;
     let (body, reply) = environment.ended().await;

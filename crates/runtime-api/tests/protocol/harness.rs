@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use firesteel_runtime_api::{AnswerBody, AnswerHead, Call, Delivery, Metadata, Refusal, Reply, serve};
+use firesteel_runtime_api::{
+    AnswerBody, AnswerHead, Call, Delivery, Intake, Metadata, Refusal, Reply, Surface, serve,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -50,7 +52,7 @@ impl Environment {
         let (sender, calls) = mpsc::channel(capacity);
         let shutdown = CancellationToken::new();
         let metadata = Metadata { token: "s3cret".into(), availability_zone_id: "use1-az1".into() };
-        let served = tokio::spawn(serve(listener, sender, metadata, shutdown.clone()));
+        let served = tokio::spawn(serve(listener, sender, metadata, Surface::default(), shutdown.clone()));
         Self { address, calls, port: Port { shutdown, served } }
     }
 
@@ -65,7 +67,7 @@ impl Environment {
         }
     }
 
-    pub(crate) async fn begun(&mut self) -> (AnswerHead, Reply<()>) {
+    pub(crate) async fn begun(&mut self) -> (AnswerHead, Reply<Intake>) {
         match self.call().await {
             Call::AnswerBegun { answer, reply } => (answer, reply),
             other => panic!("expected the head of an answer, got {other:?}"),
@@ -82,7 +84,7 @@ impl Environment {
     /// Accepts an answer, whatever becomes of its body.
     pub(crate) async fn take_answer(&mut self) -> (AnswerHead, AnswerBody) {
         let (head, reply) = self.begun().await;
-        reply.send(Ok(())).unwrap();
+        reply.send(Ok(Intake::Collect)).unwrap();
         let (body, reply) = self.ended().await;
         let _ = reply.send(verdict_on(&body));
         (head, body)
@@ -108,7 +110,7 @@ impl Environment {
 
 fn verdict_on(body: &AnswerBody) -> Result<(), Refusal> {
     match body {
-        AnswerBody::Response { .. } | AnswerBody::Error(_) => Ok(()),
+        AnswerBody::Response { .. } | AnswerBody::Forwarded { .. } | AnswerBody::Error(_) => Ok(()),
         AnswerBody::TooLarge { .. } => Err(Refusal::TooLarge),
         AnswerBody::Truncated => Err(Refusal::Truncated),
     }
@@ -131,7 +133,9 @@ impl Tally {
                 self.nexts += 1;
                 let _ = reply.send(Ok(event("{}")));
             }
-            Call::AnswerBegun { reply, .. } => self.begun += usize::from(reply.send(Ok(())).is_ok()),
+            Call::AnswerBegun { reply, .. } => {
+                self.begun += usize::from(reply.send(Ok(Intake::Collect)).is_ok());
+            }
             Call::AnswerEnded { body, reply, .. } => {
                 self.ended += 1;
                 self.truncated += usize::from(body == AnswerBody::Truncated);
@@ -140,6 +144,7 @@ impl Tally {
             Call::InitError { reply, .. } => {
                 let _ = reply.send(Ok(()));
             }
+            other => panic!("not asked for: {other:?}"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Every status of the Runtime API, to the byte, and what the lifecycle is told before it.
 
-use firesteel_runtime_api::{AnswerKind, Call, Refusal, ResponseMode};
+use firesteel_runtime_api::{AnswerKind, Call, Intake, Refusal, ResponseMode};
 
 use crate::harness::{ACCEPTED, BASE, Environment, event};
 
@@ -62,10 +62,10 @@ async fn every_refusal_at_every_point_of_every_call_keeps_the_connection() {
                     reply.send(Err(refusal)).unwrap();
                 }
                 Call::AnswerBegun { reply, .. } => {
-                    reply.send(Ok(())).unwrap();
+                    reply.send(Ok(Intake::Collect)).unwrap();
                     environment.ended().await.1.send(Err(refusal)).unwrap();
                 }
-                Call::AnswerEnded { .. } => panic!("ended without a beginning"),
+                other => panic!("not asked for: {other:?}"),
             }
             let answer = guest.answer().await;
             assert_eq!((answer.status, answer.body.as_str()), (status, body), "at {point}");
@@ -159,7 +159,7 @@ async fn a_dropped_reply_is_a_platform_fault_and_closes_the_connection() {
             }
             match environment.call().await {
                 Call::AnswerBegun { reply, .. } if n_granted == 1 => {
-                    reply.send(Ok(())).unwrap();
+                    reply.send(Ok(Intake::Collect)).unwrap();
                     drop(environment.ended().await);
                 }
                 call => drop(call),
