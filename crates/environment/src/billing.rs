@@ -10,8 +10,10 @@ use std::time::Duration;
 pub(crate) struct Usage {
     /// From the delivery of the event (or the start of an init inside the invocation) to its end.
     pub(crate) duration: Duration,
-    /// The init phase that this invocation is the first to follow.
+    /// The init phase that this invocation is the first to follow, where it is billed with it.
     pub(crate) init: Option<Duration>,
+    /// What is billed of the restore that this invocation is the first to follow, in milliseconds.
+    pub(crate) restore_billed_ms: u64,
     /// The limit, if the invocation ran into it during an init of its own: AWS then bills the limit and not
     /// the few milliseconds that the end took.
     pub(crate) capped_at: Option<Duration>,
@@ -20,10 +22,14 @@ pub(crate) struct Usage {
 /// Milliseconds that are billed: at least one.
 pub(crate) fn billed_ms(usage: Usage) -> u64 {
     let duration = usage.capped_at.map_or(usage.duration, |cap| usage.duration.min(cap));
-    let sum = duration + usage.init.unwrap_or_default();
+    whole_ms(duration + usage.init.unwrap_or_default() + Duration::from_millis(usage.restore_billed_ms)).max(1)
+}
+
+/// Rounded up.
+pub(crate) fn whole_ms(duration: Duration) -> u64 {
     // Durations are printed and recorded with microseconds; what is below them must not tip the rounding.
-    let micros = u64::try_from(sum.as_micros()).unwrap_or(u64::MAX);
-    micros.div_ceil(1000).max(1)
+    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    micros.div_ceil(1000)
 }
 
 #[cfg(test)]
@@ -37,7 +43,7 @@ mod tests {
 
     #[track_caller]
     fn check(duration: f64, init: Option<f64>, billed: u64) {
-        let usage = Usage { duration: micros(duration), init: init.map(micros), capped_at: None };
+        let usage = Usage { duration: micros(duration), init: init.map(micros), restore_billed_ms: 0, capped_at: None };
         assert_eq!(billed_ms(usage), billed);
     }
 
@@ -62,8 +68,17 @@ mod tests {
 
     #[test]
     fn an_init_inside_the_invocation_is_billed_up_to_the_timeout() {
-        let usage = Usage { duration: micros(3022.91), init: None, capped_at: Some(Duration::from_secs(3)) };
+        let capped_at = Some(Duration::from_secs(3));
+        let usage = Usage { duration: micros(3022.91), init: None, restore_billed_ms: 0, capped_at };
         assert_eq!(billed_ms(usage), 3000);
+    }
+
+    #[test]
+    fn a_restore_is_billed_with_the_invocation_that_follows_it() {
+        for (duration, restore_billed_ms, billed) in [(306.34, 303, 610), (2338.66, 182, 2521), (127.10, 26, 154)] {
+            let usage = Usage { duration: micros(duration), init: None, restore_billed_ms, capped_at: None };
+            assert_eq!(billed_ms(usage), billed);
+        }
     }
 
     proptest::proptest! {
@@ -72,6 +87,7 @@ mod tests {
             let usage = Usage {
                 duration: Duration::from_micros(duration_us),
                 init: Some(Duration::from_micros(init_us)),
+                restore_billed_ms: 0,
                 capped_at: None,
             };
             let billed = billed_ms(usage);

@@ -89,7 +89,7 @@ impl Environment {
         {
             tracing::warn!(%reason, "functions can write to their code and share this machine's /tmp");
         }
-        let log = Log::new(output, spec.function_name.clone(), log_stream(&spec.version, &name));
+        let log = Log::new(output, Arc::clone(&spec), log_stream(&spec.version, &name), spec.initialization);
         // Room for an invocation and a shutdown: the pool never sends more.
         let (commands, commands_receiver) = mpsc::channel(4);
         let published = Arc::new(Published::default());

@@ -45,6 +45,11 @@ impl PlatformError {
         Self::new("Runtime.InvalidEntrypoint", format!("fork/exec {}: {reason}", program.display()))
     }
 
+    /// An extension failed.
+    pub(crate) fn extension(error_type: &'static str, text: String) -> Self {
+        Self::new(error_type, text)
+    }
+
     /// The runtime posted more than a caller may receive.
     pub(crate) fn response_too_large() -> Self {
         PlatformError {
@@ -100,6 +105,15 @@ impl PlatformError {
             serde_json::to_vec(&MessageFirst { error_message: &text, error_type: self.error_type })
         };
         Bytes::from(json.expect("two strings always serialize"))
+    }
+}
+
+/// How an extension's process ended, in the words that `Extension.Crash` uses.
+pub(crate) fn extension_exit_text(exit: Exit) -> String {
+    match exit {
+        Exit::Code(0) => "exit code 0".to_owned(),
+        Exit::Code(code) => format!("exit status {code}"),
+        Exit::Signal(signal) => format!("signal: {}", signal_text(signal)),
     }
 }
 

@@ -22,6 +22,18 @@ pub struct Invocation {
     pub trace: String,
     /// The caller's client context, as JSON text.
     pub client_context: Option<String>,
+    /// How the caller takes the response.
+    pub delivery: ResponseDelivery,
+}
+
+/// How a caller takes a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ResponseDelivery {
+    /// Whole; a runtime that streams is collected.
+    #[default]
+    Whole,
+    /// As it comes, from a runtime that streams; else whole.
+    Streamed,
 }
 
 /// An invocation whose answer is there.

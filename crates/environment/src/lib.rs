@@ -25,8 +25,10 @@ mod variables;
 
 pub use environment::{CreateError, Folder};
 pub use failure::RESPONSE_LIMIT_BYTES;
-pub use invocation::{Invocation, Invoked};
+pub use invocation::{Invocation, Invoked, ResponseDelivery};
 pub use logs::{Line, Output, Source};
-pub use outcome::{Account, Answer};
+pub use outcome::{Account, Answer, ChunkStream, StreamEnd};
 pub use pool::{InvokeError, Limits, Pool};
-pub use spec::{Credentials, Entrypoint, INIT_LIMIT, InitializationType, LogFormat, LogLevel, Spec};
+pub use spec::{
+    Credentials, Entrypoint, INIT_LIMIT, InitializationType, LogFormat, LogLevel, Spec, extension_files,
+};

@@ -8,9 +8,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
 
 /// What the caller of an invocation receives.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Answer {
     /// The runtime posted a response.
     Response {
@@ -28,9 +29,53 @@ pub enum Answer {
         /// Error JSON.
         payload: Bytes,
     },
+    /// The runtime began to post a response that is passed on as it comes. Only for those who asked for it
+    /// ([`ResponseDelivery::Streamed`](crate::ResponseDelivery)).
+    Stream {
+        /// Content type that the runtime gave.
+        content_type: String,
+        /// What follows.
+        body: ChunkStream,
+    },
+    /// The environment could not be restored, so that the function never saw the event (SnapStart).
+    RestoreFailed {
+        /// Its hooks ran out of time.
+        timed_out: bool,
+        /// Why not, for the caller.
+        message: String,
+    },
     /// The platform broke before there was an answer.
     PlatformFailed {
         /// What broke, for the log.
+        reason: String,
+    },
+}
+
+/// A response on its way.
+#[derive(Debug)]
+pub struct ChunkStream {
+    /// What the runtime has written. Not reading holds the runtime back; dropping it does not end the invocation.
+    pub chunks: mpsc::Receiver<Bytes>,
+    /// How it ended. Comes when the last chunk was sent, or earlier: a runtime that is cut off by its deadline may
+    /// keep `chunks` open for a little longer, but nothing that comes then counts.
+    pub end: oneshot::Receiver<StreamEnd>,
+}
+
+/// How a stream came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// All is there.
+    Complete,
+    /// The function failed in the middle of it.
+    Failed {
+        /// As in [`Answer::FunctionError`], or as the runtime put it in its trailers.
+        error_type: String,
+        /// Error JSON.
+        payload: Bytes,
+    },
+    /// The platform broke.
+    PlatformFailed {
+        /// As in [`Answer::PlatformFailed`].
         reason: String,
     },
 }

@@ -4,7 +4,7 @@
 //! environment could one day stand on another host.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long the init phase of an on-demand environment may take before it is cut off and done again inside
@@ -54,6 +54,10 @@ pub struct Spec {
     pub system_log_level: Option<LogLevel>,
     /// Account that the function belongs to.
     pub account_id: String,
+    /// Names of the external extensions: the files in `extensions` of the layers, see [`extension_files`].
+    pub extensions: Vec<String>,
+    /// How environments are initialised, unless the pool makes them ahead of invocations.
+    pub initialization: InitializationType,
 }
 
 impl Spec {
@@ -169,6 +173,36 @@ impl InitializationType {
             InitializationType::ManagedInstances => "lambda-managed-instances",
         }
     }
+
+    /// Whether the first REPORT after an init bills it. Elsewhere it is billed when the environment is made.
+    pub(crate) fn bills_init(self) -> bool {
+        self == InitializationType::OnDemand
+    }
+
+    /// How long an init may take (AWS: "lambda-runtime-environment").
+    #[must_use]
+    pub fn init_limit(self, timeout: Duration) -> Duration {
+        match self {
+            InitializationType::OnDemand => INIT_LIMIT,
+            _ => timeout.clamp(Duration::from_secs(130), Duration::from_secs(900)),
+        }
+    }
+}
+
+/// Names of the files that are started as extensions: every entry of `extensions` in the layers' folder but folders,
+/// in the order of their names, as the platform lists them.
+#[must_use]
+pub fn extension_files(opt: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(opt.join("extensions")) else { return Vec::new() };
+    // What a link leads to counts; one that leads nowhere is a file that cannot be started.
+    let is_folder = |entry: &std::fs::DirEntry| std::fs::metadata(entry.path()).is_ok_and(|at| at.is_dir());
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter(|entry| !is_folder(entry))
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort_unstable();
+    names
 }
 
 #[cfg(test)]
@@ -198,6 +232,8 @@ pub(crate) mod tests {
             application_log_level: None,
             system_log_level: None,
             account_id: "000000000000".into(),
+            extensions: vec![],
+            initialization: InitializationType::OnDemand,
         }
     }
 }

@@ -1,12 +1,16 @@
-//! The runtime process's environment variables: exactly those that AWS sets, nothing of the host's.
+//! Environment variables of the runtime's process and of extensions: exactly those that AWS sets, nothing of the
+//! host's.
 //!
 //! Order of precedence, weakest first: defaults that a function may change (`LANG`, `PATH`, …), the function's
-//! own variables, then the reserved ones. A function's variable whose name starts with `_` never arrives.
+//! own variables, then the reserved ones. A function's variable whose name starts with `_` never arrives. Extensions
+//! get what the runtime gets but for what is the runtime's own business.
 //! Source: recordings of the service's introspection functions ("Variables present in a zip function").
 
 use std::collections::BTreeMap;
 
-use crate::spec::{LogFormat, Spec};
+use firesteel_runtime_api::Surface;
+
+use crate::spec::{InitializationType, LogFormat, Spec};
 
 /// What only a particular environment knows.
 #[derive(Debug)]
@@ -21,6 +25,25 @@ pub(crate) struct Local<'a> {
 
 /// Address at which X-Ray's clients look for their daemon. Nobody listens; the clients log and go on.
 const XRAY_DAEMON: (&str, &str) = ("127.0.0.1", "2000");
+
+/// What extensions do not get (AWS: "runtimes-extensions-api"), beside everything that begins with `_`.
+const RUNTIME_ONLY: [&str; 8] = [
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_LAMBDA_MAX_CONCURRENCY",
+    "AWS_XRAY_CONTEXT_MISSING",
+    "AWS_XRAY_DAEMON_ADDRESS",
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
+];
+
+/// The complete environment of an external extension's process.
+pub(crate) fn of_extension(spec: &Spec, local: &Local<'_>) -> BTreeMap<String, String> {
+    let mut all = of_runtime(spec, local);
+    all.retain(|name, _| !name.starts_with('_') && !RUNTIME_ONLY.contains(&name.as_str()));
+    all
+}
 
 /// The complete environment of the runtime's first process.
 pub(crate) fn of_runtime(spec: &Spec, local: &Local<'_>) -> BTreeMap<String, String> {
@@ -56,15 +79,22 @@ pub(crate) fn of_runtime(spec: &Spec, local: &Local<'_>) -> BTreeMap<String, Str
     set("_AWS_XRAY_DAEMON_PORT", XRAY_DAEMON.1);
     set("AWS_REGION", &spec.region);
     set("AWS_DEFAULT_REGION", &spec.region);
-    set("AWS_ACCESS_KEY_ID", &spec.credentials.access_key_id);
-    set("AWS_SECRET_ACCESS_KEY", &spec.credentials.secret_access_key);
-    set("AWS_SESSION_TOKEN", &spec.credentials.session_token);
+    if spec.initialization == InitializationType::SnapStart {
+        // A snapshot must hold no credentials and no name of a log stream.
+        let uri = format!("http://{}/2021-04-23/credentials", local.runtime_api);
+        set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &uri);
+        set("AWS_CONTAINER_AUTHORIZATION_TOKEN", local.metadata_token);
+    } else {
+        set("AWS_ACCESS_KEY_ID", &spec.credentials.access_key_id);
+        set("AWS_SECRET_ACCESS_KEY", &spec.credentials.secret_access_key);
+        set("AWS_SESSION_TOKEN", &spec.credentials.session_token);
+        set("AWS_LAMBDA_LOG_GROUP_NAME", &spec.log_group());
+        set("AWS_LAMBDA_LOG_STREAM_NAME", local.log_stream);
+    }
     set("AWS_LAMBDA_FUNCTION_NAME", &spec.function_name);
     set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &spec.memory_mib.to_string());
     set("AWS_LAMBDA_FUNCTION_VERSION", &spec.version);
-    set("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
-    set("AWS_LAMBDA_LOG_GROUP_NAME", &spec.log_group());
-    set("AWS_LAMBDA_LOG_STREAM_NAME", local.log_stream);
+    set("AWS_LAMBDA_INITIALIZATION_TYPE", spec.initialization.name());
     set("AWS_LAMBDA_RUNTIME_API", local.runtime_api);
     set("AWS_LAMBDA_METADATA_API", local.runtime_api);
     set("AWS_LAMBDA_METADATA_TOKEN", local.metadata_token);

@@ -43,7 +43,7 @@ pub enum Refusal {
 
 /// Why the lifecycle does not allow an extension's call. What the request alone shows to be wrong is refused before
 /// it reaches the lifecycle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExtensionRefusal {
     /// `Extension.UnknownExtensionIdentifier`
     UnknownIdentifier,

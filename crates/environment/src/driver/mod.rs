@@ -4,47 +4,48 @@
 //!  guest's calls ──┐
 //!  commands ───────┤            ┌─► replies to the guest
 //!  sandbox events ─┼─► step() ──┼─► answers and accounts to the caller
-//!  log pipes ──────┤  (rules)   ├─► sandbox: spawn, end
-//!  timer ──────────┘            └─► log lines, published state
+//!  log pipes ──────┤  (rules)   ├─► sandbox: spawn, freeze, signal, end
+//!  timer ──────────┘            └─► log, telemetry, published state
 //! ```
 //!
-//! Everything that can happen to an environment arrives here and is decided by [`lifecycle::step`]; this file
-//! carries out the effects and owns what is not a rule: bodies, times, processes, pipes.
+//! Everything that can happen to an environment arrives here and is decided by [`lifecycle::step`]; this module
+//! carries out the effects and owns what is not a rule: bodies, times, processes, pipes. What the guest calls is in
+//! `calls`, what the rules ask for in `effects`, an invocation's own times and figures in `current`, the processes
+//! of one init in `generation`, the words of failures in `failures`.
 //!
 //! Which goes first: a deadline that has passed, then the guest's calls (an answer that was posted before the
 //! process ended counts), then commands, the sandbox, the logs. A guest that calls without pause cannot hold
 //! its deadline off, because the deadline is looked at before every event.
 
+mod calls;
+mod current;
 mod effects;
 mod failures;
+mod generation;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use firesteel_runtime_api as runtime_api;
-use firesteel_runtime_api::{AnswerBody, Call, Delivery, Intake, Reply, ResponseMode};
+use firesteel_runtime_api::{Delivery, ExtensionEvent, Reply};
 use firesteel_sandbox as sandbox;
 use firesteel_sandbox::Sandbox;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use tokio_util::sync::DropGuard;
 use uuid::Uuid;
 
-use self::failures::{Cause, function_error, reported};
+use self::current::{Current, Posted};
+use self::failures::Cause;
+use self::generation::{Generation, RUNTIME, extension_of};
 use crate::environment::{Command, Published};
 use crate::failure::{self, PlatformError};
-use crate::invocation::Admitted;
-use crate::lifecycle::{self, Event, Refusal, State};
-use crate::logs::capture::Capture;
-use crate::logs::platform_line::{Phase, Status};
-use crate::logs::{Log, Source};
-use crate::outcome::{Account, Answer};
+use crate::lifecycle::ending::Budget;
+use crate::lifecycle::{self, Event, Phase, Refusal, State};
+use crate::logs::Log;
+use crate::logs::platform_event::RestoreDurations;
+use crate::outcome::Account;
 use crate::pool::lease::Lease;
 use crate::spec::Spec;
-
-/// The runtime's process, as the sandbox and `ps` know it.
-const RUNTIME: &str = "runtime";
 
 /// How long the kernel may take to end killed processes before the sandbox counts as broken.
 const ENDING_LIMIT: Duration = Duration::from_secs(10);
@@ -53,8 +54,9 @@ const ENDING_LIMIT: Duration = Duration::from_secs(10);
 /// lives on; more often would be felt.
 const MEMORY_SAMPLING: Duration = Duration::from_millis(20);
 
-/// Calls of the guest that wait to be judged; a guest that has more under way waits in its socket.
-const GUEST_QUEUE: usize = 16;
+/// How long an environment may run on after it came to rest. Long enough that one which is invoked again and again
+/// is never stopped and continued in between, which would be felt; short enough for nobody to get work done.
+const FREEZE_AFTER: Duration = Duration::from_millis(10);
 
 /// Everything one environment holds.
 #[derive(Debug)]
@@ -68,59 +70,68 @@ pub(crate) struct Driver {
     sandbox_events: sandbox::Events,
     log: Log,
     metadata_token: String,
-    /// The runtime that is running now; a new one gets new sockets and pipes, so that nothing an old one sent
-    /// can be taken for it.
-    runtime: Option<Runtime>,
-    /// The `next` calls that wait. More than one only when a runtime lost its connection and asked again.
-    parked: Vec<Reply<Delivery>>,
+    /// The processes that run now; a new init gets new sockets and pipes, so that nothing an old one sent can be
+    /// taken for it.
+    generation: Option<Generation>,
+    parked: Parked,
     /// The invocation that was accepted and is not over.
     current: Option<Current>,
-    /// What the runtime posted, between the end of its body and [`Effect::Answer`].
-    posted: Option<(Answer, Status)>,
+    /// What the runtime posted, between the end of its body and the rules' leave to pass it on.
+    posted: Option<Posted>,
     /// Why the last failure happened, in words; set before the event that reports it.
     cause: Cause,
     init: Init,
+    /// The time for an end that is under way.
+    ending: Option<EndingClock>,
     timer: Option<(Instant, Event)>,
     /// While something runs: when memory is looked at next, for the sake of processes that come and go before
     /// REPORT.
     sample_at: Option<Instant>,
+    rest: Rest,
     /// Given back once the environment is at rest.
     lease: Option<Lease>,
     /// For whoever waits for REPORT; sent after the lease is given back.
     account: Option<(oneshot::Sender<Account>, Account)>,
 }
 
-/// One run of the runtime's process.
-#[derive(Debug)]
-struct Runtime {
-    calls: mpsc::Receiver<Call>,
-    capture: Capture,
-    /// Ends the server of its Runtime API.
-    _server: DropGuard,
+/// Calls of the guest that wait.
+#[derive(Debug, Default)]
+struct Parked {
+    /// More than one only when a runtime lost its connection and asked again.
+    next: Vec<Reply<Delivery>>,
+    restore: Vec<Reply<()>>,
+    /// By the extension's index.
+    extensions: Vec<Option<Reply<ExtensionEvent>>>,
 }
 
-#[derive(Debug)]
-struct Current {
-    admitted: Box<Admitted>,
-    /// When its clock started.
-    began: Option<Instant>,
-    deadline_ms: u64,
-    /// START was written.
-    started: bool,
-    /// An init ran inside it.
-    suppressed_init: bool,
-    /// What the runtime or the platform said of its end.
-    status: Status,
-    /// A failure found by the platform, told in the log before END.
-    failure: Option<PlatformError>,
+/// Whether the environment's processes run.
+#[derive(Debug, Clone, Copy)]
+enum Rest {
+    Awake,
+    /// At rest; to be frozen then.
+    Dozing { until: Instant },
+    Frozen,
 }
 
 #[derive(Debug)]
 struct Init {
     began: Instant,
-    phase: Phase,
+    phase: crate::logs::platform_line::Phase,
+    runtime_started: bool,
+    /// The runtime's own part is over and told of.
+    runtime_done: bool,
+    restore_began: Option<Instant>,
     /// A finished init phase, until the first invocation reports it.
     unreported: Option<Duration>,
+    /// Likewise.
+    unreported_restore: Option<RestoreDurations>,
+}
+
+#[derive(Debug)]
+struct EndingClock {
+    budget: Budget,
+    deadline: Instant,
+    deadline_ms: u64,
 }
 
 /// What a driver is made from.
@@ -137,23 +148,26 @@ pub(crate) struct Parts {
 impl Driver {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { spec, published, commands, sandbox, sandbox_events, log } = parts;
+        let files = spec.extensions.iter().map(|name| Arc::from(name.as_str())).collect();
         Driver {
+            state: State::new(files),
             spec,
-            state: State::New,
             published,
             commands: Some(commands),
             sandbox,
             sandbox_events,
             log,
             metadata_token: Uuid::new_v4().to_string(),
-            runtime: None,
-            parked: Vec::new(),
+            generation: None,
+            parked: Parked::default(),
             current: None,
             posted: None,
             cause: Cause::default(),
-            init: Init { began: Instant::now(), phase: Phase::Init, unreported: None },
+            init: Init::begin(true),
+            ending: None,
             timer: None,
             sample_at: None,
+            rest: Rest::Awake,
             lease: None,
             account: None,
         }
@@ -164,9 +178,8 @@ impl Driver {
         self.apply(Event::Start);
         let sleep = tokio::time::sleep_until(Instant::now());
         tokio::pin!(sleep);
-        while self.state != State::Terminated {
-            let timer = self.timer.map(|(at, _)| at);
-            let wake_at = timer.into_iter().chain(self.sample_at).min();
+        while self.state.phase != Phase::Terminated {
+            let wake_at = self.wake_at();
             if let Some(at) = wake_at {
                 // Moving the sleep costs; one that fires early is only looked at again.
                 if sleep.is_elapsed() || sleep.deadline() > at {
@@ -174,24 +187,23 @@ impl Driver {
                 }
                 let now = Instant::now();
                 if now >= at {
-                    if timer.is_some_and(|at| now >= at) {
-                        self.timer_fired();
-                    } else {
-                        self.sample_memory(now);
-                    }
+                    self.time_passed(now);
                     continue;
                 }
             }
-            let (calls, capture) = match &mut self.runtime {
-                Some(runtime) => (Some(&mut runtime.calls), Some(&runtime.capture)),
+            let (calls, outputs) = match &mut self.generation {
+                Some(generation) => {
+                    let (calls, outputs) = generation.split();
+                    (Some(calls), Some(outputs))
+                }
                 None => (None, None),
             };
             tokio::select! {
                 biased;
-                call = next_call(calls) => self.guest_called(call),
-                command = next_command(self.commands.as_mut()) => self.commanded(command),
+                call = or_never(calls.map(mpsc::Receiver::recv)) => self.guest_called(call),
+                command = or_never(self.commands.as_mut().map(mpsc::Receiver::recv)) => self.commanded(command),
                 event = self.sandbox_events.recv() => self.sandbox_changed(event),
-                () = output_readable(capture) => self.read_output(),
+                index = or_never(outputs.map(generation::readable)) => self.read_output(index),
                 () = &mut sleep, if wake_at.is_some() => {}
             }
         }
@@ -199,8 +211,51 @@ impl Driver {
     }
 
     async fn close(self) {
-        drop(self.runtime);
+        drop(self.generation);
         self.sandbox.close().await;
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        let timer = self.timer.as_ref().map(|(at, _)| *at);
+        let freeze = match self.rest {
+            Rest::Dozing { until } => Some(until),
+            Rest::Awake | Rest::Frozen => None,
+        };
+        timer.into_iter().chain(self.sample_at).chain(freeze).min()
+    }
+
+    fn time_passed(&mut self, now: Instant) {
+        if let Some((_, event)) = self.timer.take_if(|(at, _)| now >= *at) {
+            if event == Event::SandboxLost {
+                tracing::error!(function = %self.spec.function_name, state = ?self.state, "a sandbox is given up");
+            }
+            self.apply(event);
+        } else if matches!(self.rest, Rest::Dozing { until } if now >= until) {
+            self.freeze();
+        } else {
+            // The sandbox keeps the peak.
+            let _ = self.sandbox.memory();
+            self.sample_at = Some(now + MEMORY_SAMPLING);
+        }
+    }
+
+    fn freeze(&mut self) {
+        self.rest = Rest::Frozen;
+        // Nobody can take what is sent from here on, and it must not be sent in vain.
+        self.log.pause_subscribers();
+        if let Err(error) = self.sandbox.freeze() {
+            // It runs on, which is a shortfall and no danger; its end will be noticed as any other.
+            tracing::warn!(%error, "an idle environment could not be frozen");
+        }
+    }
+
+    fn thaw(&mut self) {
+        if let Rest::Frozen = std::mem::replace(&mut self.rest, Rest::Awake) {
+            if let Err(error) = self.sandbox.thaw() {
+                tracing::warn!(%error, "a frozen environment could not be woken");
+            }
+            self.log.resume_subscribers();
+        }
     }
 
     /// An event that nobody waits for the verdict on: refused, it came too late to matter.
@@ -216,7 +271,7 @@ impl Driver {
             self.perform(effect);
         }
         self.published.publish(&self.state);
-        if matches!(self.state, State::Idle | State::Cold | State::Terminated) {
+        if matches!(self.state.phase, Phase::Idle | Phase::Cold | Phase::Terminated) {
             self.timer = None;
             self.sample_at = None;
             // After the state was published: whoever gets the lease finds the environment ready.
@@ -229,123 +284,12 @@ impl Driver {
         Ok(())
     }
 
-    fn sample_memory(&mut self, now: Instant) {
-        // The sandbox keeps the peak.
-        let _ = self.sandbox.memory();
-        self.sample_at = Some(now + MEMORY_SAMPLING);
-    }
-
-    fn timer_fired(&mut self) {
-        if let Some((_, event)) = self.timer.take() {
-            if event == Event::SandboxLost {
-                tracing::error!(function = %self.spec.function_name, state = ?self.state, "a sandbox is given up");
-            }
-            self.apply(event);
-        }
-    }
-
-    fn guest_called(&mut self, call: Option<Call>) {
-        match call {
-            Some(Call::Next { reply }) => {
-                // A runtime that asks, goes away and asks again must not pile up calls that nobody waits for.
-                self.parked.retain(|parked| !parked.is_closed());
-                // In its place before the verdict, which may deliver to it.
-                self.parked.push(reply);
-                if let Err(refusal) = self.judge(Event::NextCalled)
-                    && let Some(reply) = self.parked.pop()
-                {
-                    let _ = reply.send(Err(rendered(refusal)));
-                }
-            }
-            Some(Call::AnswerBegun { answer, reply }) => {
-                let id = Uuid::try_parse(&answer.request_id).ok();
-                let kind = match answer.kind {
-                    runtime_api::AnswerKind::Response { .. } => lifecycle::AnswerKind::Response,
-                    runtime_api::AnswerKind::Error { .. } => lifecycle::AnswerKind::Error,
-                };
-                let verdict = self.judge(Event::AnswerBegun(id, kind)).map_err(rendered);
-                let unknown_mode =
-                    kind == lifecycle::AnswerKind::Response && answer.mode == ResponseMode::Unknown;
-                if let (Ok(()), true, Some(id)) = (&verdict, unknown_mode, id) {
-                    // Type in the log, nothing for the caller, as on AWS.
-                    let (_, status) = self.platform_failure(&PlatformError::invalid_response_mode());
-                    self.posted =
-                        Some((function_error("Runtime.InvalidResponseModeHeader", Bytes::new()), status));
-                    self.apply(Event::AnswerEnded(id));
-                    let _ = reply.send(Err(runtime_api::Refusal::InvalidResponseMode));
-                } else if let (Err(Ok(_)), Some(id)) = (reply.send(verdict.map(|()| Intake::Collect)), id) {
-                    // The guest is gone, and with it the body that was asked for.
-                    self.posted = Some(self.platform_failure(&PlatformError::truncated_response()));
-                    self.apply(Event::AnswerEnded(id));
-                }
-            }
-            Some(Call::AnswerEnded { request_id, body, reply }) => {
-                self.answer_ended(&request_id, body, reply);
-            }
-            Some(Call::InitError { report, reply }) => {
-                self.cause.init_error = Some(report);
-                let verdict = self.judge(Event::InitErrorPosted).map_err(rendered);
-                let _ = reply.send(verdict);
-            }
-            Some(
-                Call::RestoreNext { .. }
-                | Call::RestoreError { .. }
-                | Call::Register { .. }
-                | Call::ExtensionNext { .. }
-                | Call::ExtensionError { .. }
-                | Call::Subscribe { .. },
-            ) => {}
-            // Its server ended: it does so only with the runtime.
-            None => self.runtime = None,
-        }
-    }
-
-    fn answer_ended(&mut self, request_id: &str, body: AnswerBody, reply: Reply<()>) {
-        let (posted, on_success) = match body {
-            AnswerBody::Response { content_type, body, stream_error: None } => {
-                ((Answer::Response { content_type, payload: body }, Status::Success), Ok(()))
-            }
-            // A caller that does not stream gets a stream's late failure instead of what came before it.
-            AnswerBody::Response { stream_error: Some(error), .. } => {
-                (reported(error.error_type, "application/json".into(), error.error_body), Ok(()))
-            }
-            AnswerBody::Error(report) => {
-                (reported(report.error_type, report.content_type, report.body), Ok(()))
-            }
-            AnswerBody::TooLarge { .. } => (
-                self.platform_failure(&PlatformError::response_too_large()),
-                Err(runtime_api::Refusal::TooLarge),
-            ),
-            AnswerBody::Forwarded { .. } | AnswerBody::Truncated => (
-                self.platform_failure(&PlatformError::truncated_response()),
-                Err(runtime_api::Refusal::Truncated),
-            ),
-        };
-        let verdict = match Uuid::try_parse(request_id) {
-            Ok(id) => {
-                self.posted = Some(posted);
-                self.judge(Event::AnswerEnded(id)).map_err(rendered).and(on_success)
-            }
-            Err(_) => Err(runtime_api::Refusal::InvalidRequestId),
-        };
-        self.posted = None;
-        let _ = reply.send(verdict);
-    }
-
     fn commanded(&mut self, command: Option<Command>) {
         match command {
             Some(Command::Invoke(admitted)) => {
                 let id = admitted.order.invocation.request_id;
                 if self.current.is_none() && self.state.takes_invocation() {
-                    self.current = Some(Current {
-                        admitted,
-                        began: None,
-                        deadline_ms: 0,
-                        started: false,
-                        suppressed_init: false,
-                        status: Status::Success,
-                        failure: None,
-                    });
+                    self.current = Some(Current::new(admitted));
                     self.apply(Event::Invoke(id));
                 } else {
                     // The environment went down between the lease and now. Its end tells the caller.
@@ -362,66 +306,81 @@ impl Driver {
 
     fn sandbox_changed(&mut self, event: Option<sandbox::Event>) {
         match event {
-            Some(sandbox::Event::Exited { name, status }) if name == RUNTIME => {
-                self.cause.exit = Some(status);
+            Some(sandbox::Event::Exited { name, status }) => {
                 // What it wrote last explains why it went.
                 self.drain_output();
-                self.apply(Event::RuntimeExited);
+                if name == RUNTIME {
+                    self.cause.exit = Some(status);
+                    self.apply(Event::RuntimeExited);
+                } else if let Some(index) = self.extension_index(&name) {
+                    self.cause.extension = Some(failure::extension_exit_text(status));
+                    self.apply(Event::ExtensionExited(index));
+                }
             }
-            Some(sandbox::Event::SpawnFailed { name, errno, message }) if name == RUNTIME => {
+            Some(sandbox::Event::SpawnFailed { name, errno, message }) => {
                 let reason = failure::exec_error_text(errno, &message);
-                self.cause.launch = Some(PlatformError::launch(&self.spec.entrypoint.program, &reason));
-                self.apply(Event::LaunchFailed);
+                if name == RUNTIME {
+                    self.cause.launch = Some(PlatformError::launch(&self.spec.entrypoint.program, &reason));
+                    self.apply(Event::LaunchFailed);
+                } else if let Some(index) = self.extension_index(&name) {
+                    self.cause.extension = Some(reason);
+                    self.apply(Event::ExtensionLaunchFailed(index));
+                }
             }
             Some(sandbox::Event::Emptied) => {
                 self.drain_output();
-                self.runtime = None;
-                self.parked.clear();
+                self.generation = None;
+                self.parked = Parked::default();
+                self.ending = None;
+                self.log.end_subscribers();
                 self.apply(Event::Emptied);
             }
-            Some(
-                sandbox::Event::Started { .. }
-                | sandbox::Event::Exited { .. }
-                | sandbox::Event::SpawnFailed { .. },
-            ) => {}
+            Some(sandbox::Event::Started { .. }) => {}
             Some(sandbox::Event::Lost) | None => {
                 self.apply(Event::SandboxLost);
             }
         }
     }
 
-    fn read_output(&mut self) {
-        let Driver { runtime, log, .. } = self;
-        if let Some(runtime) = runtime {
-            runtime.capture.read(|line| log.write(Source::Function, line));
+    fn extension_index(&self, process: &str) -> Option<usize> {
+        let name = extension_of(process)?;
+        self.state.extensions.members().iter().position(|known| &*known.name == name)
+    }
+
+    fn read_output(&mut self, index: usize) {
+        let Driver { generation, log, .. } = self;
+        if let Some(generation) = generation {
+            generation.read(index, log);
         }
     }
 
     fn drain_output(&mut self) {
-        let Driver { runtime, log, .. } = self;
-        if let Some(runtime) = runtime {
-            runtime.capture.drain(|line| log.write(Source::Function, line));
+        let Driver { generation, log, .. } = self;
+        if let Some(generation) = generation {
+            generation.drain(log);
         }
     }
 }
 
-async fn next_call(calls: Option<&mut mpsc::Receiver<Call>>) -> Option<Call> {
-    match calls {
-        Some(calls) => calls.recv().await,
-        None => std::future::pending().await,
+impl Init {
+    fn begin(limited: bool) -> Self {
+        use crate::logs::platform_line::Phase;
+        Init {
+            began: Instant::now(),
+            phase: if limited { Phase::Init } else { Phase::Invoke },
+            runtime_started: false,
+            runtime_done: false,
+            restore_began: None,
+            unreported: None,
+            unreported_restore: None,
+        }
     }
 }
 
-async fn next_command(commands: Option<&mut mpsc::Receiver<Command>>) -> Option<Command> {
-    match commands {
-        Some(commands) => commands.recv().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn output_readable(capture: Option<&Capture>) {
-    match capture {
-        Some(capture) => capture.readable().await,
+/// A branch that is there only sometimes.
+async fn or_never<F: Future>(future: Option<F>) -> F::Output {
+    match future {
+        Some(future) => future.await,
         None => std::future::pending().await,
     }
 }
@@ -430,6 +389,7 @@ fn rendered(refusal: Refusal) -> runtime_api::Refusal {
     match refusal {
         Refusal::InvalidRequestId => runtime_api::Refusal::InvalidRequestId,
         Refusal::Transition { from, to } => runtime_api::Refusal::Transition { from, to },
+        Refusal::Extension(refusal) => runtime_api::Refusal::Extension(refusal),
         Refusal::Busy | Refusal::Irrelevant => runtime_api::Refusal::Platform,
     }
 }
