@@ -16,17 +16,23 @@ use serde::{Deserialize, Serialize};
 pub enum Request {
     /// Sets up the sandbox. Sent once, first.
     Prepare(Mounts),
-    /// Starts a process. Its stdout and stderr travel with the frame, in this order.
+    /// Starts a process; thaws first. Its stdout and stderr travel with the frame, in this order.
     Spawn(Program),
     /// Sends a signal to a process and everything in its process group. An unknown name, or one whose
-    /// process has ended, is ignored: the sender cannot know yet.
+    /// process has ended, is ignored: the sender cannot know yet. [`Signal::Terminate`] thaws first, since
+    /// a stopped process cannot follow it.
     Signal {
         /// As given in [`Program::name`].
         name: String,
         /// Which one.
         signal: Signal,
     },
-    /// Kills every process below the first one, whatever session, group or parent it has chosen.
+    /// Stops every process below the first one, whatever session, group or parent it has chosen. Not answered;
+    /// reports of what had happened before may follow.
+    Freeze,
+    /// Lets those go on that [`Request::Freeze`] stopped. Not answered.
+    Thaw,
+    /// Kills every process below the first one, frozen or not, whatever session, group or parent it has chosen.
     /// Answered by [`Report::Emptied`].
     EndAll,
 }
