@@ -66,7 +66,7 @@ pub enum Signal {
 pub enum Report {
     /// The sandbox is set up; requests are served.
     Ready {
-        /// What became of the folders in [`Request::Prepare`].
+        /// What became of the mounts in [`Request::Prepare`].
         mounted: Mounted,
     },
     /// A process runs: its program was executed, not merely forked.
@@ -116,17 +116,19 @@ pub enum Exit {
 pub struct Mounts {
     /// Folders that nothing in the sandbox may write to.
     pub read_only: Vec<PathBuf>,
-    /// Folders of the sandbox's own in the place of the host's.
-    pub own: Vec<OwnFolder>,
+    /// Then, in this order: what is found in other places than on the host.
+    pub binds: Vec<Bind>,
 }
 
-/// A folder that is found in another place too, in one sandbox.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct OwnFolder {
-    /// The folder.
-    pub folder: PathBuf,
-    /// The place, which exists on the host; what the host has there is hidden.
+/// A folder or file that is found in another place too, in one sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bind {
+    /// The folder or file.
+    pub from: PathBuf,
+    /// The place, which exists on the host as the same of the two; what the host has there is hidden.
     pub at: PathBuf,
+    /// Whether nothing in the sandbox may write to it by way of this place.
+    pub read_only: bool,
 }
 
 /// Whether the file system is as it was asked for.
@@ -134,9 +136,9 @@ pub struct OwnFolder {
 pub enum Mounted {
     /// All of it (or nothing was asked for).
     AsAsked,
-    /// The host does not allow all of it. What was refused is as it is outside: writable, or the host's.
+    /// The host does not allow all of it. What was refused is as it is outside: writable, or the host's. The rest was done.
     Not {
-        /// What was refused, for people.
+        /// Everything that was refused and why, for people.
         reason: String,
     },
 }

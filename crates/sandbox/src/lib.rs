@@ -34,7 +34,7 @@ mod orphans;
 mod sandbox;
 
 pub use event::{Event, Events};
-pub use firesteel_sandbox_init::protocol::{Exit, Mounted, Mounts, OwnFolder, Program, Signal};
+pub use firesteel_sandbox_init::protocol::{Bind, Exit, Mounted, Mounts, Program, Signal};
 pub use first_process::InitProgram;
 pub use memory::MemoryReading;
 pub use orphans::adopt_orphans;
