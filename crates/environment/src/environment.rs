@@ -75,19 +75,24 @@ impl Environment {
         let id = Uuid::new_v4();
         let name = id.simple().to_string();
         let folder = folder.create(&name)?;
+        let (mounts, unplaced) = mounts(&spec, &folder);
         let (sandbox, sandbox_events) = Sandbox::create(sandbox::Spec {
             id: name.clone(),
             folder: folder.path.clone(),
-            mounts: mounts(&spec, &folder.tmp()),
+            mounts,
             init: sandbox::InitProgram::default(),
         })
         .await
         .map_err(CreateError::Sandbox)?;
 
-        if let sandbox::Mounted::Not { reason } = sandbox.mounted()
-            && !said_shortfall.swap(true, Ordering::Relaxed)
-        {
-            tracing::warn!(%reason, "functions can write to their code and share this machine's /tmp");
+        let refused = match sandbox.mounted() {
+            sandbox::Mounted::Not { reason } => Some(reason.clone()),
+            sandbox::Mounted::AsAsked => None,
+        };
+        let shortfall: Vec<_> = unplaced.into_iter().chain(refused).collect();
+        if !shortfall.is_empty() && !said_shortfall.swap(true, Ordering::Relaxed) {
+            let reason = shortfall.join("; ");
+            tracing::warn!(reason, "functions can write to, or find, what is this machine's and not theirs");
         }
         let log = Log::new(output, Arc::clone(&spec), log_stream(&spec.version, &name), spec.initialization);
         // Room for an invocation and a shutdown: the pool never sends more.
@@ -149,31 +154,65 @@ impl OwnFolder {
     fn tmp(&self) -> PathBuf {
         self.path.join("tmp")
     }
-}
 
-/// Code, layers and runtime cannot be written to, and `/tmp` is the environment's own.
-///
-/// A `/tmp` that something of the function lies in cannot be hidden from it: then it stays the host's.
-fn mounts(spec: &Spec, tmp: &Path) -> sandbox::Mounts {
-    let mut read_only = vec![spec.task_root.clone(), spec.runtime_dir.clone()];
-    read_only.extend(spec.opt.clone());
-    let below_tmp = |path: &PathBuf| path.starts_with(TMP);
-    let own = if read_only.iter().chain([&spec.entrypoint.program]).any(below_tmp) {
-        Vec::new()
-    } else {
-        vec![sandbox::OwnFolder { folder: tmp.to_path_buf(), at: TMP.into() }]
-    };
-    sandbox::Mounts { read_only, own }
+    fn hosts(&self) -> PathBuf {
+        self.path.join("hosts")
+    }
 }
 
 /// The one place that a function may write to.
 const TMP: &str = "/tmp";
+
+/// Where functions expect their layers. Extensions are built with paths below it.
+const OPT: &str = "/opt";
+
+const HOSTS: &str = "/etc/hosts";
+
+/// Names under which extensions listen for telemetry, and tell it to the platform.
+const OWN_NAMES: &[u8] = b"127.0.0.1 sandbox.localdomain sandbox\n";
+
+/// Code, layers and runtime cannot be written to; `/tmp`, `/opt` and `/etc/hosts` are the environment's own.
+///
+/// A place that something of the function lies in cannot be hidden from it: then it stays the host's. For `/opt` that is
+/// told, for people, as is a host that has none.
+fn mounts(spec: &Spec, folder: &OwnFolder) -> (sandbox::Mounts, Option<String>) {
+    let mut read_only = vec![spec.task_root.clone(), spec.runtime_dir.clone()];
+    read_only.extend(spec.opt.clone());
+    // What is started may be wrapped: then the interpreter is an argument.
+    let arguments = spec.entrypoint.arguments.iter().map(Path::new);
+    let needed: Vec<&Path> =
+        read_only.iter().chain([&spec.entrypoint.program]).map(PathBuf::as_path).chain(arguments).collect();
+    let below = |place: &str| needed.iter().find(|path| path.starts_with(place));
+
+    let mut binds = Vec::new();
+    if Path::new(HOSTS).is_file() {
+        binds.push(sandbox::Bind { from: folder.hosts(), at: HOSTS.into(), read_only: true });
+    }
+    let mut unplaced = None;
+    if let Some(opt) = spec.opt.clone().filter(|opt| opt != Path::new(OPT)) {
+        match below(OPT) {
+            Some(path) => unplaced = Some(format!("layers are not at {OPT}, as it holds {}", path.display())),
+            None if !Path::new(OPT).is_dir() => {
+                unplaced = Some(format!("layers are not at {OPT}, as this machine has no such folder"));
+            }
+            None => binds.push(sandbox::Bind { from: opt, at: OPT.into(), read_only: true }),
+        }
+    }
+    // Last, as it may hide what is bound elsewhere.
+    if below(TMP).is_none() {
+        binds.push(sandbox::Bind { from: folder.tmp(), at: TMP.into(), read_only: false });
+    }
+    (sandbox::Mounts { read_only, binds }, unplaced)
+}
 
 impl Folder {
     fn create(&self, id: &str) -> Result<OwnFolder, CreateError> {
         let own = OwnFolder { path: self.parent.join(id) };
         std::fs::create_dir_all(own.tmp())
             .and_then(|()| std::fs::set_permissions(own.tmp(), Permissions::from_mode(0o1777)))
+            .and_then(|()| {
+                std::fs::write(own.hosts(), with_own_names(std::fs::read(HOSTS).unwrap_or_default()))
+            })
             .map_err(|source| CreateError::Folder { path: own.path.clone(), source })?;
         Ok(own)
     }
@@ -187,8 +226,87 @@ impl Drop for OwnFolder {
     }
 }
 
+/// The host's names for addresses, then ours: asked for the name of 127.0.0.1, the first one answers.
+fn with_own_names(mut hosts: Vec<u8>) -> Vec<u8> {
+    if hosts.last().is_some_and(|last| *last != b'\n') {
+        hosts.push(b'\n');
+    }
+    hosts.extend(OWN_NAMES);
+    hosts
+}
+
 /// Such as `2026/11/21/[$LATEST]0123456789abcdef0123456789abcdef`.
 fn log_stream(version: &str, id: &str) -> String {
     let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
     format!("{:04}/{:02}/{:02}/[{version}]{id}", today.year(), today.month(), today.day())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Entrypoint, tests::spec};
+
+    /// Its files are real, and removed when it is dropped.
+    fn own_folder() -> OwnFolder {
+        Folder { parent: std::env::temp_dir() }.create(&format!("firesteel-{}", Uuid::new_v4())).unwrap()
+    }
+
+    fn places(mounts: &sandbox::Mounts) -> Vec<&str> {
+        mounts.binds.iter().map(|bind| bind.at.to_str().unwrap()).filter(|at| *at != HOSTS).collect()
+    }
+
+    #[test]
+    fn layers_are_bound_where_functions_expect_them() {
+        let layered = Spec { opt: Some("/data/layers".into()), ..spec() };
+        let (mounts, unplaced) = mounts(&layered, &own_folder());
+        assert!(mounts.read_only.contains(&"/data/layers".into()), "seen in their own place too");
+        if Path::new(OPT).is_dir() {
+            assert_eq!(places(&mounts), [OPT, TMP]);
+            assert!(mounts.binds.iter().all(|bind| bind.read_only == (bind.at != Path::new(TMP))));
+            assert_eq!(unplaced, None);
+        } else {
+            assert_eq!(places(&mounts), [TMP]);
+            assert!(unplaced.unwrap().contains("no such folder"));
+        }
+    }
+
+    #[test]
+    fn what_a_function_needs_is_never_hidden() {
+        let wrapped = |interpreter: &str| Entrypoint {
+            program: "/bin/sh".into(),
+            arguments: vec!["/data/layers/bootstrap".into(), interpreter.into()],
+        };
+        let layered = Spec { opt: Some("/data/layers".into()), ..spec() };
+        let program = Entrypoint { program: "/opt/node/bin/node".into(), arguments: Vec::new() };
+        for in_opt in [
+            Spec { entrypoint: program, ..layered.clone() },
+            Spec { entrypoint: wrapped("/opt/node/bin/node"), ..layered.clone() },
+            Spec { task_root: "/opt/app".into(), ..layered.clone() },
+            Spec { opt: Some("/opt/firesteel/layers".into()), ..layered.clone() },
+        ] {
+            let (mounts, unplaced) = mounts(&in_opt, &own_folder());
+            assert_eq!(places(&mounts), [TMP]);
+            assert!(unplaced.unwrap().contains("as it holds /opt/"));
+        }
+        let in_tmp = Spec { entrypoint: wrapped("/tmp/node"), ..layered };
+        assert!(!places(&mounts(&in_tmp, &own_folder()).0).contains(&TMP));
+    }
+
+    #[test]
+    fn without_layers_opt_is_the_hosts_and_nothing_is_said() {
+        for opt in [None, Some(OPT.into())] {
+            let (mounts, unplaced) = mounts(&Spec { opt, ..spec() }, &own_folder());
+            assert_eq!((places(&mounts), unplaced), (vec![TMP], None));
+        }
+    }
+
+    #[test]
+    fn own_names_are_added_to_those_of_the_host() {
+        for host in ["127.0.0.1 localhost", "127.0.0.1 localhost\n"] {
+            let hosts = String::from_utf8(with_own_names(host.into())).unwrap();
+            assert_eq!(hosts, "127.0.0.1 localhost\n127.0.0.1 sandbox.localdomain sandbox\n");
+        }
+        let folder = own_folder();
+        assert!(std::fs::read(folder.hosts()).unwrap().ends_with(OWN_NAMES));
+    }
 }

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
+use crate::frozen::{self, Frozen};
 use crate::protocol::{Exit, Program, Report, Signal};
 use crate::tree;
 use crate::world::ChildEnded;
@@ -24,13 +25,17 @@ pub(crate) struct Descendants {
     /// The processes started by request and not reaped yet. As they are not reaped, their numbers cannot
     /// mean anybody else. Each leads a process group of the same number.
     named: BTreeMap<i32, String>,
+    /// What a freeze has stopped, until the thaw.
+    frozen: Option<Frozen>,
     /// The largest memory peak reported so far.
     peak_bytes: u64,
 }
 
 impl Descendants {
-    /// Starts a process and says what came of it.
+    /// Starts a process and says what came of it. Not in the middle of a frozen tree: it would wait for others
+    /// that stand still.
     pub(crate) fn spawn(&mut self, program: Program, stdout: OwnedFd, stderr: OwnedFd) -> Report {
+        self.thaw();
         match self.try_spawn(&program, stdout, stderr) {
             Ok(pid) => Report::Started { name: program.name, pid },
             Err(error) => Report::SpawnFailed {
@@ -70,9 +75,13 @@ impl Descendants {
     }
 
     /// Sends a signal to the process group of a named process.
-    pub(crate) fn signal(&self, name: &str, signal: Signal) {
+    pub(crate) fn signal(&mut self, name: &str, signal: Signal) {
         let signal = match signal {
-            Signal::Terminate => rustix::process::Signal::TERM,
+            Signal::Terminate => {
+                // The others too: ending in order may need them.
+                self.thaw();
+                rustix::process::Signal::TERM
+            }
             Signal::Kill => rustix::process::Signal::KILL,
         };
         let pid =
@@ -102,22 +111,39 @@ impl Descendants {
         }
     }
 
+    /// Stops everything. Without effect when that was done already.
+    pub(crate) fn freeze(&mut self) {
+        if self.frozen.is_none() {
+            self.frozen = Some(Frozen::freeze(|| self.groups()));
+        }
+    }
+
+    /// Lets go on what was stopped.
+    pub(crate) fn thaw(&mut self) {
+        if let Some(frozen) = self.frozen.take() {
+            frozen.thaw(self.groups());
+        }
+    }
+
+    /// The numbers of all direct children, which are theirs until they are reaped. Those that lead a process group
+    /// give it the same number, and the kernel signals a group in one step, which a process that forks in a
+    /// loop cannot outrun.
+    fn groups(&self) -> impl Iterator<Item = Pid> {
+        let named = self.named.keys().filter_map(|pid| Pid::from_raw(*pid));
+        tree::children(rustix::process::getpid()).into_iter().chain(named)
+    }
+
     /// Kills until the kernel says there is nothing left to wait for.
     pub(crate) fn end_all(&mut self, child_ended: &mut ChildEnded, report: &mut impl FnMut(Report)) {
+        // SIGKILL ends stopped processes too.
+        self.frozen = None;
         if self.reap(report) {
             return;
         }
-        let me = rustix::process::getpid();
         loop {
             child_ended.clear();
-            // Groups first: the kernel kills a group in one step, which a process that forks in a loop cannot
-            // outrun. Safe for direct children, whose numbers are theirs until they are reaped.
-            for pid in
-                tree::children(me).into_iter().chain(self.named.keys().filter_map(|pid| Pid::from_raw(*pid)))
-            {
-                let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
-            }
-            tree::kill_below(me);
+            frozen::send_to_groups(self.groups(), rustix::process::Signal::KILL);
+            tree::kill_below(rustix::process::getpid());
             if self.reap(report) {
                 return;
             }

@@ -27,6 +27,7 @@ pub mod wire;
 
 #[expect(unsafe_code, reason = "wait4, for the memory peak of what is reaped")]
 mod descendants;
+mod frozen;
 #[cfg_attr(
     target_os = "linux",
     expect(unsafe_code, reason = "unshare, fork and mount_setattr have no safe wrappers")

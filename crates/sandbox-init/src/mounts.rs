@@ -1,4 +1,4 @@
-//! Makes folders read-only, and puts the sandbox's own in the place of others, for this process and everything it
+//! Makes folders read-only, and puts folders and files in the place of others, for this process and everything it
 //! starts, where the host allows it.
 //!
 //! A private mount namespace. In order:
@@ -6,9 +6,11 @@
 //!    user and group keep their numbers.
 //! 2. Every mount in it is made private *before* the first is added, or it would appear on the host.
 //! 3. Each folder to be protected: mounted over itself with all below it, then made read-only, recursively.
-//! 4. Each folder of the sandbox's own: mounted in its place. Later than the others, which it may hide.
+//! 4. Each folder or file that has another place: mounted there. Later than the others, which it may hide.
 //! 5. The working folder is entered once more, by its path: what was entered before lies beneath the mounts,
 //!    and is writable.
+//!
+//! A mount that fails is told of and left out; the others are made.
 //!
 //! The kernel removes the mounts with the last process of the sandbox; nothing can be left behind.
 //!
@@ -16,9 +18,9 @@
 
 use crate::protocol::{Mounted, Mounts};
 
-/// All or nothing in what is reported.
+/// Does what can be done, and says what cannot.
 pub(crate) fn make(mounts: &Mounts) -> Mounted {
-    if mounts.read_only.is_empty() && mounts.own.is_empty() {
+    if mounts.read_only.is_empty() && mounts.binds.is_empty() {
         return Mounted::AsAsked;
     }
     match imp::make(mounts) {
@@ -38,11 +40,24 @@ mod imp {
     use rustix::mount::MountPropagationFlags;
     use rustix::thread::UnshareFlags;
 
-    use crate::protocol::{Mounts, OwnFolder};
+    use crate::protocol::{Bind, Mounts};
 
     pub(super) fn make(mounts: &Mounts) -> Result<(), String> {
-        let root = rustix::process::geteuid().is_root();
-        if root {
+        enter_namespace()?;
+        let protected = mounts.read_only.iter().map(|folder| protect(folder));
+        let bound = mounts.binds.iter().map(bind);
+        let entered_again = std::iter::once_with(|| {
+            std::env::current_dir()
+                .and_then(std::env::set_current_dir)
+                .map_err(|error| format!("the working folder cannot be entered again: {error}"))
+        });
+        let refused: Vec<String> =
+            protected.chain(bound).chain(entered_again).filter_map(Result::err).collect();
+        if refused.is_empty() { Ok(()) } else { Err(refused.join("; ")) }
+    }
+
+    fn enter_namespace() -> Result<(), String> {
+        if rustix::process::geteuid().is_root() {
             unshare(UnshareFlags::NEWNS).map_err(|error| format!("no mount namespace: {error}"))?;
         } else {
             // Tried out first: a user namespace half made cannot be left again, and would show every file
@@ -51,21 +66,25 @@ mod imp {
             enter_user_namespace().map_err(|error| format!("no user namespace: {error}"))?;
         }
         rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-            .map_err(|error| format!("mounts cannot be made private: {error}"))?;
-        for folder in &mounts.read_only {
-            rustix::mount::mount_bind_recursive(folder, folder)
-                .map_err(|error| format!("{} cannot be mounted over itself: {error}", folder.display()))?;
-            set_read_only(folder)
-                .map_err(|error| format!("{} cannot be made read-only: {error}", folder.display()))?;
+            .map_err(|error| format!("mounts cannot be made private: {error}"))
+    }
+
+    fn protect(folder: &Path) -> Result<(), String> {
+        rustix::mount::mount_bind_recursive(folder, folder)
+            .map_err(|error| format!("{} cannot be mounted over itself: {error}", folder.display()))?;
+        set_read_only(folder)
+            .map_err(|error| format!("{} cannot be made read-only: {error}", folder.display()))
+    }
+
+    fn bind(Bind { from, at, read_only }: &Bind) -> Result<(), String> {
+        rustix::mount::mount_bind_recursive(from, at).map_err(|error| {
+            format!("{} cannot be mounted over {}: {error}", from.display(), at.display())
+        })?;
+        if *read_only {
+            set_read_only(at)
+                .map_err(|error| format!("{} cannot be made read-only: {error}", at.display()))?;
         }
-        for OwnFolder { folder, at } in &mounts.own {
-            rustix::mount::mount_bind(folder, at).map_err(|error| {
-                format!("{} cannot be mounted over {}: {error}", folder.display(), at.display())
-            })?;
-        }
-        std::env::current_dir()
-            .and_then(std::env::set_current_dir)
-            .map_err(|error| format!("the working folder cannot be entered again: {error}"))
+        Ok(())
     }
 
     fn unshare(flags: UnshareFlags) -> io::Result<()> {
@@ -111,8 +130,8 @@ mod imp {
 
     /// `mount_setattr` adds the one attribute and keeps the others, on mounts below too; remounting by
     /// `mount` would do neither. Linux 5.12.
-    fn set_read_only(folder: &Path) -> io::Result<()> {
-        let path = CString::new(folder.as_os_str().as_bytes())?;
+    fn set_read_only(place: &Path) -> io::Result<()> {
+        let path = CString::new(place.as_os_str().as_bytes())?;
         // SAFETY: an all-zero `mount_attr` is valid: it is all integers.
         let mut attributes: libc::mount_attr = unsafe { std::mem::zeroed() };
         attributes.attr_set = libc::MOUNT_ATTR_RDONLY;

@@ -16,17 +16,23 @@ use serde::{Deserialize, Serialize};
 pub enum Request {
     /// Sets up the sandbox. Sent once, first.
     Prepare(Mounts),
-    /// Starts a process. Its stdout and stderr travel with the frame, in this order.
+    /// Starts a process; thaws first. Its stdout and stderr travel with the frame, in this order.
     Spawn(Program),
     /// Sends a signal to a process and everything in its process group. An unknown name, or one whose
-    /// process has ended, is ignored: the sender cannot know yet.
+    /// process has ended, is ignored: the sender cannot know yet. [`Signal::Terminate`] thaws first, since
+    /// a stopped process cannot follow it.
     Signal {
         /// As given in [`Program::name`].
         name: String,
         /// Which one.
         signal: Signal,
     },
-    /// Kills every process below the first one, whatever session, group or parent it has chosen.
+    /// Stops every process below the first one, whatever session, group or parent it has chosen. Not answered;
+    /// reports of what had happened before may follow.
+    Freeze,
+    /// Lets those go on that [`Request::Freeze`] stopped. Not answered.
+    Thaw,
+    /// Kills every process below the first one, frozen or not, whatever session, group or parent it has chosen.
     /// Answered by [`Report::Emptied`].
     EndAll,
 }
@@ -60,7 +66,7 @@ pub enum Signal {
 pub enum Report {
     /// The sandbox is set up; requests are served.
     Ready {
-        /// What became of the folders in [`Request::Prepare`].
+        /// What became of the mounts in [`Request::Prepare`].
         mounted: Mounted,
     },
     /// A process runs: its program was executed, not merely forked.
@@ -110,17 +116,19 @@ pub enum Exit {
 pub struct Mounts {
     /// Folders that nothing in the sandbox may write to.
     pub read_only: Vec<PathBuf>,
-    /// Folders of the sandbox's own in the place of the host's.
-    pub own: Vec<OwnFolder>,
+    /// Then, in this order: what is found in other places than on the host.
+    pub binds: Vec<Bind>,
 }
 
-/// A folder that is found in another place too, in one sandbox.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct OwnFolder {
-    /// The folder.
-    pub folder: PathBuf,
-    /// The place, which exists on the host; what the host has there is hidden.
+/// A folder or file that is found in another place too, in one sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bind {
+    /// The folder or file.
+    pub from: PathBuf,
+    /// The place, which exists on the host as the same of the two; what the host has there is hidden.
     pub at: PathBuf,
+    /// Whether nothing in the sandbox may write to it by way of this place.
+    pub read_only: bool,
 }
 
 /// Whether the file system is as it was asked for.
@@ -128,9 +136,9 @@ pub struct OwnFolder {
 pub enum Mounted {
     /// All of it (or nothing was asked for).
     AsAsked,
-    /// The host does not allow all of it. What was refused is as it is outside: writable, or the host's.
+    /// The host does not allow all of it. What was refused is as it is outside: writable, or the host's. The rest was done.
     Not {
-        /// What was refused, for people.
+        /// Everything that was refused and why, for people.
         reason: String,
     },
 }

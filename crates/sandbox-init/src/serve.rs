@@ -51,6 +51,14 @@ pub(crate) fn serve(world: World) {
                 descendants.signal(&name, signal);
                 true
             }
+            Request::Freeze => {
+                descendants.freeze();
+                true
+            }
+            Request::Thaw => {
+                descendants.thaw();
+                true
+            }
             Request::EndAll => {
                 descendants.end_all(&mut child_ended, &mut report);
                 report(Report::Emptied);

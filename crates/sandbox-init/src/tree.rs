@@ -1,12 +1,12 @@
-//! Who is below whom, and how to end them all, as `/proc` tells it. Linux only; elsewhere the tree
-//! is always empty and only process groups can be ended.
+//! Who is below whom, what they are doing, and how to reach them with a signal, as `/proc` tells it. Linux only;
+//! elsewhere the tree is always empty and only process groups can be reached.
 //!
 //! Used by the first process on itself, and by the server when a first process was killed.
 //!
 //! A reading is never the whole truth while the tree is alive: a process may fork behind the reader's back.
 //! Callers repeat until the kernel says that no child is left.
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal};
 
 /// A process and the parent it was found under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,9 @@ pub struct Descendant {
     pub parent: Pid,
 }
 
+/// Whether this system tells of any tree; where not, every tree is found empty.
+pub(crate) const IS_KNOWN: bool = cfg!(target_os = "linux");
+
 /// Kills every process found below `root`, but not `root`. Returns how many were found.
 ///
 /// No number is trusted to still mean the process it was read for: each is pinned, then
@@ -24,9 +27,42 @@ pub struct Descendant {
 pub fn kill_below(root: Pid) -> usize {
     let found = below(root);
     for descendant in &found {
-        imp::kill(root, *descendant);
+        if let Some(pinned) = pin(root, *descendant) {
+            pinned.send(Signal::KILL);
+        }
     }
     found.len()
+}
+
+/// A process held by more than its number, which another may be given once it has ended.
+#[derive(Debug)]
+pub(crate) struct Pinned(imp::Pinned);
+
+impl Pinned {
+    /// Without effect when it has ended.
+    pub(crate) fn send(&self, signal: Signal) {
+        self.0.send(signal);
+    }
+}
+
+/// `None` when it has ended, or its number means another by now.
+pub(crate) fn pin(root: Pid, found: Descendant) -> Option<Pinned> {
+    imp::pin(root, found).map(Pinned)
+}
+
+/// What a process does, all of its threads taken together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Activity {
+    /// A thread at least is not stopped. It may wait for something.
+    Running,
+    /// By a signal, or by a debugger.
+    Stopped,
+    /// It is gone, or all that is left is to reap it.
+    Ended,
+}
+
+pub(crate) fn activity(of: Pid) -> Activity {
+    imp::activity(of)
 }
 
 /// Every process found below `root`, parents before children.
@@ -51,25 +87,56 @@ pub fn session(of: Pid) -> Option<i32> {
 #[cfg(target_os = "linux")]
 mod imp {
     use std::fs;
+    use std::os::fd::OwnedFd;
 
     use rustix::io::Errno;
     use rustix::process::{Pid, PidfdFlags, Signal};
 
-    use super::Descendant;
+    use super::{Activity, Descendant};
 
-    pub(super) fn kill(root: Pid, found: Descendant) {
+    #[derive(Debug)]
+    pub(super) enum Pinned {
+        Process(OwnedFd),
+        /// Before Linux 5.3, where a filter forbids the other, and in trees of more processes than a process may
+        /// have descriptors.
+        Number(Pid),
+    }
+
+    impl Pinned {
+        pub(super) fn send(&self, signal: Signal) {
+            let _ = match self {
+                Pinned::Process(process) => rustix::process::pidfd_send_signal(process, signal),
+                Pinned::Number(pid) => rustix::process::kill_process(*pid, signal),
+            };
+        }
+    }
+
+    pub(super) fn pin(root: Pid, found: Descendant) -> Option<Pinned> {
         match rustix::process::pidfd_open(found.pid, PidfdFlags::empty()) {
             // A parent that has died in between leaves its child to the root.
-            Ok(pinned) if parent(found.pid).is_some_and(|now| now == found.parent || now == root) => {
-                // Fails when it has ended already, which is what is wanted.
-                let _ = rustix::process::pidfd_send_signal(pinned, Signal::KILL);
-            }
-            // Before Linux 5.3, and where a filter forbids it: the number is microseconds old.
-            Err(Errno::NOSYS | Errno::PERM) => {
-                let _ = rustix::process::kill_process(found.pid, Signal::KILL);
-            }
-            _ => {}
+            Ok(process) => parent(found.pid)
+                .is_some_and(|now| now == found.parent || now == root)
+                .then_some(Pinned::Process(process)),
+            Err(Errno::NOSYS | Errno::PERM | Errno::MFILE | Errno::NFILE) => Some(Pinned::Number(found.pid)),
+            Err(_) => None,
         }
+    }
+
+    /// Thread by thread: what is told of a process as a whole is told of its first thread, which may be stopped
+    /// before the others are, or have ended.
+    pub(super) fn activity(of: Pid) -> Activity {
+        let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", of.as_raw_pid())) else {
+            return Activity::Ended;
+        };
+        let mut activity = Activity::Ended;
+        for task in tasks.flatten() {
+            match fs::read_to_string(task.path().join("stat")).ok().as_deref().and_then(state) {
+                Some('T' | 't') => activity = Activity::Stopped,
+                Some('Z' | 'X') | None => {}
+                Some(_) => return Activity::Running,
+            }
+        }
+        activity
     }
 
     pub(super) fn below(root: Pid) -> Vec<Descendant> {
@@ -149,9 +216,16 @@ mod imp {
     /// A field of `/proc/<pid>/stat`, counted from the process's state.
     fn stat_field(of: Pid, index: usize) -> Option<i32> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", of.as_raw_pid())).ok()?;
-        // The second field is the program's name in parentheses and may itself hold any character.
-        let (_, after_name) = stat.rsplit_once(')')?;
-        after_name.split_ascii_whitespace().nth(index)?.parse().ok()
+        after_name(&stat)?.nth(index)?.parse().ok()
+    }
+
+    fn state(stat: &str) -> Option<char> {
+        after_name(stat)?.next()?.chars().next()
+    }
+
+    /// The second field is the program's name in parentheses and may itself hold any character.
+    fn after_name(stat: &str) -> Option<std::str::SplitAsciiWhitespace<'_>> {
+        Some(stat.rsplit_once(')')?.1.split_ascii_whitespace())
     }
 
     fn pid(text: &str) -> Option<Pid> {
@@ -181,11 +255,26 @@ mod imp {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    use rustix::process::Pid;
+    use rustix::process::{Pid, Signal};
 
-    use super::Descendant;
+    use super::{Activity, Descendant};
 
-    pub(super) fn kill(_: Pid, _: Descendant) {}
+    #[derive(Debug)]
+    pub(super) enum Pinned {}
+
+    impl Pinned {
+        pub(super) fn send(&self, _: Signal) {
+            match *self {}
+        }
+    }
+
+    pub(super) fn pin(_: Pid, _: Descendant) -> Option<Pinned> {
+        None
+    }
+
+    pub(super) fn activity(_: Pid) -> Activity {
+        Activity::Ended
+    }
 
     pub(super) fn below(_: Pid) -> Vec<Descendant> {
         Vec::new()

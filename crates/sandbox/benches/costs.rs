@@ -105,7 +105,7 @@ fn spec(folder: &Path, read_only: Vec<PathBuf>) -> Spec {
     Spec {
         id: "bench".into(),
         folder: folder.to_owned(),
-        mounts: Mounts { read_only, own: Vec::new() },
+        mounts: Mounts { read_only, binds: Vec::new() },
         init: InitProgram::CurrentExe,
     }
 }

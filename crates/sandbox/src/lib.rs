@@ -12,8 +12,9 @@
 //! 2. [`Sandbox::create`] with a [`Spec`]; it returns when the sandbox is set up.
 //! 3. [`Sandbox::spawn`], [`Sandbox::signal`], [`Sandbox::end_all`]: requests, which never wait. What
 //!    comes of them arrives as [`Event`]s.
-//! 4. [`Sandbox::memory`] at any time.
-//! 5. [`Sandbox::close`]: when it returns, no process of the sandbox exists, dead or alive.
+//! 4. [`Sandbox::freeze`] while there is nothing to do, [`Sandbox::thaw`] when there is.
+//! 5. [`Sandbox::memory`] at any time.
+//! 6. [`Sandbox::close`]: when it returns, no process of the sandbox exists, dead or alive.
 //!
 //! The processes are those of the host: this backend isolates nothing from anything, and says so here. What
 //! it does promise is that a tree ends completely, whatever the processes in it try, and also when
@@ -33,7 +34,7 @@ mod orphans;
 mod sandbox;
 
 pub use event::{Event, Events};
-pub use firesteel_sandbox_init::protocol::{Exit, Mounted, Mounts, OwnFolder, Program, Signal};
+pub use firesteel_sandbox_init::protocol::{Bind, Exit, Mounted, Mounts, Program, Signal};
 pub use first_process::InitProgram;
 pub use memory::MemoryReading;
 pub use orphans::adopt_orphans;

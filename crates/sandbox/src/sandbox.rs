@@ -177,10 +177,30 @@ impl Sandbox {
         &self.mounted
     }
 
+    /// Stops every process in the sandbox, until [`Sandbox::thaw`]. A process that the sandbox's own processes had stopped
+    /// is left to them. What a process cannot run for, it cannot end for either: no event comes of it, but for those under way.
+    ///
+    /// Not answered, as nothing is to be waited for: requests are served in turn, and memory can be read
+    /// meanwhile. Processes that keep forking faster than they can be found may go on. Without effect when frozen.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub fn freeze(&self) -> Result<(), RequestError> {
+        self.send(&Request::Freeze, Vec::new(), "")
+    }
+
+    /// Lets those go on that [`Sandbox::freeze`] stopped. Without effect when not frozen.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub fn thaw(&self) -> Result<(), RequestError> {
+        self.send(&Request::Thaw, Vec::new(), "")
+    }
+
     /// Asks for a process. Answered by [`Event::Started`](crate::Event::Started), then once by
     /// [`Event::Exited`](crate::Event::Exited); or by [`Event::SpawnFailed`](crate::Event::SpawnFailed).
     ///
-    /// Its stdin is `/dev/null`; it leads a process group of its own.
+    /// Its stdin is `/dev/null`; it leads a process group of its own. A frozen sandbox is thawed first.
     ///
     /// # Errors
     /// See [`RequestError`]; there will be no event then.
@@ -190,7 +210,8 @@ impl Sandbox {
         self.send(&Request::Spawn(program), vec![stdout, stderr], &name)
     }
 
-    /// Sends a signal to a process and its process group. Without effect when it has ended.
+    /// Sends a signal to a process and its process group. Without effect when it has ended. A frozen sandbox is thawed
+    /// before [`Signal::Terminate`], which only a running process can follow.
     ///
     /// # Errors
     /// See [`RequestError`].
@@ -198,7 +219,7 @@ impl Sandbox {
         self.send(&Request::Signal { name: name.to_owned(), signal }, Vec::new(), name)
     }
 
-    /// Kills everything in the sandbox; the sandbox itself stays usable. Answered by an
+    /// Kills everything in the sandbox, frozen or not; the sandbox itself stays usable. Answered by an
     /// [`Event::Exited`](crate::Event::Exited) for each process asked for, then by
     /// [`Event::Emptied`](crate::Event::Emptied).
     ///

@@ -1,6 +1,7 @@
 //! Programs run inside sandboxes, where a shell script would not do.
 
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::process::{Command, ExitCode};
 
 use firesteel_sandbox::{InitProgram, Mounts, Process, Program, Sandbox, Spec};
@@ -21,6 +22,7 @@ pub(crate) fn main() -> ExitCode {
             let child = Command::new(executable).args([crate::GUEST, "allocate-and-end", mib]).status();
             assert!(child.expect("the child starts").success());
         }
+        ["count", threads] => count(threads.parse().expect("a number")),
         ["cycles", n] => runtime().block_on(crate::hygiene::cycles(n.parse().expect("a number"))),
         ["server", folder, script] => serve(folder, script),
         other => panic!("no such guest: {other:?}"),
@@ -61,6 +63,28 @@ fn touched(mib: &str) -> Vec<u8> {
     let bytes = mib.parse::<usize>().expect("a number of mebibytes") << 20;
     // Not zero: zeroed memory is not given by the kernel before it is written to.
     vec![1; bytes]
+}
+
+/// Threads that count, each in a file of its own.
+fn count(threads: usize) {
+    let files: Vec<_> = (0..threads)
+        .map(|n| std::fs::File::create(format!("count-{n}")).expect("the folder can be written to"))
+        .collect();
+    let counters: Vec<_> = files
+        .into_iter()
+        .map(|file| {
+            std::thread::spawn(move || {
+                for count in 0_u64.. {
+                    file.write_all_at(&count.to_le_bytes(), 0).expect("a count is written");
+                    std::thread::yield_now();
+                }
+            })
+        })
+        .collect();
+    say("counting");
+    for counter in counters {
+        counter.join().expect("it counts for ever");
+    }
 }
 
 fn park_holding(memory: &[u8]) {

@@ -9,6 +9,7 @@ mod fixture;
 mod guest;
 
 mod ending;
+mod freezing;
 mod hygiene;
 mod measuring;
 mod protecting;
@@ -26,8 +27,14 @@ fn main() -> std::process::ExitCode {
     }
     firesteel_sandbox::adopt_orphans().expect("the host lets a process adopt orphans");
     let arguments = Arguments::from_args();
-    let tests =
-        [spawning::tests(), ending::tests(), hygiene::tests(), measuring::tests(), protecting::tests()];
+    let tests = [
+        spawning::tests(),
+        ending::tests(),
+        freezing::tests(),
+        hygiene::tests(),
+        measuring::tests(),
+        protecting::tests(),
+    ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
 }
 

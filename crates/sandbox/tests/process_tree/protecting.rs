@@ -1,10 +1,11 @@
-//! Folders are read-only where the host can make them so; else the tests say that they did not run.
+//! Folders are read-only, and elsewhere than on the host, where the host can make them so; else the tests say that they
+//! did not run.
 
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use firesteel_sandbox::{Mounted, Mounts, OwnFolder};
+use firesteel_sandbox::{Bind, Mounted, Mounts};
 use libtest_mimic::Trial;
 
 use crate::fixture::Fixture;
@@ -22,6 +23,11 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("no_mount_is_seen_by_the_host_or_left_behind", no_mount_is_left)
             .with_ignored_flag(reason.is_some()),
         test("an_own_folder_takes_the_place_of_the_hosts", own_folder).with_ignored_flag(reason.is_some()),
+        test("a_folder_is_seen_in_two_places_and_writable_in_neither", two_places)
+            .with_ignored_flag(reason.is_some()),
+        test("an_own_file_takes_the_place_of_the_hosts", own_file).with_ignored_flag(reason.is_some()),
+        test("what_cannot_be_mounted_is_told_and_the_rest_is", told_and_rest)
+            .with_ignored_flag(reason.is_some()),
         test("a_folder_that_cannot_be_protected_is_told", told),
     ]
 }
@@ -41,7 +47,7 @@ fn host_cannot() -> Option<String> {
 }
 
 fn protected(folders: Vec<std::path::PathBuf>) -> Mounts {
-    Mounts { read_only: folders, own: Vec::new() }
+    Mounts { read_only: folders, binds: Vec::new() }
 }
 
 fn inner(folder: &Path) -> Mounts {
@@ -85,7 +91,7 @@ async fn own_folder() {
         fs::create_dir(&own).unwrap();
         fs::create_dir(&at).unwrap();
         fs::write(at.join("hidden"), "the host's").unwrap();
-        Mounts { read_only: Vec::new(), own: vec![OwnFolder { folder: own, at }] }
+        Mounts { read_only: Vec::new(), binds: vec![Bind { from: own, at, read_only: false }] }
     };
     let fixture = Fixture::protecting("own", place).await;
     assert_eq!(fixture.sandbox.mounted(), &Mounted::AsAsked);
@@ -94,6 +100,64 @@ async fn own_folder() {
     let folder = fixture.folder.path();
     assert_eq!(fs::read_to_string(folder.join("own/file")).unwrap(), "mine\n");
     assert!(!folder.join("place/file").exists() && folder.join("place/hidden").exists());
+    fixture.close().await;
+}
+
+/// As layers are: protected where they are, and bound where they are expected.
+async fn two_places() {
+    let place = |folder: &Path| {
+        let (layers, at) = (folder.join("layers"), folder.join("place"));
+        fs::create_dir(&layers).unwrap();
+        fs::create_dir(&at).unwrap();
+        fs::write(layers.join("file"), "of a layer\n").unwrap();
+        Mounts { read_only: vec![layers.clone()], binds: vec![Bind { from: layers, at, read_only: true }] }
+    };
+    let fixture = Fixture::protecting("two places", place).await;
+    assert_eq!(fixture.sandbox.mounted(), &Mounted::AsAsked);
+    let output =
+        fixture.shell("it", "cat place/file layers/file; echo x > place/file; echo x > layers/new").all();
+    assert!(output.starts_with("of a layer\nof a layer\n"), "{output}");
+    assert_eq!(output.matches("Read-only file system").count(), 2, "{output}");
+    fixture.close().await;
+}
+
+/// As `/etc/hosts` is.
+async fn own_file() {
+    let place = |folder: &Path| {
+        let (own, at) = (folder.join("own"), folder.join("place"));
+        fs::write(&own, "the sandbox's\n").unwrap();
+        fs::write(&at, "the host's\n").unwrap();
+        Mounts { read_only: Vec::new(), binds: vec![Bind { from: own, at, read_only: true }] }
+    };
+    let fixture = Fixture::protecting("own file", place).await;
+    assert_eq!(fixture.sandbox.mounted(), &Mounted::AsAsked);
+    let output = fixture.shell("it", "cat place; echo x > place; rm place").all();
+    assert!(output.starts_with("the sandbox's\n"), "{output}");
+    assert!(output.contains("Read-only file system") && output.contains("busy"), "{output}");
+    assert_eq!(fs::read_to_string(fixture.folder.path().join("place")).unwrap(), "the host's\n");
+    fixture.close().await;
+}
+
+async fn told_and_rest() {
+    let place = |folder: &Path| {
+        let (own, at) = (folder.join("own"), folder.join("place"));
+        fs::create_dir(&own).unwrap();
+        fs::create_dir(&at).unwrap();
+        fs::write(own.join("file"), "mine\n").unwrap();
+        let bind = |at| Bind { from: own.clone(), at, read_only: false };
+        Mounts {
+            read_only: vec![folder.join("unknown")],
+            binds: vec![bind(folder.join("nowhere")), bind(at.clone())],
+        }
+    };
+    let fixture = Fixture::protecting("partly", place).await;
+    match fixture.sandbox.mounted() {
+        Mounted::Not { reason } => {
+            assert!(reason.contains("/unknown") && reason.contains("/nowhere"), "{reason}")
+        }
+        Mounted::AsAsked => panic!("two were impossible"),
+    }
+    assert_eq!(fixture.shell("it", "cat place/file").all(), "mine\n");
     fixture.close().await;
 }
 
