@@ -76,6 +76,7 @@ impl Environment {
         let name = id.simple().to_string();
         let folder = folder.create(&name)?;
         let (mounts, unplaced) = mounts(&spec, &folder);
+        let opt_is_bound = mounts.binds.iter().any(|bind| bind.at == Path::new(OPT));
         let (sandbox, sandbox_events) = Sandbox::create(sandbox::Spec {
             id: name.clone(),
             folder: folder.path.clone(),
@@ -89,6 +90,7 @@ impl Environment {
             sandbox::Mounted::Not { reason } => Some(reason.clone()),
             sandbox::Mounted::AsAsked => None,
         };
+        let opt = if opt_is_bound && refused.is_none() { OPT.into() } else { spec.opt.clone().unwrap_or_default() };
         let shortfall: Vec<_> = unplaced.into_iter().chain(refused).collect();
         if !shortfall.is_empty() && !said_shortfall.swap(true, Ordering::Relaxed) {
             let reason = shortfall.join("; ");
@@ -104,6 +106,7 @@ impl Environment {
             commands: commands_receiver,
             sandbox,
             sandbox_events,
+            opt,
             log,
         });
         let task = async move {

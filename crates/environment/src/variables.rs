@@ -26,6 +26,28 @@ pub(crate) struct Local<'a> {
 /// Address at which X-Ray's clients look for their daemon. Nobody listens; the clients log and go on.
 const XRAY_DAEMON: (&str, &str) = ("127.0.0.1", "2000");
 
+/// SDKs ask again before they expire.
+const CREDENTIALS_LAST: jiff::SignedDuration = jiff::SignedDuration::from_hours(6);
+
+/// What the port serves beyond what every environment's does.
+pub(crate) fn surface(spec: &Spec, authorization_token: &str) -> Surface {
+    match spec.initialization {
+        InitializationType::SnapStart => Surface {
+            snap_start: true,
+            credentials: Some(firesteel_runtime_api::Credentials {
+                authorization_token: authorization_token.to_owned(),
+                access_key_id: spec.credentials.access_key_id.clone(),
+                secret_access_key: spec.credentials.secret_access_key.clone(),
+                session_token: spec.credentials.session_token.clone(),
+                expiration: (jiff::Timestamp::now() + CREDENTIALS_LAST).to_string(),
+            }),
+        },
+        InitializationType::OnDemand
+        | InitializationType::ProvisionedConcurrency
+        | InitializationType::ManagedInstances => Surface::default(),
+    }
+}
+
 /// What extensions do not get (AWS: "runtimes-extensions-api"), beside everything that begins with `_`.
 const RUNTIME_ONLY: [&str; 8] = [
     "AWS_EXECUTION_ENV",

@@ -2,19 +2,27 @@
 //!
 //! Most clients of the Runtime API write their whole request before they read a byte of the answer. An
 //! answer sent earlier would never be read, and the connection would be reset under them; so a body is
-//! always read to its end, kept or not, before an answer leaves. Called by `routes` and `runtime`; knows
-//! nothing of what a body means.
+//! always read to its end, kept or passed on or neither, before an answer leaves. Called by `routes`,
+//! `runtime` and `extension`; knows nothing of what a body means.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::body::{Body, Incoming};
+use tokio::sync::mpsc;
 
-use crate::PAYLOAD_LIMIT_BYTES;
+use crate::{PAYLOAD_LIMIT_BYTES, Refusal, STREAM_LIMIT_BYTES};
 
-/// Where reading on for politeness ends: the largest body a runtime may send at all (a streamed response).
-/// Without it a guest could keep the host reading for as long as its environment lives.
-const DISCARD_LIMIT_BYTES: u64 = 200 * 1024 * 1024;
+/// Where reading on for politeness ends: the largest body a runtime may send at all. Without it a guest could
+/// keep the host reading for as long as its environment lives.
+const DISCARD_LIMIT_BYTES: u64 = STREAM_LIMIT_BYTES;
+
+/// Most bytes of a body that go into one message, see [`crate::Intake::Forward`].
+///
+/// A read of the socket grows with what is there, up to the 2 MiB that a head may have. Passed on as they are,
+/// such frames would make a channel's bound in messages a bound of many megabytes for a reader who is slow,
+/// which is the one case in which they come.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// A request body, and how much of it was read.
 #[derive(Debug)]
@@ -34,6 +42,17 @@ pub(crate) enum Collected {
     TooLarge { size_bytes: u64 },
     /// Before its declared end; `bytes` is what had come.
     Truncated { bytes: Bytes },
+}
+
+/// How a body that was passed on came to its end.
+#[derive(Debug)]
+pub(crate) enum Forwarded {
+    /// At its declared end.
+    Whole { trailers: Option<HeaderMap> },
+    /// Beyond [`STREAM_LIMIT_BYTES`]; what came before was passed on.
+    TooLarge,
+    /// Before its declared end.
+    Truncated,
 }
 
 impl RequestBody {
@@ -82,6 +101,45 @@ impl RequestBody {
         }
     }
 
+    /// Reads the body to its end, up to the limit, and passes it on as it comes. While the channel is full nothing
+    /// is read; when it is closed all is read and nothing passed on. No byte is copied.
+    pub(crate) async fn forward(&mut self, chunks: mpsc::Sender<Bytes>) -> Forwarded {
+        self.awaits_continue = false;
+        let mut trailers = None;
+        while let Some(frame) = self.incoming.frame().await {
+            let Ok(frame) = frame else { return Forwarded::Truncated };
+            match frame.into_data() {
+                Ok(mut data) => {
+                    let room_bytes = STREAM_LIMIT_BYTES - self.read_bytes;
+                    self.read_bytes += data.len() as u64;
+                    if let Ok(room_bytes) = usize::try_from(room_bytes) {
+                        data.truncate(room_bytes);
+                    }
+                    pass_on(data, &chunks).await;
+                    if self.read_bytes > STREAM_LIMIT_BYTES {
+                        return Forwarded::TooLarge;
+                    }
+                }
+                Err(frame) => trailers = frame.into_trailers().ok(),
+            }
+        }
+        Forwarded::Whole { trailers }
+    }
+
+    /// The body, where one that is cut short or too large is of no use.
+    pub(crate) async fn whole(&mut self) -> Result<Bytes, Refusal> {
+        match self.collect().await {
+            Collected::Whole { bytes, .. } => Ok(bytes),
+            Collected::TooLarge { .. } => Err(Refusal::TooLarge),
+            Collected::Truncated { .. } => Err(Refusal::Truncated),
+        }
+    }
+
+    /// How much came so far.
+    pub(crate) fn read_bytes(&self) -> u64 {
+        self.read_bytes
+    }
+
     /// Reads what is left and keeps nothing. False when the peer still has something to send, so that the
     /// connection cannot serve another request.
     pub(crate) async fn discard(&mut self) -> bool {
@@ -100,6 +158,16 @@ impl RequestBody {
 
     fn is_too_large(&self) -> bool {
         self.read_bytes > PAYLOAD_LIMIT_BYTES as u64
+    }
+}
+
+/// Waits for room in the channel; does nothing when nobody receives.
+async fn pass_on(mut data: Bytes, chunks: &mpsc::Sender<Bytes>) {
+    while !data.is_empty() {
+        let piece = data.split_to(data.len().min(PIECE_BYTES));
+        if chunks.send(piece).await.is_err() {
+            return;
+        }
     }
 }
 

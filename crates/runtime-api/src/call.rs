@@ -112,9 +112,10 @@ pub enum Call {
 pub enum Intake {
     /// It is gathered up to [`crate::PAYLOAD_LIMIT_BYTES`] and comes whole with [`Call::AnswerEnded`].
     Collect,
-    /// It is passed on as it comes, up to [`crate::STREAM_LIMIT_BYTES`]; [`Call::AnswerEnded`] then brings
-    /// [`AnswerBody::Forwarded`]. A full channel holds the runtime back. When the receiver is gone the rest is
-    /// read and thrown away: the function runs on without its caller.
+    /// It is passed on as it comes, up to [`crate::STREAM_LIMIT_BYTES`], in pieces of at most 64 KiB that are never
+    /// empty; the channel ends, then [`Call::AnswerEnded`] brings [`AnswerBody::Forwarded`]. A full channel holds
+    /// the runtime back. When the receiver is gone the rest is read and thrown away: the function runs on without
+    /// its caller. For `/response`; the body of `/error` is collected whatever is said here.
     Forward(mpsc::Sender<Bytes>),
 }
 
@@ -249,7 +250,7 @@ pub enum AnswerBody {
     },
     /// `/response` that was passed on as it came.
     Forwarded {
-        /// How much.
+        /// How much came, also after the receiver had gone.
         size_bytes: u64,
         /// How it ended.
         end: ForwardEnd,

@@ -1,8 +1,8 @@
 //! An error report as the platform keeps it, made of a request's headers and body.
 //!
 //! The body is the caller's payload and stays untouched, with one exception: a body of the cause content
-//! type carries the X-Ray cause inside and loses it here. Called by `runtime` for `/error` and
-//! `/init/error`; refuses nothing, whatever the runtime sent.
+//! type carries the X-Ray cause inside and loses it here. Called by `runtime` for its three error routes; refuses
+//! nothing, whatever the runtime sent.
 
 use std::fmt;
 
@@ -48,7 +48,7 @@ pub(crate) fn of_invocation(headers: &HeaderMap, body: Bytes) -> ErrorReport {
     ErrorReport { error_type, content_type, body, xray_cause: header_cause(headers) }
 }
 
-/// The report of `/runtime/init/error`: the content type is judged by the body, not by the header.
+/// The report of `/runtime/init/error` and `/runtime/restore/error`: the content type is judged by the body, not by the header.
 pub(crate) fn of_init(headers: &HeaderMap, body: Bytes) -> ErrorReport {
     let is_json = serde_json::from_slice::<&RawValue>(&body).is_ok();
     let content_type = if is_json { "application/json" } else { "application/octet-stream" };

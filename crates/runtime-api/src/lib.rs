@@ -1,8 +1,10 @@
-//! The Lambda Runtime API, server side: what a runtime inside an execution environment talks to.
+//! The Lambda Runtime API and its neighbours, server side: what a runtime and the extensions inside an
+//! execution environment talk to.
 //!
 //! ```text
-//!  runtime ──HTTP/1──► server ──► routes ──► runtime ── Call ──► lifecycle (crate `environment`)
-//!          ◄───────────────── rendering, refusal ◄─── Reply ───
+//!  runtime    ──HTTP/1──► server ──► routes ──► runtime   ──┬─ Call ──► lifecycle (crate `environment`)
+//!  extensions                              └──► extension ──┘              │
+//!             ◄───────────────── rendering, refusals ◄────────── Reply ────┘
 //! ```
 //!
 //! One [`serve`] per execution environment: an environment is known by the listener a call arrives on,
@@ -12,10 +14,14 @@
 //! lifecycle's. It never looks into a payload.
 #![forbid(unsafe_code)]
 
+mod answering;
 mod body;
 mod call;
+mod credentials;
 mod error_report;
 mod error_type;
+mod extension;
+mod extension_refusal;
 mod metadata;
 mod refusal;
 mod rendering;
@@ -23,14 +29,17 @@ mod routes;
 mod runtime;
 mod server;
 pub mod telemetry;
+mod verdict;
 mod xray_cause;
 
 pub use call::{
     AnswerBody, AnswerHead, AnswerKind, Call, Delivery, ErrorReport, ExtensionErrorPhase, ExtensionEvent,
     ForwardEnd, Intake, Registered, Registration, Reply, ResponseMode, ShutdownReason, StreamError,
 };
+pub use credentials::Credentials;
+pub use extension_refusal::ExtensionRefusal;
 pub use metadata::Metadata;
-pub use refusal::{ExtensionRefusal, Refusal};
+pub use refusal::Refusal;
 pub use server::{Surface, serve};
 
 /// Most bytes of an event, of a buffered response and of a collected streamed response:

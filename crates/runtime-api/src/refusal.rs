@@ -8,11 +8,13 @@
 //! | [`Refusal::TooLarge`] | 413 | `RequestEntityTooLarge` |
 //! | [`Refusal::Truncated`] | 400 | `TruncatedHTTPRequest` |
 //! | [`Refusal::InvokeTimeout`] | 410 | `InvokeTimeout` |
+//! | [`Refusal::Extension`] | 403 | see `extension_refusal` |
 //! | [`Refusal::Platform`] | 500 | `InternalServerError` |
 
 use bytes::Bytes;
 use hyper::StatusCode;
 
+use crate::ExtensionRefusal;
 use crate::rendering::{self, Answer};
 
 /// Why the lifecycle does not allow a call. Each is the guest's doing, save [`Refusal::Platform`].
@@ -29,41 +31,17 @@ pub enum Refusal {
     InvalidRequestId,
     /// 400: see [`crate::ResponseMode::Unknown`].
     InvalidResponseMode,
-    /// 413: see [`crate::AnswerBody::TooLarge`].
+    /// 413: see [`crate::AnswerBody::TooLarge`] and [`crate::ForwardEnd::TooLarge`].
     TooLarge,
-    /// 400: see [`crate::AnswerBody::Truncated`].
+    /// 400: see [`crate::AnswerBody::Truncated`] and [`crate::ForwardEnd::Truncated`].
     Truncated,
     /// 410: the invocation timed out before its answer came.
     InvokeTimeout,
-    /// 403: a call of an extension that is not allowed.
+    /// 403: a call of an extension that is not allowed. To a runtime's call it is an answer that makes no sense,
+    /// and becomes [`Refusal::Platform`].
     Extension(ExtensionRefusal),
     /// 500: our fault. Runtimes are told to exit on it.
     Platform,
-}
-
-/// Why the lifecycle does not allow an extension's call. What the request alone shows to be wrong is refused before
-/// it reaches the lifecycle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ExtensionRefusal {
-    /// `Extension.UnknownExtensionIdentifier`
-    UnknownIdentifier,
-    /// `Extension.RegistrationClosed`: an internal one that comes too late.
-    RegistrationClosed,
-    /// `Extension.InvalidExtensionState`: there is one of this name.
-    NameTaken,
-    /// `Extension.InvalidExtensionState`: not a call for this state.
-    Transition {
-        /// State name as AWS spells it, for instance `Ready`.
-        from: &'static str,
-        /// Target state name.
-        to: &'static str,
-    },
-    /// `Extension.TooManyExtensions`: more than ten.
-    TooMany,
-    /// `Extension.InvalidEventType`: an internal one that asks for `SHUTDOWN`.
-    ShutdownNotSupported,
-    /// `Telemetry.SubscriptionClosed`, or the Logs API's: init is over.
-    SubscriptionClosed,
 }
 
 impl Refusal {
@@ -73,27 +51,24 @@ impl Refusal {
 
     fn status(self) -> StatusCode {
         match self {
-            Refusal::Transition { .. } | Refusal::Extension(_) => StatusCode::FORBIDDEN,
+            Refusal::Transition { .. } => StatusCode::FORBIDDEN,
             Refusal::InvalidRequestId | Refusal::InvalidResponseMode | Refusal::Truncated => {
                 StatusCode::BAD_REQUEST
             }
             Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::InvokeTimeout => StatusCode::GONE,
-            Refusal::Platform => StatusCode::INTERNAL_SERVER_ERROR,
+            Refusal::Extension(_) | Refusal::Platform => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     fn body(self) -> Bytes {
         Bytes::from_static(match self {
             Refusal::Transition { from, to } => {
-                let message = rendering::json_string(&format!(
+                let message = format!(
                     "State transition from {from} to {to} failed for runtime. \
                      Error: State transition is not allowed"
-                ));
-                let body = format!(
-                    "{{\"errorMessage\":{message},\"errorType\":\"InvalidStateTransition\"}}\n"
                 );
-                return body.into();
+                return rendering::error_body("InvalidStateTransition", &message);
             }
             Refusal::InvalidRequestId => {
                 b"{\"errorMessage\":\"Invalid request ID\",\"errorType\":\"InvalidRequestID\"}\n"

@@ -1,6 +1,6 @@
 //! What goes back to the guest, to the byte.
 //!
-//! Errors are in `refusal`. JSON is spelled as the service spells it: no spaces, a trailing newline, and
+//! Which error it is, is in `refusal` and `extension_refusal`. JSON is spelled as the service spells it: no spaces, a trailing newline, and
 //! the characters HTML cares about escaped.
 
 use std::fmt::Write;
@@ -10,8 +10,10 @@ use http_body_util::Full;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Response, StatusCode};
 
-use crate::Delivery;
+use uuid::Uuid;
+
 use crate::routes::header;
+use crate::{Delivery, ExtensionEvent, Registered, ShutdownReason};
 
 /// An answer of this server; its body is always whole.
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -48,6 +50,66 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<String>) {
     }
 }
 
+/// 200: what a registered extension is told.
+pub(crate) fn registered(registered: &Registered) -> Answer {
+    let mut body = format!(
+        "{{\"functionName\":{},\"functionVersion\":{},\"handler\":{}",
+        json_string(&registered.function_name),
+        json_string(&registered.function_version),
+        json_string(&registered.handler),
+    );
+    if let Some(account_id) = &registered.account_id {
+        body.push_str(",\"accountId\":");
+        body.push_str(&json_string(account_id));
+    }
+    body.push_str("}\n");
+    identified(header::EXTENSION_IDENTIFIER, registered.identifier, body)
+}
+
+/// 200: the next event of an extension. `INVOKE` has an identifier of its own, new with every delivery.
+pub(crate) fn extension_event(event: &ExtensionEvent) -> Answer {
+    match event {
+        ExtensionEvent::Invoke { deadline_ms, request_id, function_arn, trace } => {
+            let mut body = format!(
+                "{{\"eventType\":\"INVOKE\",\"deadlineMs\":{deadline_ms},\"requestId\":{},\"invokedFunctionArn\":{}",
+                json_string(request_id),
+                json_string(function_arn),
+            );
+            if let Some(trace) = trace.as_deref().filter(|trace| !trace.is_empty()) {
+                body.push_str(",\"tracing\":{\"type\":\"X-Amzn-Trace-Id\",\"value\":");
+                body.push_str(&json_string(trace));
+                body.push('}');
+            }
+            body.push_str("}\n");
+            identified(header::EXTENSION_EVENT_IDENTIFIER, Uuid::new_v4(), body)
+        }
+        ExtensionEvent::Shutdown { reason, deadline_ms } => {
+            let reason = match reason {
+                ShutdownReason::Spindown => "spindown",
+                ShutdownReason::Timeout => "timeout",
+                ShutdownReason::Failure => "failure",
+            };
+            let body = format!(
+                "{{\"eventType\":\"SHUTDOWN\",\"shutdownReason\":\"{reason}\",\"deadlineMs\":{deadline_ms}}}\n"
+            );
+            json(StatusCode::OK, body.into())
+        }
+    }
+}
+
+/// 200 with an identifier in the headers.
+fn identified(name: HeaderName, identifier: Uuid, body: String) -> Answer {
+    let mut answer = Answer::new(Full::new(body.into()));
+    answer.headers_mut().insert(name, header_value(identifier.to_string()));
+    answer.headers_mut().insert(CONTENT_TYPE, JSON);
+    answer
+}
+
+/// 200: a subscription was taken. The one JSON text without a line break at its end.
+pub(crate) fn subscribed() -> Answer {
+    json(StatusCode::OK, Bytes::from_static(b"\"OK\""))
+}
+
 /// 200 with a line of text.
 pub(crate) fn text(body: &'static str) -> Answer {
     let mut answer = Answer::new(Full::new(Bytes::from_static(body.as_bytes())));
@@ -68,6 +130,17 @@ pub(crate) fn method_not_allowed(allowed: &'static str) -> Answer {
     *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     answer
+}
+
+/// An error as every API of this port tells it.
+pub(crate) fn error(status: StatusCode, error_type: &'static str, message: &str) -> Answer {
+    json(status, error_body(error_type, message))
+}
+
+/// `{"errorMessage":…,"errorType":…}`
+pub(crate) fn error_body(error_type: &'static str, message: &str) -> Bytes {
+    let message = json_string(message);
+    format!("{{\"errorMessage\":{message},\"errorType\":\"{error_type}\"}}\n").into()
 }
 
 /// A finished JSON text.

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::routes::Port;
-use crate::{Call, Metadata};
+use crate::{Call, Credentials, Metadata};
 
 /// A guest needs one connection for its runtime and one or two for each of at most ten extensions. More
 /// wait in the kernel's backlog, so that a guest cannot take the host's descriptors and memory.
@@ -36,10 +36,13 @@ const LINGER_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// Which routes there are beyond those that every environment has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Surface {
     /// `restore/next` and `restore/error`, which AWS routes in environments with SnapStart only.
     pub snap_start: bool,
+    /// The credentials endpoint, which is for the same environments. They are what it gives as long as this
+    /// listener is served.
+    pub credentials: Option<Credentials>,
 }
 
 /// Serves one environment's listener until `shutdown` is cancelled; then all its connections are closed,

@@ -83,14 +83,16 @@ impl Driver {
     }
 
     fn start_extensions(&mut self) {
-        let names: Vec<_> = self.state.extensions.members().iter().take(MAX_EXTENSIONS + 1).collect();
-        let Some(generation) = &mut self.generation else { return };
-        let starts = names.into_iter().filter(|extension| extension.stage == Stage::Started).map(|extension| {
-            let stream = self.log.stream();
-            generation.start_extension(&self.sandbox, &self.spec, &self.metadata_token, stream, &extension.name)
-        });
-        let failed = starts.filter_map(Result::err).last();
-        if let Some(error) = failed {
+        let Driver { generation, state, sandbox, spec, metadata_token, opt, .. } = self;
+        let Some(generation) = generation else { return };
+        let to_start =
+            state.extensions.members().iter().filter(|extension| extension.stage == Stage::Started);
+        let started: std::io::Result<()> = to_start
+            .map(|extension| {
+                generation.start_extension(sandbox, spec, metadata_token, opt, &extension.name)
+            })
+            .collect();
+        if let Err(error) = started {
             self.cannot_start("an extension", &error);
         }
     }

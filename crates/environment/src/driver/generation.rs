@@ -2,6 +2,7 @@
 //! write to. A new init gets all of it anew.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 
 use firesteel_runtime_api as runtime_api;
 use firesteel_runtime_api::Call;
@@ -101,18 +102,20 @@ impl Generation {
         self.spawn(sandbox, Source::Function, program)
     }
 
+    /// `opt` is where the layers are in the sandbox.
     pub(super) fn start_extension(
         &mut self,
         sandbox: &Sandbox,
         spec: &Spec,
         metadata_token: &str,
-        log_stream: &str,
+        opt: &Path,
         name: &str,
     ) -> std::io::Result<()> {
-        let local = Local { runtime_api: &self.runtime_api, metadata_token, log_stream };
+        // Without the name of a log stream, which is no business of extensions.
+        let local = Local { runtime_api: &self.runtime_api, metadata_token, log_stream: "" };
         let program = sandbox::Program {
             name: process_of(name),
-            program: spec.extension_program(sandbox.mounted(), name),
+            program: opt.join("extensions").join(name),
             arguments: Vec::new(),
             variables: variables::of_extension(spec, &local),
             working_dir: "/".into(),

@@ -23,6 +23,7 @@ mod effects;
 mod failures;
 mod generation;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +69,8 @@ pub(crate) struct Driver {
     commands: Option<mpsc::Receiver<Command>>,
     sandbox: Sandbox,
     sandbox_events: sandbox::Events,
+    /// Where the layers are, as the processes see it.
+    opt: PathBuf,
     log: Log,
     metadata_token: String,
     /// The processes that run now; a new init gets new sockets and pipes, so that nothing an old one sent can be
@@ -142,12 +145,13 @@ pub(crate) struct Parts {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) sandbox: Sandbox,
     pub(crate) sandbox_events: sandbox::Events,
+    pub(crate) opt: PathBuf,
     pub(crate) log: Log,
 }
 
 impl Driver {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { spec, published, commands, sandbox, sandbox_events, log } = parts;
+        let Parts { spec, published, commands, sandbox, sandbox_events, opt, log } = parts;
         let files = spec.extensions.iter().map(|name| Arc::from(name.as_str())).collect();
         Driver {
             state: State::new(files),
@@ -156,6 +160,7 @@ impl Driver {
             commands: Some(commands),
             sandbox,
             sandbox_events,
+            opt,
             log,
             metadata_token: Uuid::new_v4().to_string(),
             generation: None,

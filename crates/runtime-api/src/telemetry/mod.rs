@@ -1,6 +1,10 @@
 //! Telemetry API and Logs API: what an extension may subscribe to, and how events reach it.
 
+mod subscription;
+
 use std::time::Duration;
+
+pub use subscription::{ValidationError, parse};
 
 /// Which of the two APIs a subscription was made through. An extension may use one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
