@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use firesteel_catalog::{Arn, Function, LogFormat};
-use firesteel_environment::{Credentials, Entrypoint, INIT_LIMIT, Spec};
+use firesteel_environment::{Credentials, Entrypoint, INIT_LIMIT, InitializationType, Spec};
 use firesteel_runtimes::{Interpreters, LaunchError, Places, Runtime, launch};
 
 /// What this machine offers to functions.
@@ -69,5 +69,7 @@ pub fn spec(
         application_log_level: None,
         system_log_level: None,
         account_id: account.to_owned(),
+        extensions: places.opt.map(firesteel_environment::extension_files).unwrap_or_default(),
+        initialization: InitializationType::OnDemand,
     })
 }

@@ -4,7 +4,7 @@
 //! Only a caller who wants the end of the log waits for REPORT. A caller who goes away ends nothing, not even a
 //! cold start.
 
-use firesteel_environment::{Answer, Invocation, InvokeError as PoolError, Invoked};
+use firesteel_environment::{Answer, Invocation, InvokeError as PoolError, Invoked, ResponseDelivery};
 
 use crate::{InvokeError, Invoker, Outcome, Reply, Request, ThrottleReason, trace};
 
@@ -20,6 +20,7 @@ impl Invoker {
             content_type: "application/json".into(),
             trace: trace.clone(),
             client_context: request.client_context,
+            delivery: ResponseDelivery::Whole,
         };
         let Invoked { answer, account } =
             self.inner.pool.invoke(&target.spec, invocation).await.map_err(refused)?;

@@ -11,7 +11,6 @@
 //! invocation cannot end up behind its REPORT.
 
 pub(crate) mod capture;
-#[expect(dead_code, reason = "told from here on")]
 pub(crate) mod platform_event;
 pub(crate) mod platform_line;
 mod tail;
@@ -20,14 +19,18 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use tail::Tail;
+use platform_event::PlatformEvent;
+use crate::spec::{InitializationType, Spec};
 
 /// Who wrote a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The platform.
     Platform,
-    /// A process of the function.
+    /// The function's own process.
     Function,
+    /// An extension's.
+    Extension,
 }
 
 /// One line, without its newline.
@@ -64,14 +67,14 @@ impl fmt::Debug for Output {
 #[derive(Debug)]
 pub(crate) struct Log {
     output: Output,
-    function: String,
+    spec: Arc<Spec>,
     stream: String,
     tail: Option<Tail>,
 }
 
 impl Log {
-    pub(crate) fn new(output: Output, function: String, stream: String) -> Self {
-        Log { output, function, stream, tail: None }
+    pub(crate) fn new(output: Output, spec: Arc<Spec>, stream: String, _: InitializationType) -> Self {
+        Log { output, spec, stream, tail: None }
     }
 
     pub(crate) fn stream(&self) -> &str {
@@ -88,11 +91,36 @@ impl Log {
         self.tail.as_ref().map(Tail::to_bytes).unwrap_or_default()
     }
 
-    pub(crate) fn write(&mut self, source: Source, bytes: &[u8]) {
-        (self.output.0)(Line { function: &self.function, stream: &self.stream, source, bytes });
+    pub(crate) fn platform(&mut self, event: &PlatformEvent) {
+        let spec = Arc::clone(&self.spec);
+        let stream = self.stream.clone();
+        match event {
+            PlatformEvent::InitStart { phase } => self.line(Source::Platform, platform_line::init_start(&spec, &stream, *phase).as_bytes()),
+            PlatformEvent::InitReport { phase, status, duration } => if let Some(line) = platform_line::init_report(&spec, *phase, *duration, status) { self.line(Source::Platform, line.as_bytes()) },
+            PlatformEvent::Start { request_id, trace, .. } => self.line(Source::Platform, platform_line::start(&spec, *request_id, trace).as_bytes()),
+            PlatformEvent::Failure { request_id, error } => for line in platform_line::failure(&spec, *request_id, error) { self.line(Source::Platform, line.as_bytes()) },
+            PlatformEvent::Report(report) => {
+                let report = platform_line::Report { request_id: report.request_id, duration: report.duration, billed_ms: report.billed_ms, memory_mib: report.memory_mib, max_memory_used_mib: report.max_memory_used_mib, init_duration: report.init_duration, status: report.status.clone() };
+                if let Some(line) = platform_line::end(&spec, &report) { self.line(Source::Platform, line.as_bytes()) }
+                self.line(Source::Platform, platform_line::report(&spec, &report).as_bytes());
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn line(&mut self, source: Source, bytes: &[u8]) {
+        (self.output.0)(Line { function: &self.spec.function_name, stream: &self.stream, source, bytes });
         if let Some(tail) = &mut self.tail {
             tail.push(bytes);
             tail.push(b"\n");
         }
     }
+    pub(crate) fn subscribe(&mut self, _: &str, _: firesteel_runtime_api::telemetry::Subscription) {}
+    pub(crate) fn open_subscriptions(&mut self) {}
+    pub(crate) fn close_subscriptions(&mut self) {}
+    pub(crate) fn end_subscribers(&mut self) {}
+    pub(crate) fn pause_subscribers(&mut self) {}
+    pub(crate) fn resume_subscribers(&mut self) {}
+    pub(crate) fn flush_subscribers(&self) -> Option<std::future::Ready<()>> { None }
+    pub(crate) fn tells_runtime_done(&self, _: &platform_line::Status) -> bool { false }
 }
