@@ -61,8 +61,7 @@ impl TokenBucket {
     }
 
     fn refill(&mut self, now: Instant) {
-        let intervals =
-            now.saturating_duration_since(self.refilled).as_nanos() / REFILL_INTERVAL.as_nanos();
+        let intervals = now.saturating_duration_since(self.refilled).as_nanos() / REFILL_INTERVAL.as_nanos();
         let intervals = u32::try_from(intervals).unwrap_or(u32::MAX);
         self.refilled += REFILL_INTERVAL * intervals;
         // A rate of less than a byte per refill must still move.
