@@ -95,7 +95,7 @@ impl ApiError {
         }
     }
 
-    fn class(&self) -> &'static str {
+    pub(crate) fn class(&self) -> &'static str {
         match self {
             ApiError::Reference(
                 ReferenceError::Name(InvalidName::TooLong(_)) | ReferenceError::QualifiersDiffer { .. },
@@ -130,10 +130,10 @@ impl ApiError {
         }
     }
 
-    /// The answer to the request with this id.
-    pub(crate) fn into_response_to(self, request_id: Uuid) -> Response {
+    /// Error JSON.
+    pub(crate) fn body(&self) -> serde_json::Value {
         let text = self.to_string();
-        let body = match (&self, self.shape()) {
+        match (self, self.shape()) {
             (ApiError::Throttled(reason), _) => {
                 json!({ "Reason": reason.name(), "Type": "User", "message": text })
             }
@@ -141,7 +141,11 @@ impl ApiError {
             (_, (Spelling::Lower, None)) => json!({ "message": text }),
             (_, (Spelling::Upper, Some(kind))) => json!({ "Message": text, "Type": kind }),
             (_, (Spelling::Lower, Some(kind))) => json!({ "Type": kind, "message": text }),
-        };
+        }
+    }
+
+    /// The answer to the request with this id.
+    pub(crate) fn into_response_to(self, request_id: Uuid) -> Response {
         let mut response = (
             self.status(),
             [
@@ -149,7 +153,7 @@ impl ApiError {
                 (ERROR_TYPE, HeaderValue::from_static(self.class())),
                 (REQUEST_ID, request_id_value(request_id)),
             ],
-            body.to_string(),
+            self.body().to_string(),
         )
             .into_response();
         if let ApiError::Throttled(_) = self {

@@ -1,8 +1,12 @@
 //! Front door: the Lambda HTTP API, as the AWS CLI and the SDKs speak it.
 //!
 //! ```text
-//!  POST /2015-03-31/functions/{name}/invocations ─► operations::invoke ─► invoke::Invoker
-//!  anything else ─► UnknownOperationException
+//!  POST /2015-03-31/functions/{name}/invocations ─► operations::invoke ──────────────────────────┐
+//!  POST /2021-11-15/functions/{name}/response-streaming-invocations                              │
+//!                                          ─► operations::invoke_with_response_stream ───────────┤
+//!  anything else ─► UnknownOperationException                                                    ├─► invoke::Invoker
+//!                                                                                                │
+//!  anything, where a function URL listens ─► function_url ───────────────────────────────────────┘
 //! ```
 //!
 //! Only this crate knows paths, header names, status codes and the JSON of errors. It authenticates nobody:
@@ -11,6 +15,8 @@
 
 mod body;
 mod error;
+mod event_stream;
+pub mod function_url;
 mod operations;
 
 use std::future::Future;
@@ -20,9 +26,9 @@ use axum::extract::State;
 use axum::http::{Method, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::serve::ListenerExt;
+use axum::serve::{ListenerExt, TapIo};
 use firesteel_invoke::Invoker;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 pub use error::ApiError;
 
@@ -32,19 +38,26 @@ pub async fn serve(
     invoker: Invoker,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let listener = listener.tap_io(|stream| {
-        // Small answers must not wait for acknowledgements.
+    axum::serve(prompt(listener), router(invoker)).with_graceful_shutdown(shutdown).await
+}
+
+/// Small answers must not wait for acknowledgements.
+fn prompt(listener: TcpListener) -> TapIo<TcpListener, impl FnMut(&mut TcpStream) + Send + 'static> {
+    listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection keeps Nagle's algorithm");
         }
-    });
-    axum::serve(listener, router(invoker)).with_graceful_shutdown(shutdown).await
+    })
 }
 
 /// The routes, for serving and for tests.
 pub fn router(invoker: Invoker) -> Router {
     Router::new()
         .route("/2015-03-31/functions/{function_name}/invocations", post(operations::invoke::handle))
+        .route(
+            "/2021-11-15/functions/{function_name}/response-streaming-invocations",
+            post(operations::invoke_with_response_stream::handle),
+        )
         .method_not_allowed_fallback(unknown)
         .fallback(unknown)
         .with_state(invoker)

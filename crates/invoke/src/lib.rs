@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  api ─► Invoker ─► catalog: which function ─► pool: an environment, or throttled ─► outcome
-//!            ▲
+//!            ▲                                                                      whole, or as a stream
 //!  plan: function ─► runtimes ─► environment::Spec (once per function, when it is registered)
 //! ```
 //!
@@ -12,9 +12,11 @@
 #![forbid(unsafe_code)]
 
 mod asynchronous;
+mod bandwidth;
 pub mod plan;
+mod streaming;
 mod synchronous;
-mod trace;
+pub mod trace;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +27,9 @@ use firesteel_catalog::{Catalog, Function, FunctionName, FunctionReference, NotF
 use firesteel_environment::{Pool, Spec};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
+
+pub use bandwidth::Bandwidth;
+pub use streaming::{ResponseStream, StreamEnd, StreamError, StreamReply};
 
 /// A request to run a function.
 #[derive(Debug, Clone)]
@@ -50,6 +55,8 @@ pub struct Reply {
     pub executed_version: String,
     /// The trace header that the function saw.
     pub trace: String,
+    /// Content type that the runtime gave its answer.
+    pub content_type: String,
     /// What came out.
     pub outcome: Outcome,
     /// The last 4 096 bytes of the log, if they were wanted.
@@ -74,6 +81,14 @@ pub enum InvokeError {
     /// It may not run now.
     #[error("throttled: {}", .0.name())]
     Throttled(ThrottleReason),
+    /// The environment could not be restored for it (SnapStart).
+    #[error("the function could not be restored: {message}")]
+    RestoreFailed {
+        /// Its hooks ran out of time.
+        timed_out: bool,
+        /// Why not, for the caller.
+        message: String,
+    },
     /// The platform failed.
     #[error("the platform could not run the function")]
     Platform(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -100,6 +115,7 @@ impl ThrottleReason {
 #[derive(Debug, Clone)]
 pub struct Invoker {
     inner: Arc<Inner>,
+    stream_bandwidth: Option<Bandwidth>,
 }
 
 #[derive(Debug)]
@@ -123,7 +139,14 @@ impl Invoker {
     /// Over these functions, with the specs that [`plan`] made of them.
     #[must_use]
     pub fn new(catalog: Catalog, specs: HashMap<FunctionName, Arc<Spec>>, pool: Pool) -> Self {
-        Invoker { inner: Arc::new(Inner { catalog, specs, pool, events: TaskTracker::new() }) }
+        let inner = Inner { catalog, specs, pool, events: TaskTracker::new() };
+        Invoker { inner: Arc::new(inner), stream_bandwidth: None }
+    }
+
+    /// The same, with streamed responses no faster than this. Otherwise they are as fast as their readers.
+    #[must_use]
+    pub fn with_stream_bandwidth(self, stream_bandwidth: Option<Bandwidth>) -> Self {
+        Invoker { stream_bandwidth, ..self }
     }
 
     /// The functions that can be invoked.

@@ -4,11 +4,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
-/// Such as `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0`.
+/// What the function's runtime sees, such as
+/// `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0`.
 pub(crate) fn header(caller: Option<&str>) -> String {
+    complete(&continued(caller))
+}
+
+/// The caller's header, or the root of a new trace: what a front end that speaks HTTP to the function's handler
+/// shows it. Given back as a request's trace it stays the same.
+#[must_use]
+pub fn continued(caller: Option<&str>) -> String {
     match caller.map(str::trim) {
-        Some(caller) if root(caller).is_some() => complete(caller),
-        _ => complete(&format!("Root={}", new_root())),
+        Some(caller) if root(caller).is_some() => caller.to_owned(),
+        _ => format!("Root={}", new_root()),
     }
 }
 

@@ -5,8 +5,6 @@
 //! | `RequestResponse` | 200 with the handler's bytes, or with error JSON and `X-Amz-Function-Error` |
 //! | `Event` | 202, empty; the event is run at once |
 //! | `DryRun` | 204, empty; nothing is run |
-//!
-//! Headers are checked before the body is read, the body before the function is looked up.
 
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -14,43 +12,17 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
-use firesteel_catalog::FunctionReference;
-use firesteel_invoke::{Invoker, Outcome, Reply, Request};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use firesteel_invoke::{Invoker, Outcome, Reply};
 use uuid::Uuid;
 
-use crate::body::{self, BodyError};
+use super::invocation::{self, Call, EXECUTED_VERSION, InvocationType, Parameters, TRACE_ID};
 use crate::error::{ApiError, REQUEST_ID, request_id_value};
 
-/// Largest event of a synchronous invocation.
-const SYNCHRONOUS_LIMIT_BYTES: usize = 6 * 1024 * 1024;
-/// Largest event of an asynchronous invocation (256 KiB until October 2025).
-const ASYNCHRONOUS_LIMIT_BYTES: usize = 1024 * 1024;
-/// Largest client context, still encoded.
-const CLIENT_CONTEXT_LIMIT_BYTES: usize = 3583;
+const ALLOWED: &[InvocationType] =
+    &[InvocationType::Event, InvocationType::RequestResponse, InvocationType::DryRun];
 
-const INVOCATION_TYPE: HeaderName = HeaderName::from_static("x-amz-invocation-type");
-const LOG_TYPE: HeaderName = HeaderName::from_static("x-amz-log-type");
-const CLIENT_CONTEXT: HeaderName = HeaderName::from_static("x-amz-client-context");
-const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 const FUNCTION_ERROR: HeaderName = HeaderName::from_static("x-amz-function-error");
-const EXECUTED_VERSION: HeaderName = HeaderName::from_static("x-amz-executed-version");
 const LOG_RESULT: HeaderName = HeaderName::from_static("x-amz-log-result");
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct Parameters {
-    #[serde(rename = "Qualifier")]
-    qualifier: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum InvocationType {
-    RequestResponse,
-    Event,
-    DryRun,
-}
 
 pub(crate) async fn handle(
     State(invoker): State<Invoker>,
@@ -60,37 +32,16 @@ pub(crate) async fn handle(
     body: Body,
 ) -> Response {
     let request_id = Uuid::new_v4();
-    let qualifier = parameters.qualifier.as_deref();
-    match invoke(&invoker, request_id, &function_name, qualifier, &headers, body).await {
+    let call = Call { request_id, function_name, parameters, headers, body };
+    match invoke(&invoker, call).await {
         Ok(response) => response,
         Err(error) => error.into_response_to(request_id),
     }
 }
 
-async fn invoke(
-    invoker: &Invoker,
-    request_id: Uuid,
-    function_name: &str,
-    qualifier: Option<&str>,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    let invocation_type = invocation_type(headers)?;
-    let log_tail = log_tail(headers)?;
-    let client_context = client_context(headers)?;
-    let catalog = invoker.catalog();
-    let reference = FunctionReference::parse(function_name, qualifier, catalog.region(), catalog.account())?;
-    let payload = payload(body, invocation_type).await?;
-
-    let request = Request {
-        reference,
-        request_id,
-        payload,
-        client_context,
-        trace: text(headers, &TRACE_ID).map(str::to_owned),
-        log_tail,
-    };
-    let id = (REQUEST_ID, request_id_value(request_id));
+async fn invoke(invoker: &Invoker, call: Call) -> Result<Response, ApiError> {
+    let id = (REQUEST_ID, request_id_value(call.request_id));
+    let (invocation_type, request) = invocation::read(call, invoker.catalog(), ALLOWED).await?;
     Ok(match invocation_type {
         InvocationType::RequestResponse => rendered(invoker.synchronous(request).await?, id),
         InvocationType::Event => {
@@ -129,72 +80,4 @@ fn rendered(reply: Reply, id: (HeaderName, HeaderValue)) -> Response {
         insert(LOG_RESULT, &BASE64_STANDARD.encode(log_tail));
     }
     response
-}
-
-/// The event: JSON, or nothing, which functions receive as an empty object.
-async fn payload(body: Body, invocation_type: InvocationType) -> Result<Bytes, ApiError> {
-    let (name, limit_bytes) = match invocation_type {
-        InvocationType::RequestResponse | InvocationType::DryRun => {
-            ("RequestResponse", SYNCHRONOUS_LIMIT_BYTES)
-        }
-        InvocationType::Event => ("Event", ASYNCHRONOUS_LIMIT_BYTES),
-    };
-    let payload = body::read(body, limit_bytes).await.map_err(|error| match error {
-        BodyError::TooLarge { size_bytes } => {
-            ApiError::PayloadTooLarge { size_bytes, invocation_type: name, limit_bytes }
-        }
-        BodyError::Unreadable => ApiError::BodyUnreadable,
-    })?;
-    if payload.is_empty() {
-        return Ok(Bytes::from_static(b"{}"));
-    }
-    // Checked, not changed: the function gets the bytes that the caller sent.
-    serde_json::from_slice::<IgnoredAny>(&payload).map_err(ApiError::PayloadNotJson)?;
-    Ok(payload)
-}
-
-fn invocation_type(headers: &HeaderMap) -> Result<InvocationType, ApiError> {
-    match text(headers, &INVOCATION_TYPE) {
-        None | Some("RequestResponse") => Ok(InvocationType::RequestResponse),
-        Some("Event") => Ok(InvocationType::Event),
-        Some("DryRun") => Ok(InvocationType::DryRun),
-        Some(other) => Err(not_in_set(other, "invocationType", "[Event, RequestResponse, DryRun]")),
-    }
-}
-
-fn log_tail(headers: &HeaderMap) -> Result<bool, ApiError> {
-    match text(headers, &LOG_TYPE) {
-        None | Some("None") => Ok(false),
-        Some("Tail") => Ok(true),
-        Some(other) => Err(not_in_set(other, "logType", "[None, Tail]")),
-    }
-}
-
-fn not_in_set(value: &str, member: &'static str, set: &str) -> ApiError {
-    ApiError::Validation {
-        value: value.to_owned(),
-        member,
-        constraint: format!("Member must satisfy enum value set: {set}"),
-    }
-}
-
-fn client_context(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(encoded) = headers.get(&CLIENT_CONTEXT) else { return Ok(None) };
-    if encoded.len() > CLIENT_CONTEXT_LIMIT_BYTES {
-        return Err(ApiError::ClientContext);
-    }
-    let decoded = BASE64_STANDARD.decode(encoded.as_bytes()).map_err(|_| ApiError::ClientContext)?;
-    let context = String::from_utf8(decoded).map_err(|_| ApiError::ClientContext)?;
-    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&context) {
-        // As a header it must be one line; JSON means the same without its line breaks.
-        Ok(object) if context.contains(['\n', '\r']) => {
-            Ok(Some(serde_json::Value::Object(object).to_string()))
-        }
-        Ok(_) => Ok(Some(context)),
-        Err(_) => Err(ApiError::ClientContext),
-    }
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty())
 }

@@ -1,0 +1,150 @@
+//! What the calls that run a function have in common: header values, the event, the function's name.
+//!
+//! Headers are checked before the body is read, the body before the function is looked up.
+
+use std::fmt;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use firesteel_catalog::{Catalog, FunctionReference};
+use firesteel_invoke::Request;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use uuid::Uuid;
+
+use crate::body::{self, BodyError};
+use crate::error::ApiError;
+
+/// Largest event of a synchronous invocation.
+pub(crate) const SYNCHRONOUS_LIMIT_BYTES: usize = 6 * 1024 * 1024;
+/// Largest event of an asynchronous invocation (256 KiB until October 2025).
+const ASYNCHRONOUS_LIMIT_BYTES: usize = 1024 * 1024;
+/// Largest client context, still encoded.
+const CLIENT_CONTEXT_LIMIT_BYTES: usize = 3583;
+
+pub(crate) const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+pub(super) const EXECUTED_VERSION: HeaderName = HeaderName::from_static("x-amz-executed-version");
+const INVOCATION_TYPE: HeaderName = HeaderName::from_static("x-amz-invocation-type");
+const LOG_TYPE: HeaderName = HeaderName::from_static("x-amz-log-type");
+const CLIENT_CONTEXT: HeaderName = HeaderName::from_static("x-amz-client-context");
+
+/// A call as it came in.
+pub(super) struct Call {
+    pub(super) request_id: Uuid,
+    pub(super) function_name: String,
+    pub(super) parameters: Parameters,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Parameters {
+    #[serde(rename = "Qualifier")]
+    qualifier: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum InvocationType {
+    Event,
+    RequestResponse,
+    DryRun,
+}
+
+/// The request, and what is to be done with it; the operation takes the types `allowed`.
+pub(super) async fn read(
+    call: Call,
+    catalog: &Catalog,
+    allowed: &[InvocationType],
+) -> Result<(InvocationType, Request), ApiError> {
+    let Call { request_id, function_name, parameters, headers, body } = call;
+    let invocation_type = invocation_type(&headers, allowed)?;
+    let log_tail = log_tail(&headers)?;
+    let client_context = client_context(&headers)?;
+    let qualifier = parameters.qualifier.as_deref();
+    let reference = FunctionReference::parse(&function_name, qualifier, catalog.region(), catalog.account())?;
+    let payload = payload(body, invocation_type).await?;
+    let trace = text(&headers, &TRACE_ID).map(str::to_owned);
+    let request = Request { reference, request_id, payload, client_context, trace, log_tail };
+    Ok((invocation_type, request))
+}
+
+/// The event: JSON, or nothing, which functions receive as an empty object.
+async fn payload(body: Body, invocation_type: InvocationType) -> Result<Bytes, ApiError> {
+    let (name, limit_bytes) = match invocation_type {
+        InvocationType::RequestResponse | InvocationType::DryRun => {
+            ("RequestResponse", SYNCHRONOUS_LIMIT_BYTES)
+        }
+        InvocationType::Event => ("Event", ASYNCHRONOUS_LIMIT_BYTES),
+    };
+    let payload = body::read(body, limit_bytes).await.map_err(|error| match error {
+        BodyError::TooLarge { size_bytes } => {
+            ApiError::PayloadTooLarge { size_bytes, invocation_type: name, limit_bytes }
+        }
+        BodyError::Unreadable => ApiError::BodyUnreadable,
+    })?;
+    if payload.is_empty() {
+        return Ok(Bytes::from_static(b"{}"));
+    }
+    // Checked, not changed: the function gets the bytes that the caller sent.
+    serde_json::from_slice::<IgnoredAny>(&payload).map_err(ApiError::PayloadNotJson)?;
+    Ok(payload)
+}
+
+fn invocation_type(headers: &HeaderMap, allowed: &[InvocationType]) -> Result<InvocationType, ApiError> {
+    let Some(given) = text(headers, &INVOCATION_TYPE) else { return Ok(InvocationType::RequestResponse) };
+    let named = allowed.iter().find(|allowed| allowed.to_string() == given);
+    named.copied().ok_or_else(|| {
+        let names: Vec<_> = allowed.iter().map(InvocationType::to_string).collect();
+        not_in_set(given, "invocationType", &format!("[{}]", names.join(", ")))
+    })
+}
+
+fn log_tail(headers: &HeaderMap) -> Result<bool, ApiError> {
+    match text(headers, &LOG_TYPE) {
+        None | Some("None") => Ok(false),
+        Some("Tail") => Ok(true),
+        Some(other) => Err(not_in_set(other, "logType", "[None, Tail]")),
+    }
+}
+
+fn not_in_set(value: &str, member: &'static str, set: &str) -> ApiError {
+    ApiError::Validation {
+        value: value.to_owned(),
+        member,
+        constraint: format!("Member must satisfy enum value set: {set}"),
+    }
+}
+
+fn client_context(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(encoded) = headers.get(&CLIENT_CONTEXT) else { return Ok(None) };
+    if encoded.len() > CLIENT_CONTEXT_LIMIT_BYTES {
+        return Err(ApiError::ClientContext);
+    }
+    let decoded = BASE64_STANDARD.decode(encoded.as_bytes()).map_err(|_| ApiError::ClientContext)?;
+    let context = String::from_utf8(decoded).map_err(|_| ApiError::ClientContext)?;
+    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&context) {
+        // As a header it must be one line; JSON means the same without its line breaks.
+        Ok(object) if context.contains(['\n', '\r']) => {
+            Ok(Some(serde_json::Value::Object(object).to_string()))
+        }
+        Ok(_) => Ok(Some(context)),
+        Err(_) => Err(ApiError::ClientContext),
+    }
+}
+
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty())
+}
+
+impl fmt::Display for InvocationType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            InvocationType::Event => "Event",
+            InvocationType::RequestResponse => "RequestResponse",
+            InvocationType::DryRun => "DryRun",
+        })
+    }
+}
