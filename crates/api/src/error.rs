@@ -58,6 +58,14 @@ pub enum ApiError {
     /// The function may not run now.
     #[error("Rate Exceeded.")]
     Throttled(ThrottleReason),
+    /// The environment could not be restored for it (SnapStart).
+    #[error("{message}")]
+    RestoreFailed {
+        /// Its hooks ran out of time.
+        timed_out: bool,
+        /// What the runtime said, or what the platform found.
+        message: String,
+    },
     /// No operation has this method and path.
     #[error("Firesteel has no operation for {method} {path}")]
     UnknownOperation {
@@ -88,7 +96,9 @@ impl ApiError {
             | ApiError::Validation { .. }
             | ApiError::PayloadNotJson(_)
             | ApiError::ClientContext
-            | ApiError::BodyUnreadable => StatusCode::BAD_REQUEST,
+            | ApiError::BodyUnreadable
+            | ApiError::RestoreFailed { timed_out: false, .. } => StatusCode::BAD_REQUEST,
+            ApiError::RestoreFailed { timed_out: true, .. } => StatusCode::REQUEST_TIMEOUT,
             ApiError::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             ApiError::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             ApiError::Service => StatusCode::INTERNAL_SERVER_ERROR,
@@ -110,6 +120,8 @@ impl ApiError {
             }
             ApiError::PayloadTooLarge { .. } => "RequestEntityTooLargeException",
             ApiError::Throttled(_) => "TooManyRequestsException",
+            ApiError::RestoreFailed { timed_out: false, .. } => "SnapStartException",
+            ApiError::RestoreFailed { timed_out: true, .. } => "SnapStartTimeoutException",
             ApiError::UnknownOperation { .. } => "UnknownOperationException",
             ApiError::Service => "ServiceException",
         }
@@ -118,7 +130,9 @@ impl ApiError {
     /// Spelling of the text's member, and `Type` where the class has it.
     fn shape(&self) -> (Spelling, Option<&'static str>) {
         match self.class() {
-            "ResourceNotFoundException" => (Spelling::Upper, Some("User")),
+            "ResourceNotFoundException" | "SnapStartException" | "SnapStartTimeoutException" => {
+                (Spelling::Upper, Some("User"))
+            }
             "ServiceException" => (Spelling::Upper, Some("Service")),
             "AccessDeniedException" => (Spelling::Upper, None),
             "InvalidParameterValueException"
@@ -174,6 +188,9 @@ impl From<InvokeError> for ApiError {
         match error {
             InvokeError::NotFound(not_found) => ApiError::NotFound(not_found),
             InvokeError::Throttled(reason) => ApiError::Throttled(reason),
+            InvokeError::RestoreFailed { timed_out, message } => {
+                ApiError::RestoreFailed { timed_out, message }
+            }
             InvokeError::Platform(cause) => {
                 tracing::error!(
                     error = &*cause as &(dyn std::error::Error + 'static),

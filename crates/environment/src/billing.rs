@@ -22,7 +22,8 @@ pub(crate) struct Usage {
 /// Milliseconds that are billed: at least one.
 pub(crate) fn billed_ms(usage: Usage) -> u64 {
     let duration = usage.capped_at.map_or(usage.duration, |cap| usage.duration.min(cap));
-    whole_ms(duration + usage.init.unwrap_or_default() + Duration::from_millis(usage.restore_billed_ms)).max(1)
+    whole_ms(duration + usage.init.unwrap_or_default() + Duration::from_millis(usage.restore_billed_ms))
+        .max(1)
 }
 
 /// Rounded up.
@@ -43,7 +44,12 @@ mod tests {
 
     #[track_caller]
     fn check(duration: f64, init: Option<f64>, billed: u64) {
-        let usage = Usage { duration: micros(duration), init: init.map(micros), restore_billed_ms: 0, capped_at: None };
+        let usage = Usage {
+            duration: micros(duration),
+            init: init.map(micros),
+            restore_billed_ms: 0,
+            capped_at: None,
+        };
         assert_eq!(billed_ms(usage), billed);
     }
 
@@ -75,7 +81,9 @@ mod tests {
 
     #[test]
     fn a_restore_is_billed_with_the_invocation_that_follows_it() {
-        for (duration, restore_billed_ms, billed) in [(306.34, 303, 610), (2338.66, 182, 2521), (127.10, 26, 154)] {
+        for (duration, restore_billed_ms, billed) in
+            [(306.34, 303, 610), (2338.66, 182, 2521), (127.10, 26, 154)]
+        {
             let usage = Usage { duration: micros(duration), init: None, restore_billed_ms, capped_at: None };
             assert_eq!(billed_ms(usage), billed);
         }

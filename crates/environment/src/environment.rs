@@ -90,7 +90,8 @@ impl Environment {
             sandbox::Mounted::Not { reason } => Some(reason.clone()),
             sandbox::Mounted::AsAsked => None,
         };
-        let opt = if opt_is_bound && refused.is_none() { OPT.into() } else { spec.opt.clone().unwrap_or_default() };
+        let opt =
+            if opt_is_bound && refused.is_none() { OPT.into() } else { spec.opt.clone().unwrap_or_default() };
         let shortfall: Vec<_> = unplaced.into_iter().chain(refused).collect();
         if !shortfall.is_empty() && !said_shortfall.swap(true, Ordering::Relaxed) {
             let reason = shortfall.join("; ");

@@ -433,10 +433,8 @@ const START: (Event, &[Effect]) =
     (Event::Start, &[Effect::BeginInit { limited: true }, Effect::StartRuntime]);
 const INITIALIZED: Effect = Effect::InitEnded(InitResult::Succeeded);
 const KILL_ALL: Effect = Effect::End(Action::KillAll);
-const IDLE: (Event, &[Effect]) = (
-    Event::NextCalled,
-    &[Effect::Park, Effect::RuntimeInitialized, INITIALIZED, Effect::Rest],
-);
+const IDLE: (Event, &[Effect]) =
+    (Event::NextCalled, &[Effect::Park, Effect::RuntimeInitialized, INITIALIZED, Effect::Rest]);
 
 #[test]
 fn a_cold_invocation_and_a_warm_one() {
@@ -459,12 +457,7 @@ fn a_cold_invocation_and_a_warm_one() {
             (Event::AnswerEnded(A), &[Effect::Answer(A)]),
             (
                 Event::NextCalled,
-                &[
-                    Effect::Park,
-                    Effect::RuntimeDone(A),
-                    Effect::Finish(A, Finish::Completed),
-                    Effect::Rest,
-                ],
+                &[Effect::Park, Effect::RuntimeDone(A), Effect::Finish(A, Finish::Completed), Effect::Rest],
             ),
             (Event::Invoke(B), &[Effect::Wake, Effect::BeginInvocation(B), Effect::Deliver(B)]),
         ],
@@ -483,11 +476,7 @@ fn a_failed_init_is_done_again_inside_the_invocation() {
             (Event::RuntimeExited, &[failed, KILL_ALL]),
             (
                 Event::Emptied,
-                &[
-                    Effect::BeginInvocation(A),
-                    Effect::BeginInit { limited: false },
-                    Effect::StartRuntime,
-                ],
+                &[Effect::BeginInvocation(A), Effect::BeginInit { limited: false }, Effect::StartRuntime],
             ),
             (
                 Event::RuntimeExited,
@@ -575,11 +564,7 @@ fn extensions_begin_before_the_runtime_and_end_after_it() {
             ),
             (
                 Event::Shutdown,
-                &[
-                    Effect::Wake,
-                    Effect::End(Action::Begin(BUDGET)),
-                    Effect::End(Action::TerminateRuntime),
-                ],
+                &[Effect::Wake, Effect::End(Action::Begin(BUDGET)), Effect::End(Action::TerminateRuntime)],
             ),
             (
                 Event::EndingTimeUp,

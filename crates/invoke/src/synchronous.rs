@@ -5,7 +5,9 @@
 //! cold start.
 
 use bytes::Bytes;
-use firesteel_environment::{Account, Answer, Invocation, InvokeError as PoolError, Invoked, ResponseDelivery};
+use firesteel_environment::{
+    Account, Answer, Invocation, InvokeError as PoolError, Invoked, ResponseDelivery,
+};
 use tokio::sync::oneshot;
 
 use crate::{InvokeError, Invoker, Outcome, Reply, Request, ThrottleReason, trace};
@@ -22,7 +24,8 @@ pub(crate) struct Answered {
 impl Invoker {
     /// Runs the function and returns its result.
     pub async fn synchronous(&self, request: Request) -> Result<Reply, InvokeError> {
-        let Answered { executed_version, trace, answer, account } = self.answered(request, ResponseDelivery::Whole).await?;
+        let Answered { executed_version, trace, answer, account } =
+            self.answered(request, ResponseDelivery::Whole).await?;
         let (content_type, outcome) = match answer {
             Answer::Response { content_type, payload } => (content_type, Outcome::Success(payload)),
             Answer::FunctionError { content_type, payload, .. } => {

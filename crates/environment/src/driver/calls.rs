@@ -273,11 +273,7 @@ impl Driver {
         self.judge(Event::ExtensionErrorPosted(index, phase)).map_err(rendered)
     }
 
-    fn subscribe(
-        &mut self,
-        extension: Uuid,
-        subscription: Subscription,
-    ) -> Result<(), runtime_api::Refusal> {
+    fn subscribe(&mut self, extension: Uuid, subscription: Subscription) -> Result<(), runtime_api::Refusal> {
         let index = self.extension(extension).ok_or(UNKNOWN)?;
         self.judge(Event::Subscribe(index)).map_err(rendered)?;
         if let Some(extension) = self.state.extensions.members().get(index) {

@@ -88,9 +88,7 @@ impl Driver {
         let to_start =
             state.extensions.members().iter().filter(|extension| extension.stage == Stage::Started);
         let started: std::io::Result<()> = to_start
-            .map(|extension| {
-                generation.start_extension(sandbox, spec, metadata_token, opt, &extension.name)
-            })
+            .map(|extension| generation.start_extension(sandbox, spec, metadata_token, opt, &extension.name))
             .collect();
         if let Err(error) = started {
             self.cannot_start("an extension", &error);
@@ -390,7 +388,9 @@ impl Driver {
 
     /// SHUTDOWN, once the telemetry of what came before it has arrived: an extension may exit at once.
     fn tell_of_shutdown(&mut self, index: Index) {
-        let Some(EndingClock { budget: Budget { reason, .. }, deadline_ms, .. }) = &self.ending else { return };
+        let Some(EndingClock { budget: Budget { reason, .. }, deadline_ms, .. }) = &self.ending else {
+            return;
+        };
         let event = ExtensionEvent::Shutdown { reason: *reason, deadline_ms: *deadline_ms };
         let Some(reply) = self.parked_extension(index) else { return };
         match self.log.flush_subscribers() {

@@ -46,9 +46,13 @@ impl Driver {
         match failure {
             ExtensionFailure::Launch(index) => {
                 let members = self.state.extensions.members();
-                let name = members.get(index).map_or_else(String::new, |extension| extension.name.to_string());
+                let name =
+                    members.get(index).map_or_else(String::new, |extension| extension.name.to_string());
                 let reason = self.cause.extension.as_deref().unwrap_or("too many extensions");
-                PlatformError::extension("Extension.LaunchError", format!("fork/exec /opt/extensions/{name}: {reason}"))
+                PlatformError::extension(
+                    "Extension.LaunchError",
+                    format!("fork/exec /opt/extensions/{name}: {reason}"),
+                )
             }
             ExtensionFailure::InitError(_) => PlatformError::extension("Extension.InitError", text()),
             ExtensionFailure::ExitError(_) => PlatformError::extension("Extension.ExitError", text()),

@@ -112,7 +112,9 @@ struct Parked {
 enum Rest {
     Awake,
     /// At rest; to be frozen then.
-    Dozing { until: Instant },
+    Dozing {
+        until: Instant,
+    },
     Frozen,
 }
 

@@ -1022,8 +1022,7 @@ impl Step {
     }
 
     fn end(&mut self, then: Then, reason: ShutdownReason) {
-        let (step, actions) =
-            ending::begin(&mut self.state.extensions, self.state.runtime_runs, reason);
+        let (step, actions) = ending::begin(&mut self.state.extensions, self.state.runtime_runs, reason);
         self.state.phase = Phase::Ending(Ending { then, step });
         self.effects.extend(actions.into_iter().map(Effect::End));
     }

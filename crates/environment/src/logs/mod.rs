@@ -18,9 +18,9 @@ mod tail;
 use std::fmt;
 use std::sync::Arc;
 
-pub(crate) use tail::Tail;
-use platform_event::PlatformEvent;
 use crate::spec::{InitializationType, Spec};
+use platform_event::PlatformEvent;
+pub(crate) use tail::Tail;
 
 /// Who wrote a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,13 +95,35 @@ impl Log {
         let spec = Arc::clone(&self.spec);
         let stream = self.stream.clone();
         match event {
-            PlatformEvent::InitStart { phase } => self.line(Source::Platform, platform_line::init_start(&spec, &stream, *phase).as_bytes()),
-            PlatformEvent::InitReport { phase, status, duration } => if let Some(line) = platform_line::init_report(&spec, *phase, *duration, status) { self.line(Source::Platform, line.as_bytes()) },
-            PlatformEvent::Start { request_id, trace, .. } => self.line(Source::Platform, platform_line::start(&spec, *request_id, trace).as_bytes()),
-            PlatformEvent::Failure { request_id, error } => for line in platform_line::failure(&spec, *request_id, error) { self.line(Source::Platform, line.as_bytes()) },
+            PlatformEvent::InitStart { phase } => {
+                self.line(Source::Platform, platform_line::init_start(&spec, &stream, *phase).as_bytes())
+            }
+            PlatformEvent::InitReport { phase, status, duration } => {
+                if let Some(line) = platform_line::init_report(&spec, *phase, *duration, status) {
+                    self.line(Source::Platform, line.as_bytes())
+                }
+            }
+            PlatformEvent::Start { request_id, trace, .. } => {
+                self.line(Source::Platform, platform_line::start(&spec, *request_id, trace).as_bytes())
+            }
+            PlatformEvent::Failure { request_id, error } => {
+                for line in platform_line::failure(&spec, *request_id, error) {
+                    self.line(Source::Platform, line.as_bytes())
+                }
+            }
             PlatformEvent::Report(report) => {
-                let report = platform_line::Report { request_id: report.request_id, duration: report.duration, billed_ms: report.billed_ms, memory_mib: report.memory_mib, max_memory_used_mib: report.max_memory_used_mib, init_duration: report.init_duration, status: report.status.clone() };
-                if let Some(line) = platform_line::end(&spec, &report) { self.line(Source::Platform, line.as_bytes()) }
+                let report = platform_line::Report {
+                    request_id: report.request_id,
+                    duration: report.duration,
+                    billed_ms: report.billed_ms,
+                    memory_mib: report.memory_mib,
+                    max_memory_used_mib: report.max_memory_used_mib,
+                    init_duration: report.init_duration,
+                    status: report.status.clone(),
+                };
+                if let Some(line) = platform_line::end(&spec, &report) {
+                    self.line(Source::Platform, line.as_bytes())
+                }
                 self.line(Source::Platform, platform_line::report(&spec, &report).as_bytes());
             }
             _ => {}
@@ -121,6 +143,10 @@ impl Log {
     pub(crate) fn end_subscribers(&mut self) {}
     pub(crate) fn pause_subscribers(&mut self) {}
     pub(crate) fn resume_subscribers(&mut self) {}
-    pub(crate) fn flush_subscribers(&self) -> Option<std::future::Ready<()>> { None }
-    pub(crate) fn tells_runtime_done(&self, _: &platform_line::Status) -> bool { false }
+    pub(crate) fn flush_subscribers(&self) -> Option<std::future::Ready<()>> {
+        None
+    }
+    pub(crate) fn tells_runtime_done(&self, _: &platform_line::Status) -> bool {
+        false
+    }
 }

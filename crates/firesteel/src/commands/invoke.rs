@@ -64,6 +64,9 @@ pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
     drop(printer);
     match ended {
         Ended::Invoked(Ok(reply)) => print(&reply.outcome),
+        Ended::Invoked(Err(error @ InvokeError::RestoreFailed { .. })) => {
+            Err(Failure::from_error(Exit::FunctionFailed, &error))
+        }
         Ended::Invoked(Err(error)) => Err(Failure::from_error(Exit::Platform, &error)),
         Ended::Interrupted(exit) => Ok(exit),
     }
