@@ -5,11 +5,6 @@ use firesteel_runtime_api::{Delivery, PAYLOAD_LIMIT_BYTES};
 
 use crate::harness::{BASE, Environment, event};
 
-/// Header lines as sent, without the date.
-fn lines(head: &str) -> Vec<&str> {
-    head.lines().skip(1).filter(|line| !line.starts_with("Date: ")).collect()
-}
-
 #[tokio::test]
 async fn a_full_event_has_every_header_in_canonical_case() {
     let mut environment = Environment::start().await;
@@ -28,7 +23,7 @@ async fn a_full_event_has_every_header_in_canonical_case() {
     let answer = guest.answer().await;
     assert_eq!(answer.head.lines().next(), Some("HTTP/1.1 200 OK"));
     assert_eq!(
-        lines(&answer.head),
+        answer.header_lines(),
         [
             "Lambda-Runtime-Aws-Request-Id: 8476a536-e9f4-11e8-9739-2dfe598c3fcd",
             "Lambda-Runtime-Invocation-Id: attempt-1",
@@ -53,7 +48,7 @@ async fn what_is_absent_or_empty_is_left_out() {
     let empty = Delivery { trace_id: Some(String::new()), ..event("") };
     environment.next_reply().await.send(Ok(empty)).unwrap();
     let answer = guest.answer().await;
-    let names: Vec<_> = lines(&answer.head).iter().map(|line| line.split(':').next().unwrap()).collect();
+    let names: Vec<_> = answer.header_lines().iter().map(|line| line.split(':').next().unwrap()).collect();
     assert_eq!(
         names,
         [

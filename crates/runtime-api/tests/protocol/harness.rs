@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use firesteel_runtime_api::{
-    AnswerBody, AnswerHead, Call, Delivery, Intake, Metadata, Refusal, Reply, Surface, serve,
+    AnswerBody, AnswerHead, Call, Delivery, ForwardEnd, Intake, Metadata, Refusal, Reply, ResponseMode,
+    Surface, serve,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -47,12 +48,20 @@ impl Environment {
     }
 
     pub(crate) async fn with_capacity(capacity: usize) -> Self {
+        Self::with(capacity, Surface::default()).await
+    }
+
+    pub(crate) async fn with_surface(surface: Surface) -> Self {
+        Self::with(8, surface).await
+    }
+
+    async fn with(capacity: usize, surface: Surface) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, calls) = mpsc::channel(capacity);
         let shutdown = CancellationToken::new();
         let metadata = Metadata { token: "s3cret".into(), availability_zone_id: "use1-az1".into() };
-        let served = tokio::spawn(serve(listener, sender, metadata, Surface::default(), shutdown.clone()));
+        let served = tokio::spawn(serve(listener, sender, metadata, surface, shutdown.clone()));
         Self { address, calls, port: Port { shutdown, served } }
     }
 
@@ -72,6 +81,14 @@ impl Environment {
             Call::AnswerBegun { answer, reply } => (answer, reply),
             other => panic!("expected the head of an answer, got {other:?}"),
         }
+    }
+
+    /// Accepts a response that is passed on through a channel of this capacity.
+    pub(crate) async fn forward(&mut self, capacity: usize) -> mpsc::Receiver<Bytes> {
+        let (_, reply) = self.begun().await;
+        let (sender, chunks) = mpsc::channel(capacity);
+        reply.send(Ok(Intake::Forward(sender))).unwrap();
+        chunks
     }
 
     pub(crate) async fn ended(&mut self) -> (AnswerBody, Reply<()>) {
@@ -94,7 +111,7 @@ impl Environment {
         within(self.calls.recv()).await.expect("the port is served")
     }
 
-    /// A lifecycle that allows everything, until the port is closed.
+    /// A lifecycle that allows a runtime everything, until the port is closed.
     pub(crate) fn oblige(self) -> (SocketAddr, Port, JoinHandle<Tally>) {
         let mut calls = self.calls;
         let lifecycle = tokio::spawn(async move {
@@ -108,11 +125,16 @@ impl Environment {
     }
 }
 
-fn verdict_on(body: &AnswerBody) -> Result<(), Refusal> {
+pub(crate) fn verdict_on(body: &AnswerBody) -> Result<(), Refusal> {
     match body {
-        AnswerBody::Response { .. } | AnswerBody::Forwarded { .. } | AnswerBody::Error(_) => Ok(()),
-        AnswerBody::TooLarge { .. } => Err(Refusal::TooLarge),
-        AnswerBody::Truncated => Err(Refusal::Truncated),
+        AnswerBody::Response { .. } | AnswerBody::Error(_) => Ok(()),
+        AnswerBody::Forwarded { end: ForwardEnd::Complete(_), .. } => Ok(()),
+        AnswerBody::TooLarge { .. } | AnswerBody::Forwarded { end: ForwardEnd::TooLarge, .. } => {
+            Err(Refusal::TooLarge)
+        }
+        AnswerBody::Truncated | AnswerBody::Forwarded { end: ForwardEnd::Truncated, .. } => {
+            Err(Refusal::Truncated)
+        }
     }
 }
 
@@ -124,6 +146,7 @@ pub(crate) struct Tally {
     pub(crate) begun: usize,
     pub(crate) ended: usize,
     pub(crate) truncated: usize,
+    pub(crate) forwarded: usize,
 }
 
 impl Tally {
@@ -133,18 +156,33 @@ impl Tally {
                 self.nexts += 1;
                 let _ = reply.send(Ok(event("{}")));
             }
-            Call::AnswerBegun { reply, .. } => {
-                self.begun += usize::from(reply.send(Ok(Intake::Collect)).is_ok());
+            Call::AnswerBegun { answer, reply } => {
+                let intake = match answer.mode {
+                    ResponseMode::Streaming => {
+                        let (sender, mut chunks) = mpsc::channel(1);
+                        tokio::spawn(async move { while chunks.recv().await.is_some() {} });
+                        Intake::Forward(sender)
+                    }
+                    _ => Intake::Collect,
+                };
+                self.begun += usize::from(reply.send(Ok(intake)).is_ok());
             }
             Call::AnswerEnded { body, reply, .. } => {
                 self.ended += 1;
-                self.truncated += usize::from(body == AnswerBody::Truncated);
-                let _ = reply.send(verdict_on(&body));
+                let verdict = verdict_on(&body);
+                self.truncated += usize::from(verdict == Err(Refusal::Truncated));
+                self.forwarded += usize::from(matches!(body, AnswerBody::Forwarded { .. }));
+                let _ = reply.send(verdict);
             }
             Call::InitError { reply, .. } => {
                 let _ = reply.send(Ok(()));
             }
-            other => panic!("not asked for: {other:?}"),
+            Call::Register { reply, .. } => drop(reply.send(Err(Refusal::Platform))),
+            Call::ExtensionNext { reply, .. } => drop(reply.send(Err(Refusal::Platform))),
+            Call::RestoreError { reply, .. }
+            | Call::ExtensionError { reply, .. }
+            | Call::Subscribe { reply, .. }
+            | Call::RestoreNext { reply } => drop(reply.send(Ok(()))),
         }
     }
 }
@@ -179,6 +217,11 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// Header lines as sent, without the date.
+    pub(crate) fn header_lines(&self) -> Vec<&str> {
+        self.head.lines().skip(1).filter(|line| !line.starts_with("Date: ")).collect()
+    }
+
     /// Looks for exactly this spelling.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
@@ -207,9 +250,14 @@ impl Guest {
     }
 
     pub(crate) async fn post(&mut self, path: &str, headers: &str, body: impl AsRef<[u8]>) {
+        self.request("POST", path, headers, body).await;
+    }
+
+    pub(crate) async fn request(&mut self, method: &str, path: &str, headers: &str, body: impl AsRef<[u8]>) {
         let body = body.as_ref();
         let length = body.len();
-        let head = format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n{headers}\r\n");
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n{headers}\r\n");
         self.send([head.as_bytes(), body].concat()).await;
     }
 

@@ -1,10 +1,10 @@
 //! Every status of the Runtime API, to the byte, and what the lifecycle is told before it.
 
-use firesteel_runtime_api::{AnswerKind, Call, Intake, Refusal, ResponseMode};
+use firesteel_runtime_api::{AnswerKind, Call, ExtensionRefusal, Intake, Refusal, ResponseMode};
 
 use crate::harness::{ACCEPTED, BASE, Environment, event};
 
-const TABLE: [(Refusal, u16, &str); 7] = [
+const TABLE: [(Refusal, u16, &str); 8] = [
     (
         Refusal::Transition { from: "RuntimeResponseSentState", to: "InvocationResponse" },
         403,
@@ -31,6 +31,12 @@ const TABLE: [(Refusal, u16, &str); 7] = [
         "{\"errorMessage\":\"HTTP request detected as truncated\",\"errorType\":\"TruncatedHTTPRequest\"}\n",
     ),
     (Refusal::InvokeTimeout, 410, "{\"errorMessage\":\"Invoke timeout\",\"errorType\":\"InvokeTimeout\"}\n"),
+    // No answer to a runtime.
+    (
+        Refusal::Extension(ExtensionRefusal::TooMany),
+        500,
+        "{\"errorMessage\":\"Internal Server Error\",\"errorType\":\"InternalServerError\"}\n",
+    ),
     (
         Refusal::Platform,
         500,
@@ -125,6 +131,26 @@ async fn the_head_is_judged_before_any_byte_of_the_body() {
 }
 
 #[tokio::test]
+async fn the_attempt_is_echoed_by_both_answers() {
+    let mut environment = Environment::start().await;
+    let mut guest = environment.guest().await;
+    for (header, expected) in [
+        ("Lambda-Runtime-Invocation-Id: try-2\r\n", Some("try-2")),
+        ("lambda-runtime-invocation-id: try-2\r\n", Some("try-2")),
+        ("Lambda-Runtime-Invocation-Id:\r\n", None),
+        ("", None),
+    ] {
+        for path in ["response", "error"] {
+            guest.post(&format!("{BASE}/invocation/1/{path}"), header, "x").await;
+            let (head, reply) = environment.begun().await;
+            assert_eq!(head.invocation_id.as_deref(), expected, "for {header:?} on {path}");
+            reply.send(Err(Refusal::InvalidRequestId)).unwrap();
+            assert_eq!(guest.answer().await.status, 400);
+        }
+    }
+}
+
+#[tokio::test]
 async fn only_the_exact_response_mode_is_known() {
     let mut environment = Environment::start().await;
     let mut guest = environment.guest().await;
@@ -201,7 +227,11 @@ async fn unknown_paths_and_wrong_methods() {
         ("GET", "/", 404, None),
         ("GET", "/2018-06-01/runtime/restore/next", 404, None),
         ("POST", "/2018-06-01/runtime/restore/error", 404, None),
+        ("GET", "/2021-04-23/credentials", 404, None),
         ("GET", "/2018-06-01/runtime/invocation/next/", 404, None),
+        ("GET", "/2020-01-01/extension/event/next/", 404, None),
+        ("POST", "/2020-01-01/extension/error", 404, None),
+        ("PUT", "/2022-07-01/logs", 404, None),
         ("GET", "/2015-03-31/functions", 404, None),
         ("POST", "/2018-06-01/runtime/invocation/next", 405, Some("GET")),
         ("HEAD", "/2018-06-01/runtime/invocation/next", 405, Some("GET")),
@@ -209,6 +239,12 @@ async fn unknown_paths_and_wrong_methods() {
         ("PUT", "/2018-06-01/runtime/invocation/1/error", 405, Some("POST")),
         ("DELETE", "/2018-06-01/runtime/init/error", 405, Some("POST")),
         ("POST", "/2018-06-01/ping", 405, Some("GET")),
+        ("GET", "/2020-01-01/extension/register", 405, Some("POST")),
+        ("POST", "/2020-01-01/extension/event/next", 405, Some("GET")),
+        ("PUT", "/2020-01-01/extension/init/error", 405, Some("POST")),
+        ("GET", "/2020-01-01/extension/exit/error", 405, Some("POST")),
+        ("POST", "/2020-08-15/logs", 405, Some("PUT")),
+        ("GET", "/2022-07-01/telemetry", 405, Some("PUT")),
         ("POST", "/2026-01-15/metadata/execution-environment", 405, Some("GET")),
     ] {
         guest.send(format!("{method} {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{{}}")).await;
