@@ -114,23 +114,19 @@ impl Descendants {
     /// Stops everything. Without effect when that was done already.
     pub(crate) fn freeze(&mut self) {
         if self.frozen.is_none() {
-            self.frozen = Some(Frozen::freeze(|| self.groups()));
+            self.frozen = Some(Frozen::freeze(&self.named()));
         }
     }
 
     /// Lets go on what was stopped.
     pub(crate) fn thaw(&mut self) {
         if let Some(frozen) = self.frozen.take() {
-            frozen.thaw(self.groups());
+            frozen.thaw(&self.named());
         }
     }
 
-    /// The numbers of all direct children, which are theirs until they are reaped. Those that lead a process group
-    /// give it the same number, and the kernel signals a group in one step, which a process that forks in a
-    /// loop cannot outrun.
-    fn groups(&self) -> impl Iterator<Item = Pid> {
-        let named = self.named.keys().filter_map(|pid| Pid::from_raw(*pid));
-        tree::children(rustix::process::getpid()).into_iter().chain(named)
+    fn named(&self) -> Vec<Pid> {
+        self.named.keys().filter_map(|pid| Pid::from_raw(*pid)).collect()
     }
 
     /// Kills until the kernel says there is nothing left to wait for.
@@ -140,10 +136,14 @@ impl Descendants {
         if self.reap(report) {
             return;
         }
+        let me = rustix::process::getpid();
         loop {
             child_ended.clear();
-            frozen::send_to_groups(self.groups(), rustix::process::Signal::KILL);
-            tree::kill_below(rustix::process::getpid());
+            // Groups first: the kernel kills a group in one step, which a process that forks in a loop cannot
+            // outrun.
+            let groups = tree::children(me).into_iter().chain(self.named());
+            frozen::send_to_groups(groups, rustix::process::Signal::KILL);
+            tree::kill_below(me);
             if self.reap(report) {
                 return;
             }

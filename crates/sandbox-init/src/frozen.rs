@@ -45,76 +45,69 @@ pub(crate) struct Frozen {
     complete: bool,
 }
 
-/// What a look at the tree has found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Found {
-    AllStopped,
-    /// Signals that were sent have not all taken effect.
-    SomeRun,
-    /// Processes that were not stopped by an earlier look.
-    SomeNew,
-}
-
 impl Frozen {
-    /// Stops everything below, and each of the groups: that the kernel does in one step, in which nobody can fork.
-    pub(crate) fn freeze<Groups: Iterator<Item = Pid>>(groups: impl Fn() -> Groups) -> Self {
+    /// Stops everything below, and the groups of the named processes.
+    pub(crate) fn freeze(named: &[Pid]) -> Self {
+        let me = rustix::process::getpid();
         let mut frozen = Self::default();
-        frozen.stop_those_who_run();
-        send_to_groups(groups(), Signal::STOP);
+        let mut last = tree::survey(me);
+        for (found, activity) in &last {
+            match activity {
+                Activity::Running => frozen.stop(me, *found),
+                Activity::Stopped => frozen.stopped_before.push(found.pid),
+                Activity::Ended => {}
+            }
+        }
+        send_to_groups(named.iter().copied(), Signal::STOP);
+
         let mut pause = Timespec { tv_sec: 0, tv_nsec: FIRST_PAUSE_NS };
         for _ in 0..MAX_LOOKS {
-            match frozen.look_again() {
-                Found::AllStopped => {
+            // All the groups there are: the kernel stops a group in one step, in which nobody can fork. Not before
+            // everybody was looked at, or it could not be told who was stopped already.
+            let children = last.iter().filter(|(found, _)| found.parent == me).map(|(found, _)| found.pid);
+            send_to_groups(children, Signal::STOP);
+            let look = tree::survey(me);
+            let running = frozen.stop_the_rest(me, &look);
+            let as_before = living(&look).eq(living(&last));
+            last = look;
+            match (as_before, running) {
+                (true, false) => {
                     frozen.complete = true;
                     break;
                 }
-                Found::SomeRun if pause.tv_nsec > LAST_PAUSE_NS => break,
-                Found::SomeRun => {
+                // Processes come and go; every moment counts.
+                (false, _) => {}
+                (true, true) if pause.tv_nsec > LAST_PAUSE_NS => break,
+                (true, true) => {
                     // Cut short when a child has ended, which is as well.
                     let _ = rustix::event::poll(&mut [], Some(&pause));
                     pause.tv_nsec *= 2;
                 }
-                Found::SomeNew => send_to_groups(groups(), Signal::STOP),
             }
         }
         frozen
     }
 
-    fn stop_those_who_run(&mut self) {
-        let me = rustix::process::getpid();
-        for found in tree::below(me) {
-            match tree::activity(found.pid) {
-                Activity::Running => self.stop(me, found),
-                Activity::Stopped => self.stopped_before.push(found.pid),
-                Activity::Ended => {}
-            }
-        }
-    }
-
-    fn look_again(&mut self) -> Found {
-        let me = rustix::process::getpid();
-        let mut result = Found::AllStopped;
-        for found in tree::below(me) {
-            let activity = tree::activity(found.pid);
+    /// Whether there were any that ran.
+    fn stop_the_rest(&mut self, me: Pid, look: &[(Descendant, Activity)]) -> bool {
+        let mut running = false;
+        for (found, activity) in look {
+            running |= *activity == Activity::Running;
             let stopped = self.stopped.iter().find(|(pid, _)| *pid == found.pid);
             let before = self.stopped_before.contains(&found.pid);
             match (activity, stopped) {
                 (Activity::Ended, _) | (Activity::Stopped, Some(_)) => {}
                 (Activity::Stopped, None) if before => {}
-                (Activity::Running, Some((_, pinned))) => {
-                    // Once more, as somebody who was not stopped yet may have undone it.
-                    pinned.send(Signal::STOP);
-                    result = result.max(Found::SomeRun);
-                }
+                // Once more, as somebody who was not stopped yet may have undone it.
+                (Activity::Running, Some((_, pinned))) => pinned.send(Signal::STOP),
                 // Forked since, maybe into a group that was being stopped; or continued by somebody.
                 (Activity::Running | Activity::Stopped, None) => {
                     self.stopped_before.retain(|pid| *pid != found.pid);
-                    self.stop(me, found);
-                    result = Found::SomeNew;
+                    self.stop(me, *found);
                 }
             }
         }
-        result
+        running
     }
 
     fn stop(&mut self, me: Pid, found: Descendant) {
@@ -126,7 +119,7 @@ impl Frozen {
 
     /// Lets those go on that were stopped here, children first: a parent that waits for news of stopped children finds
     /// them running.
-    pub(crate) fn thaw(self, groups: impl Iterator<Item = Pid>) {
+    pub(crate) fn thaw(self, named: &[Pid]) {
         for (_, pinned) in self.stopped.iter().rev() {
             pinned.send(Signal::CONT);
         }
@@ -139,11 +132,18 @@ impl Frozen {
             }
         }
         if !tree::IS_KNOWN {
-            send_to_groups(groups, Signal::CONT);
+            send_to_groups(named.iter().copied(), Signal::CONT);
         }
     }
 }
 
+/// Who of a look lived, and below whom. One who has ended in the course of a look may have left a child to the first
+/// process after its children were read.
+fn living(look: &[(Descendant, Activity)]) -> impl Iterator<Item = Descendant> {
+    look.iter().filter(|(_, activity)| *activity != Activity::Ended).map(|(found, _)| *found)
+}
+
+/// To be called with direct children only, whose numbers are theirs until they are reaped.
 pub(crate) fn send_to_groups(leaders: impl Iterator<Item = Pid>, signal: Signal) {
     for leader in leaders {
         // Fails for one that leads no group, or whose group has ended.

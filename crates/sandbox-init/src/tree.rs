@@ -61,8 +61,10 @@ pub(crate) enum Activity {
     Ended,
 }
 
-pub(crate) fn activity(of: Pid) -> Activity {
-    imp::activity(of)
+/// Every process found below `root`, parents before children, and what it did. That is read before its children are: those
+/// of one that has stopped are all found.
+pub(crate) fn survey(root: Pid) -> Vec<(Descendant, Activity)> {
+    imp::survey(root)
 }
 
 /// Every process found below `root`, parents before children.
@@ -87,7 +89,9 @@ pub fn session(of: Pid) -> Option<i32> {
 #[cfg(target_os = "linux")]
 mod imp {
     use std::fs;
+    use std::io;
     use std::os::fd::OwnedFd;
+    use std::path::Path;
 
     use rustix::io::Errno;
     use rustix::process::{Pid, PidfdFlags, Signal};
@@ -124,13 +128,13 @@ mod imp {
 
     /// Thread by thread: what is told of a process as a whole is told of its first thread, which may be stopped
     /// before the others are, or have ended.
-    pub(super) fn activity(of: Pid) -> Activity {
+    fn activity(of: Pid) -> Activity {
         let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", of.as_raw_pid())) else {
             return Activity::Ended;
         };
         let mut activity = Activity::Ended;
         for task in tasks.flatten() {
-            match fs::read_to_string(task.path().join("stat")).ok().as_deref().and_then(state) {
+            match read(&task.path().join("stat")).ok().as_deref().and_then(state) {
                 Some('T' | 't') => activity = Activity::Stopped,
                 Some('Z' | 'X') | None => {}
                 Some(_) => return Activity::Running,
@@ -140,11 +144,33 @@ mod imp {
     }
 
     pub(super) fn below(root: Pid) -> Vec<Descendant> {
+        walk(root, |_| {})
+    }
+
+    pub(super) fn survey(root: Pid) -> Vec<(Descendant, Activity)> {
+        let mut activities = Vec::new();
+        let found = walk(root, |pid| activities.push(activity(pid)));
+        found.into_iter().zip(activities).collect()
+    }
+
+    /// Looks at each process before its children are read; at the root not.
+    fn walk(root: Pid, mut look: impl FnMut(Pid)) -> Vec<Descendant> {
+        let mut look = |parent| {
+            if parent != root {
+                look(parent);
+            }
+        };
         if kernel_lists_children() {
-            closure(root, children)
+            closure(root, |parent| {
+                look(parent);
+                children(parent)
+            })
         } else {
             let everybody = everybody();
-            closure(root, |parent| children_among(&everybody, parent))
+            closure(root, |parent| {
+                look(parent);
+                children_among(&everybody, parent)
+            })
         }
     }
 
@@ -154,7 +180,7 @@ mod imp {
         };
         let mut children = Vec::new();
         for task in tasks.flatten() {
-            match fs::read_to_string(task.path().join("children")) {
+            match read(&task.path().join("children")) {
                 Ok(line) => children.extend(line.split_ascii_whitespace().filter_map(pid)),
                 Err(_) if !kernel_lists_children() => {
                     return children_among(&everybody(), parent);
@@ -171,7 +197,7 @@ mod imp {
         fs::exists("/proc/thread-self/children").unwrap_or(false)
     }
 
-    fn closure(root: Pid, children: impl Fn(Pid) -> Vec<Pid>) -> Vec<Descendant> {
+    fn closure(root: Pid, mut children: impl FnMut(Pid) -> Vec<Pid>) -> Vec<Descendant> {
         let mut found: Vec<Descendant> = Vec::new();
         let mut parent = root;
         let mut next = 0;
@@ -215,8 +241,18 @@ mod imp {
 
     /// A field of `/proc/<pid>/stat`, counted from the process's state.
     fn stat_field(of: Pid, index: usize) -> Option<i32> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", of.as_raw_pid())).ok()?;
+        let stat = read(Path::new(&format!("/proc/{}/stat", of.as_raw_pid()))).ok()?;
         after_name(&stat)?.nth(index)?.parse().ok()
+    }
+
+    /// With half of the system calls of `fs::read_to_string`, which asks for the size of what has none.
+    fn read(path: &Path) -> io::Result<String> {
+        let file = fs::File::open(path)?;
+        let mut bytes = Vec::with_capacity(512);
+        while rustix::io::read(&file, rustix::buffer::spare_capacity(&mut bytes))? > 0 {
+            bytes.reserve(512);
+        }
+        String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())
     }
 
     fn state(stat: &str) -> Option<char> {
@@ -272,8 +308,8 @@ mod imp {
         None
     }
 
-    pub(super) fn activity(_: Pid) -> Activity {
-        Activity::Ended
+    pub(super) fn survey(_: Pid) -> Vec<(Descendant, Activity)> {
+        Vec::new()
     }
 
     pub(super) fn below(_: Pid) -> Vec<Descendant> {

@@ -2,11 +2,13 @@
 //!
 //! `cargo bench -p firesteel-sandbox`
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use firesteel_sandbox::{Event, Events, InitProgram, Mounts, Process, Program, Sandbox, Spec};
+use firesteel_sandbox::{Bind, Event, Events, InitProgram, Mounts, Process, Program, Sandbox, Spec};
+use firesteel_sandbox_init::tree;
+use rustix::process::Pid;
 
 const TURNS: usize = 300;
 
@@ -17,19 +19,24 @@ fn main() -> ExitCode {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().to_owned();
     runtime.block_on(async {
-        life(&path, Vec::new(), "").await;
-        life(&path, vec![path.clone()], ", read-only folder").await;
+        let file = path.join("file");
+        std::fs::write(&file, "").expect("the folder can be written to");
+        let read_only = Mounts { read_only: vec![path.clone()], binds: Vec::new() };
+        let binds = vec![Bind { from: file, at: "/etc/hosts".into(), read_only: true }];
+        life(&path, &Mounts::default(), "").await;
+        life(&path, &read_only, ", read-only folder").await;
+        life(&path, &Mounts { binds, ..read_only.clone() }, ", read-only folder, a file").await;
+        freezing(&path).await;
         memory(&path).await;
     });
     ExitCode::SUCCESS
 }
 
-async fn life(folder: &Path, read_only: Vec<PathBuf>, note: &str) {
+async fn life(folder: &Path, mounts: &Mounts, note: &str) {
     let [mut create, mut spawn, mut end_all, mut close] = [const { Vec::new() }; 4];
     for _ in 0..TURNS {
         let begin = Instant::now();
-        let (sandbox, mut events) =
-            Sandbox::create(spec(folder, read_only.clone())).await.expect("a sandbox");
+        let (sandbox, mut events) = Sandbox::create(spec(folder, mounts.clone())).await.expect("a sandbox");
         create.push(begin.elapsed());
 
         let begin = Instant::now();
@@ -53,7 +60,7 @@ async fn life(folder: &Path, read_only: Vec<PathBuf>, note: &str) {
 }
 
 async fn memory(folder: &Path) {
-    let (sandbox, mut events) = Sandbox::create(spec(folder, Vec::new())).await.expect("a sandbox");
+    let (sandbox, mut events) = Sandbox::create(spec(folder, Mounts::default())).await.expect("a sandbox");
     sandbox.spawn(sleep(folder, "a", "exec sleep 1000")).expect("sent");
     await_event(&mut events, |event| matches!(event, Event::Started { .. })).await;
     let time = |sandbox: &Sandbox| {
@@ -89,6 +96,81 @@ async fn memory(folder: &Path) {
     sandbox.close().await;
 }
 
+/// From the request until the kernel says so of every process, and how long the first process runs for it.
+async fn freezing(folder: &Path) {
+    let threads = "import threading as t\nfor i in range(4): t.Thread(target=t.Event().wait).start()";
+    let one = format!("exec python3 -c '{threads}'");
+    let twenty = "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19; do sleep 1000 & done; wait";
+    for (script, what) in [(&*one, "one process of 5 threads"), (twenty, "20 processes")] {
+        let (sandbox, mut events) =
+            Sandbox::create(spec(folder, Mounts::default())).await.expect("a sandbox");
+        sandbox.spawn(sleep(folder, "a", script)).expect("sent");
+        let started = await_event(&mut events, |event| matches!(event, Event::Started { .. })).await;
+        let Event::Started { pid, .. } = started else { unreachable!() };
+        until_threads(&sandbox).await;
+        let leader = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a number of a process");
+        let first_process = parent(leader);
+        let tree: Vec<_> = tree::below(first_process).iter().map(|found| found.pid).collect();
+        let [mut freeze, mut thaw, mut freeze_cpu, mut thaw_cpu] = [const { Vec::new() }; 4];
+        for _ in 0..TURNS {
+            let ran = processor_time(first_process);
+            let begin = Instant::now();
+            sandbox.freeze().expect("sent");
+            until(|| tree.iter().all(|pid| state(*pid) == 'T')).await;
+            freeze.push(begin.elapsed());
+            rest(first_process).await;
+            freeze_cpu.push(processor_time(first_process) - ran);
+
+            let ran = processor_time(first_process);
+            let begin = Instant::now();
+            sandbox.thaw().expect("sent");
+            until(|| tree.iter().all(|pid| state(*pid) != 'T')).await;
+            thaw.push(begin.elapsed());
+            rest(first_process).await;
+            thaw_cpu.push(processor_time(first_process) - ran);
+        }
+        report(&format!("freeze to all stopped, {what}"), freeze);
+        report(&format!("freeze, processor time of the first process, {what}"), freeze_cpu);
+        report(&format!("thaw to all going on, {what}"), thaw);
+        report(&format!("thaw, processor time of the first process, {what}"), thaw_cpu);
+        sandbox.close().await;
+    }
+}
+
+async fn until(holds: impl Fn() -> bool) {
+    while !holds() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Until it has not run for a millisecond.
+async fn rest(process: Pid) {
+    let mut last = None;
+    while last.replace(processor_time(process)) != Some(processor_time(process)) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+fn processor_time(process: Pid) -> Duration {
+    let line = std::fs::read_to_string(format!("/proc/{}/schedstat", process.as_raw_pid()));
+    let line = line.expect("a kernel that accounts for processor time");
+    Duration::from_nanos(line.split(' ').next().and_then(|ns| ns.parse().ok()).expect("a number"))
+}
+
+fn state(process: Pid) -> char {
+    stat_field(process, 0).chars().next().expect("a state")
+}
+
+fn parent(of: Pid) -> Pid {
+    Pid::from_raw(stat_field(of, 1).parse().expect("a number")).expect("a parent")
+}
+
+fn stat_field(process: Pid, index: usize) -> String {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.as_raw_pid())).expect("it lives");
+    let (_, fields) = stat.rsplit_once(") ").expect("a name in parentheses");
+    fields.split(' ').nth(index).expect("a field").to_owned()
+}
+
 /// Until memory stays the same for a thousand readings: the interpreter has started its threads by then.
 async fn until_threads(sandbox: &Sandbox) {
     let mut same = 0;
@@ -101,13 +183,8 @@ async fn until_threads(sandbox: &Sandbox) {
     }
 }
 
-fn spec(folder: &Path, read_only: Vec<PathBuf>) -> Spec {
-    Spec {
-        id: "bench".into(),
-        folder: folder.to_owned(),
-        mounts: Mounts { read_only, binds: Vec::new() },
-        init: InitProgram::CurrentExe,
-    }
+fn spec(folder: &Path, mounts: Mounts) -> Spec {
+    Spec { id: "bench".into(), folder: folder.to_owned(), mounts, init: InitProgram::CurrentExe }
 }
 
 fn sleep(folder: &Path, name: &str, script: &str) -> Process {
@@ -122,12 +199,12 @@ fn sleep(folder: &Path, name: &str, script: &str) -> Process {
     Process { program, stdout: null(), stderr: null() }
 }
 
-async fn await_event(events: &mut Events, wanted: impl Fn(&Event) -> bool) {
+async fn await_event(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
     loop {
         let event = events.recv().await.expect("the sandbox lives");
         assert!(!matches!(event, Event::SpawnFailed { .. }), "{event:?}");
         if wanted(&event) {
-            return;
+            return event;
         }
     }
 }

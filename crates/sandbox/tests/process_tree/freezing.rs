@@ -9,7 +9,7 @@ use firesteel_sandbox_init::tree;
 use libtest_mimic::Trial;
 use rustix::process::Pid;
 
-use crate::fixture::{Fixture, eventually, exists, watch};
+use crate::fixture::{Fixture, eventually, exists, parent, watch};
 use crate::test;
 
 pub(crate) fn tests() -> Vec<Trial> {
@@ -67,10 +67,17 @@ fn stopped(first_process: Pid) -> bool {
     !states.is_empty() && states.iter().all(|(_, state)| *state == 'T')
 }
 
-async fn frozen(fixture: &Fixture, first_process: Pid) {
+/// Freezes, and waits until that is done: requests are served in turn, and that somebody was killed is told. Everything is
+/// stopped then, or will be without getting any further.
+async fn frozen(fixture: &mut Fixture, first_process: Pid) {
+    let (name, status) = ("canary".to_owned(), Exit::Signal(9));
+    fixture.shell(&name, "exec sleep 1000");
+    fixture.started().await;
     fixture.sandbox.freeze().unwrap();
+    fixture.sandbox.signal(&name, Signal::Kill).unwrap();
+    assert_eq!(fixture.event().await, Event::Exited { name, status });
     eventually("all is stopped", || stopped(first_process)).await;
-    assert!(state(first_process).is_some_and(|state| state != 'T'), "but not the first process");
+    assert_ne!(state(first_process), Some('T'), "but not the first process");
 }
 
 fn state(pid: Pid) -> Option<char> {
@@ -93,7 +100,7 @@ async fn stands_still_and_goes_on() {
     let first_process = fixture.first_process(leader);
     let folder = fixture.folder.path().to_owned();
     all_count(&folder).await;
-    frozen(&fixture, first_process).await;
+    frozen(&mut fixture, first_process).await;
     assert_eq!(tree::below(first_process).len(), 4);
     let before = counts(&folder);
     time_passes().await;
@@ -114,7 +121,7 @@ async fn threads() {
     let folder = fixture.folder.path().to_owned();
     let counts = || (0..5).map(|n| fs::read(folder.join(format!("count-{n}"))).unwrap()).collect::<Vec<_>>();
     for _ in 0..10 {
-        frozen(&fixture, first_process).await;
+        frozen(&mut fixture, first_process).await;
         assert_eq!(states(first_process).len(), 6);
         let before = counts();
         time_passes().await;
@@ -151,7 +158,7 @@ END
     let first_process = fixture.first_process(leader);
     let all = || states(first_process).into_iter().map(|(pid, _)| pid.as_raw_pid()).collect::<BTreeSet<_>>();
     for _ in 0..5 {
-        frozen(&fixture, first_process).await;
+        frozen(&mut fixture, first_process).await;
         let before = all();
         time_passes().await;
         assert_eq!(all(), before);
@@ -171,8 +178,8 @@ async fn stopped_by_itself() {
     let child = output.pid();
     let leader = fixture.started().await;
     eventually("the child is stopped by its parent", || state(child) == Some('T')).await;
-    frozen(&fixture, fixture.first_process(leader)).await;
-    let leaders = || fs::metadata(fixture.folder.path().join("leader")).unwrap().len();
+    frozen(&mut fixture, parent(leader).unwrap()).await;
+    let leaders = || fs::metadata(fixture.folder.path().join("leader")).map_or(0, |file| file.len());
     let before = leaders();
     fixture.sandbox.thaw().unwrap();
     // The parent goes on after its children.
@@ -191,7 +198,7 @@ async fn many_times() {
     for _ in 0..30 {
         // Twice is once.
         fixture.sandbox.freeze().unwrap();
-        frozen(&fixture, first_process).await;
+        frozen(&mut fixture, first_process).await;
         fixture.sandbox.thaw().unwrap();
         fixture.sandbox.thaw().unwrap();
         eventually("nobody is stopped", || states(first_process).iter().all(|(_, state)| *state != 'T'))
@@ -212,7 +219,7 @@ async fn nothing() {
     fixture.close().await;
 }
 
-/// Nanoseconds on a processor, of all threads there are.
+/// Nanoseconds on a processor.
 fn processor_time(pid: Pid) -> u64 {
     let line = fs::read_to_string(format!("/proc/{}/schedstat", pid.as_raw_pid())).unwrap();
     line.split_whitespace().next().unwrap().parse().unwrap()
@@ -225,15 +232,10 @@ async fn costs_nothing() {
     assert_eq!(output.line(), "up");
     let leader = fixture.started().await;
     let first_process = fixture.first_process(leader);
-    frozen(&fixture, first_process).await;
+    frozen(&mut fixture, first_process).await;
+    eventually("the first process waits", || state(first_process) == Some('S')).await;
     let times = || [processor_time(first_process), processor_time(leader)];
-    // The freeze may still be looking around.
-    let mut before = times();
-    eventually("the first process rests", || {
-        let now = times();
-        state(first_process) == Some('S') && std::mem::replace(&mut before, now) == now
-    })
-    .await;
+    let before = times();
     time_passes().await;
     assert_eq!(times(), before);
     fixture.close().await;
@@ -243,7 +245,7 @@ async fn memory() {
     let mut fixture = Fixture::new("memory").await;
     assert_eq!(fixture.guest("it", &["allocate", "64"]).line(), "allocated");
     let pid = fixture.started().await;
-    frozen(&fixture, fixture.first_process(pid)).await;
+    frozen(&mut fixture, parent(pid).unwrap()).await;
     assert!(fixture.sandbox.memory().current_bytes >= 64 << 20);
     fixture.close().await;
 }
@@ -257,7 +259,7 @@ async fn ended_while_frozen() {
         all_count(fixture.folder.path()).await;
         let family: Vec<_> = tree::below(first_process).into_iter().map(|found| found.pid).collect();
         assert_eq!(family.len(), 4);
-        frozen(&fixture, first_process).await;
+        frozen(&mut fixture, first_process).await;
         if close {
             fixture.close().await;
             assert!(!family.into_iter().any(exists) && !exists(first_process));
@@ -277,7 +279,7 @@ async fn lost_while_frozen() {
     let first_process = fixture.first_process(leader);
     all_count(fixture.folder.path()).await;
     let family: Vec<_> = tree::below(first_process).into_iter().map(|found| found.pid).collect();
-    frozen(&fixture, first_process).await;
+    frozen(&mut fixture, first_process).await;
     rustix::process::kill_process(first_process, rustix::process::Signal::KILL).unwrap();
     assert_eq!(fixture.event().await, Event::Lost);
     assert!(!family.into_iter().any(exists));
@@ -293,7 +295,7 @@ async fn killed_while_frozen() {
     let pid = fixture.started().await;
     let first_process = fixture.first_process(pid);
     let ended = watch(pid);
-    frozen(&fixture, first_process).await;
+    frozen(&mut fixture, first_process).await;
     fixture.sandbox.signal("it", Signal::Kill).unwrap();
     ended.ends();
     assert_eq!(fixture.event().await, Event::Exited { name: "it".into(), status: Exit::Signal(9) });
@@ -307,7 +309,7 @@ async fn start_thaws() {
     let mut fixture = Fixture::new("start").await;
     assert_eq!(fixture.shell("it", COUNTERS).line(), "up");
     let leader = fixture.started().await;
-    frozen(&fixture, fixture.first_process(leader)).await;
+    frozen(&mut fixture, parent(leader).unwrap()).await;
     assert_eq!(fixture.shell("another", "echo up").line(), "up");
     all_count(fixture.folder.path()).await;
     fixture.close().await;
@@ -318,7 +320,7 @@ async fn asking_to_end_thaws() {
     let mut output = fixture.shell("it", "trap 'exit 3' TERM; echo up; while :; do :; done");
     assert_eq!(output.line(), "up");
     let pid = fixture.started().await;
-    frozen(&fixture, fixture.first_process(pid)).await;
+    frozen(&mut fixture, parent(pid).unwrap()).await;
     fixture.sandbox.signal("it", Signal::Terminate).unwrap();
     assert_eq!(fixture.event().await, Event::Exited { name: "it".into(), status: Exit::Code(3) });
     fixture.close().await;

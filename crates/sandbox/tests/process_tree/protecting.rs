@@ -147,13 +147,13 @@ async fn told_and_rest() {
         let bind = |at| Bind { from: own.clone(), at, read_only: false };
         Mounts {
             read_only: vec![folder.join("unknown")],
-            binds: vec![bind(folder.join("nowhere")), bind(at.clone())],
+            binds: vec![bind(folder.join("nowhere")), bind(at)],
         }
     };
     let fixture = Fixture::protecting("partly", place).await;
     match fixture.sandbox.mounted() {
         Mounted::Not { reason } => {
-            assert!(reason.contains("/unknown") && reason.contains("/nowhere"), "{reason}")
+            assert!(reason.contains("/unknown") && reason.contains("/nowhere"), "{reason}");
         }
         Mounted::AsAsked => panic!("two were impossible"),
     }
