@@ -19,7 +19,9 @@ mod harness;
 
 mod concurrency;
 mod endpoint;
+mod extensions;
 mod failures;
+mod freezing;
 mod hostility;
 mod invoke_api;
 mod invoking;

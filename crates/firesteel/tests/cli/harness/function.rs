@@ -56,6 +56,18 @@ impl Function {
         format!("#!{} -SEs\nNOTES = {notes:?}\n{GUEST}\n{script}\n", python().display())
     }
 
+    /// The same with a layer in which this script is an external extension.
+    pub(crate) fn with_extension(self, name: &str, script: &str) -> Self {
+        let extension = self.bootstrap_playing(script);
+        self.write(&format!("../layer/extensions/{name}"), &extension, 0o755);
+        self
+    }
+
+    /// Of the layer's folder, as an argument.
+    pub(crate) fn layer(&self) -> String {
+        self.folder.path().join("layer").to_str().unwrap().to_owned()
+    }
+
     pub(crate) fn with(self, name: &str, content: impl AsRef<[u8]>, mode: u32) -> Self {
         self.write(name, content, mode);
         self

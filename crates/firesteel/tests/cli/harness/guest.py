@@ -7,7 +7,8 @@ HOST, PORT = os.environ["AWS_LAMBDA_RUNTIME_API"].rsplit(":", 1)
 BASE = "/2018-06-01/runtime/"
 # Of this process, and of the environment it runs in.
 ME = os.urandom(6).hex()
-ENVIRONMENT = os.environ["AWS_LAMBDA_LOG_STREAM_NAME"].rsplit("]", 1)[1]
+# Extensions are not told of it.
+ENVIRONMENT = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", "]").rsplit("]", 1)[1]
 
 
 class Answer:
@@ -80,6 +81,25 @@ def report(id, body, *headers):
 
 def report_init(body, *headers):
     return kept.call("POST", BASE + "init/error", body, headers)
+
+
+def register(name, events, *headers):
+    """The extension's identifier, in the header that its other calls carry; None when it is refused, and why."""
+    headers = ("Lambda-Extension-Name: " + name,) + headers
+    answer = kept.call("POST", "/2020-01-01/extension/register", '{"events": [%s]}' % ",".join('"%s"' % e for e in events), headers)
+    id = answer.headers.get("lambda-extension-identifier")
+    return id and "Lambda-Extension-Identifier: " + id, answer
+
+
+def extension_event(identifier):
+    """Its type, and the whole of it."""
+    answer = kept.call("GET", "/2020-01-01/extension/event/next", headers=(identifier,))
+    text = answer.body.decode()
+    return ("SHUTDOWN" if '"SHUTDOWN"' in text else "INVOKE"), text
+
+
+def extension_report(identifier, phase, error_type):
+    return kept.call("POST", "/2020-01-01/extension/%s/error" % phase, "{}", (identifier, "Lambda-Extension-Function-Error-Type: " + error_type))
 
 
 def note(text):
