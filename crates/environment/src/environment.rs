@@ -15,7 +15,7 @@ use crate::invocation::Admitted;
 use crate::lifecycle::State;
 use crate::logs::{Log, Output};
 use crate::pool::lease::Room;
-use crate::spec::Spec;
+use crate::spec::{InitializationType, Spec};
 
 /// What others may see of an environment's state. Only its driver writes it.
 #[derive(Debug, Default)]
@@ -89,7 +89,12 @@ impl Environment {
         {
             tracing::warn!(%reason, "functions can write to their code and share this machine's /tmp");
         }
-        let log = Log::new(output, spec.function_name.clone(), log_stream(&spec.version, &name));
+        let log = Log::new(
+            output,
+            Arc::clone(&spec),
+            log_stream(&spec.version, &name),
+            InitializationType::OnDemand,
+        );
         // Room for an invocation and a shutdown: the pool never sends more.
         let (commands, commands_receiver) = mpsc::channel(4);
         let published = Arc::new(Published::default());

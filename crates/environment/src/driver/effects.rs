@@ -13,9 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Cause, Current, Driver, ENDING_LIMIT, GUEST_QUEUE, Init, MEMORY_SAMPLING, RUNTIME, Runtime};
 use crate::billing::{self, Usage};
 use crate::lifecycle::{Effect, Event, Failure, Finish, InitResult, State};
-use crate::logs::Source;
 use crate::logs::capture::Capture;
-use crate::logs::platform_line::{self, Phase, Report, Status};
+use crate::logs::platform_event::{Phase, PlatformEvent, Report, RuntimeDone, Status};
 use crate::outcome::{Account, Answer};
 use crate::variables;
 
@@ -60,10 +59,7 @@ impl Driver {
             Init { began: now, phase: if limited { Phase::Init } else { Phase::Invoke }, unreported: None };
         self.cause = Cause::default();
         self.sample_at = Some(now + MEMORY_SAMPLING);
-        self.log.write(
-            Source::Platform,
-            platform_line::init_start(&self.spec, self.log.stream(), self.init.phase).as_bytes(),
-        );
+        self.log.platform(&PlatformEvent::InitStart { phase: self.init.phase });
         if limited {
             self.timer = Some((now + self.spec.init_limit, Event::InitDeadlinePassed));
         }
@@ -130,9 +126,8 @@ impl Driver {
                 self.init_failure_status(failure)
             }
         };
-        if let Some(line) = platform_line::init_report(&self.spec, self.init.phase, duration, &status) {
-            self.log.write(Source::Platform, line.as_bytes());
-        }
+        self.log.platform(&PlatformEvent::InitReport { phase: self.init.phase, status, duration });
+        self.log.close_subscriptions();
         // An init inside an invocation comes before the START of that invocation.
         if self.current.as_ref().is_some_and(|current| current.began.is_some() && !current.started) {
             self.write_start();
@@ -157,9 +152,12 @@ impl Driver {
         let Some(current) = &mut self.current else { return };
         current.started = true;
         let invocation = &current.admitted.order.invocation;
-        let line = platform_line::start(&self.spec, invocation.request_id, &invocation.trace);
         self.log.begin_invocation();
-        self.log.write(Source::Platform, line.as_bytes());
+        self.log.platform(&PlatformEvent::Start {
+            request_id: invocation.request_id,
+            function_arn: invocation.function_arn.clone(),
+            trace: invocation.trace.clone(),
+        });
     }
 
     fn deliver(&mut self) {
@@ -224,31 +222,34 @@ impl Driver {
         let capped_at =
             (current.suppressed_init && current.status == Status::Timeout).then_some(self.spec.timeout);
         let memory = self.sandbox.memory_within(MEMORY_AGE);
+        let trace = &current.admitted.order.invocation.trace;
         let report = Report {
             request_id,
+            status: current.status.clone(),
             duration,
             billed_ms: billing::billed_ms(Usage { duration, init: init_duration, capped_at }),
             memory_mib: self.spec.memory_mib,
             max_memory_used_mib: memory.peak_bytes.div_ceil(1024 * 1024),
             init_duration,
-            status: current.status.clone(),
+            restore: None,
+            spans: vec![],
+            trace: trace.clone(),
         };
-        if let Some(failure) = &current.failure {
-            for line in platform_line::failure(&self.spec, request_id, failure) {
-                self.log.write(Source::Platform, line.as_bytes());
-            }
+        if let Some(error) = &current.failure {
+            self.log.platform(&PlatformEvent::Failure { request_id, error: error.clone() });
         }
-        if let Some(line) = platform_line::end(&self.spec, &report) {
-            self.log.write(Source::Platform, line.as_bytes());
-        }
-        self.log.write(Source::Platform, platform_line::report(&self.spec, &report).as_bytes());
-        Account {
+        self.log.platform(&PlatformEvent::RuntimeDone(RuntimeDone {
+            request_id,
+            status: current.status.clone(),
             duration,
-            billed_ms: report.billed_ms,
-            max_memory_used_mib: report.max_memory_used_mib,
-            init_duration,
-            log_tail: self.log.tail(),
-        }
+            produced_bytes: None,
+            spans: vec![],
+            trace: trace.clone(),
+        }));
+        let billed_ms = report.billed_ms;
+        let max_memory_used_mib = report.max_memory_used_mib;
+        self.log.platform(&PlatformEvent::Report(report));
+        Account { duration, billed_ms, max_memory_used_mib, init_duration, log_tail: self.log.tail() }
     }
 }
 

@@ -37,7 +37,7 @@ use crate::failure::{self, PlatformError};
 use crate::invocation::Admitted;
 use crate::lifecycle::{self, Event, Refusal, State};
 use crate::logs::capture::Capture;
-use crate::logs::platform_line::{Phase, Status};
+use crate::logs::platform_event::{Phase, Status};
 use crate::logs::{Log, Source};
 use crate::outcome::{Account, Answer};
 use crate::pool::lease::Lease;
@@ -393,14 +393,14 @@ impl Driver {
     fn read_output(&mut self) {
         let Driver { runtime, log, .. } = self;
         if let Some(runtime) = runtime {
-            runtime.capture.read(|line| log.write(Source::Function, line));
+            runtime.capture.read(|line| log.line(Source::Function, line));
         }
     }
 
     fn drain_output(&mut self) {
         let Driver { runtime, log, .. } = self;
         if let Some(runtime) = runtime {
-            runtime.capture.drain(|line| log.write(Source::Function, line));
+            runtime.capture.drain(|line| log.line(Source::Function, line));
         }
     }
 }

@@ -2,24 +2,38 @@
 //!
 //! ```text
 //!  stdout ─┐
-//!  stderr ─┴► capture ─► lines ─┐
-//!                               ├─► Log ─► output (the server's terminal, a test)
-//!  INIT_START START END REPORT ─┘    └──► tail: last 4 096 bytes of the invocation
+//!  stderr ─┴► capture ─► lines ──────────┐          ┌─► output (the server's terminal, a test)
+//!                                        ├─► Log ───┼─► tail: last 4 096 bytes of the invocation
+//!  driver ─► PlatformEvent ─► text: platform_line   └─► audience: subscribed extensions (record)
+//!                          └► JSON: record, if level says so
 //! ```
 //!
 //! The driver owns the [`Log`] of its environment and is the only one to write to it, so lines of one
-//! invocation cannot end up behind its REPORT.
+//! invocation cannot end up behind its REPORT. Levels concern the log in JSON only: subscribers get everything.
 
+mod about;
+mod application_line;
+mod audience;
 pub(crate) mod capture;
-#[expect(dead_code, reason = "told from here on")]
+mod level;
 pub(crate) mod platform_event;
-pub(crate) mod platform_line;
+mod platform_line;
+mod record;
 mod tail;
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 
-pub(crate) use tail::Tail;
+use bytes::Bytes;
+use firesteel_runtime_api::telemetry::{Dropped, Subscription};
+use jiff::Timestamp;
+
+use self::about::About;
+use self::audience::{Audience, Happening};
+use self::platform_event::PlatformEvent;
+use self::tail::Tail;
+use crate::spec::{InitializationType, LogLevel, Spec};
 
 /// Who wrote a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +42,8 @@ pub enum Source {
     Platform,
     /// A process of the function.
     Function,
+    /// A process of an extension.
+    Extension,
 }
 
 /// One line, without its newline.
@@ -63,36 +79,130 @@ impl fmt::Debug for Output {
 /// The log of one environment.
 #[derive(Debug)]
 pub(crate) struct Log {
+    about: About,
+    /// See [`About::application_level`].
+    application_level: Option<LogLevel>,
+    written: Written,
+    audience: Audience,
+}
+
+/// Where written lines go.
+#[derive(Debug)]
+struct Written {
     output: Output,
-    function: String,
-    stream: String,
     tail: Option<Tail>,
 }
 
 impl Log {
-    pub(crate) fn new(output: Output, function: String, stream: String) -> Self {
-        Log { output, function, stream, tail: None }
+    pub(crate) fn new(
+        output: Output,
+        spec: Arc<Spec>,
+        stream: String,
+        initialization: InitializationType,
+    ) -> Self {
+        let about = About { spec, stream, initialization };
+        Log {
+            application_level: about.application_level(),
+            about,
+            written: Written { output, tail: None },
+            audience: Audience::default(),
+        }
     }
 
     pub(crate) fn stream(&self) -> &str {
-        &self.stream
+        &self.about.stream
     }
 
     /// From here on lines belong to an invocation.
     pub(crate) fn begin_invocation(&mut self) {
-        self.tail.get_or_insert_with(Tail::new).clear();
+        self.written.tail.get_or_insert_with(Tail::new).clear();
     }
 
     /// The end of the invocation's lines.
-    pub(crate) fn tail(&self) -> bytes::Bytes {
-        self.tail.as_ref().map(Tail::to_bytes).unwrap_or_default()
+    pub(crate) fn tail(&self) -> Bytes {
+        self.written.tail.as_ref().map(Tail::to_bytes).unwrap_or_default()
     }
 
-    pub(crate) fn write(&mut self, source: Source, bytes: &[u8]) {
-        (self.output.0)(Line { function: &self.function, stream: &self.stream, source, bytes });
+    /// Tells what the platform has to tell. With the start of an init, what happens is kept for late subscribers.
+    pub(crate) fn platform(&mut self, event: &PlatformEvent) {
+        if matches!(event, PlatformEvent::InitStart { .. }) {
+            self.audience.open();
+        }
+        if let Some(Dropped { records, bytes }) = self.audience.take_dropped() {
+            // Not for subscribers: the one that lost something is told by its own delivery.
+            self.write_event(&PlatformEvent::LogsDropped { reason: Dropped::REASON, records, bytes });
+        }
+        self.write_event(event);
+        if !self.audience.is_empty() {
+            self.audience.tell(Happening::Platform(event), Timestamp::now(), &self.about);
+        }
+    }
+
+    /// Writes a line of a process.
+    pub(crate) fn line(&mut self, source: Source, bytes: &[u8]) {
+        match self.application_level {
+            Some(least) if source == Source::Function => {
+                if let Some(line) = application_line::at_level(bytes, least, Timestamp::now()) {
+                    self.written.write(&self.about, source, &line);
+                }
+            }
+            _ => self.written.write(&self.about, source, bytes),
+        }
+        if !self.audience.is_empty() {
+            self.audience.tell(Happening::Line(source, bytes), Timestamp::now(), &self.about);
+        }
+    }
+
+    /// Starts to deliver to an extension, from the beginning of the present init on.
+    pub(crate) fn subscribe(&mut self, name: &str, subscription: Subscription) {
+        let event = PlatformEvent::Subscription {
+            api: subscription.api,
+            name: name.to_owned(),
+            types: subscription.types,
+        };
+        self.audience.join(name, subscription, &self.about);
+        self.platform(&event);
+    }
+
+    /// Init is over: nothing is kept any more for those who subscribe late.
+    pub(crate) fn close_subscriptions(&mut self) {
+        self.audience.close();
+    }
+
+    /// Resolves when subscribers have all that they were told until now, or it is given up. To be bounded in time.
+    pub(crate) fn flush_subscribers(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.audience.flush()
+    }
+
+    /// Delivers to nobody any more.
+    pub(crate) fn end_subscribers(&mut self) {
+        self.audience.leave();
+    }
+
+    fn write_event(&mut self, event: &PlatformEvent) {
+        let Log { about, written, .. } = self;
+        if !about.is_json() {
+            platform_line::write(event, about, &mut |line| {
+                written.write(about, Source::Platform, line.as_bytes());
+            });
+        } else if about.wants(level::of(event, about))
+            && let Some(record) = record::telemetry(event, about)
+        {
+            written.write(about, Source::Platform, &record.to_json(Timestamp::now()));
+        }
+    }
+}
+
+impl Written {
+    fn write(&mut self, about: &About, source: Source, bytes: &[u8]) {
+        let (function, stream) = (&about.spec.function_name, &about.stream);
+        (self.output.0)(Line { function, stream, source, bytes });
         if let Some(tail) = &mut self.tail {
             tail.push(bytes);
             tail.push(b"\n");
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
