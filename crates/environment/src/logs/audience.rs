@@ -18,8 +18,8 @@ use super::about::About;
 use super::platform_event::PlatformEvent;
 use super::{Source, record};
 
-/// How much is kept for those who subscribe late. As much as the smallest batch, so that a replay fits into any
-/// subscriber's backlog. The beginning is kept: it has the events of init, which nothing else tells.
+/// How much is kept for those who subscribe late: as much as the smallest batch, so that a replay finds room in any
+/// subscriber's backlog. The beginning is kept, since nothing else tells of how the init began.
 const KEPT_LIMIT_BYTES: usize = 256 * 1024;
 
 /// What `platform.logsDropped` says to one who subscribes when more has happened than is kept.

@@ -16,6 +16,7 @@ mod application_line;
 mod audience;
 pub(crate) mod capture;
 mod level;
+#[cfg_attr(not(test), expect(dead_code, reason = "told once extensions run"))]
 pub(crate) mod platform_event;
 mod platform_line;
 mod record;
@@ -153,30 +154,9 @@ impl Log {
         }
     }
 
-    /// Starts to deliver to an extension, from the beginning of the present init on.
-    pub(crate) fn subscribe(&mut self, name: &str, subscription: Subscription) {
-        let event = PlatformEvent::Subscription {
-            api: subscription.api,
-            name: name.to_owned(),
-            types: subscription.types,
-        };
-        self.audience.join(name, subscription, &self.about);
-        self.platform(&event);
-    }
-
     /// Init is over: nothing is kept any more for those who subscribe late.
     pub(crate) fn close_subscriptions(&mut self) {
         self.audience.close();
-    }
-
-    /// Resolves when subscribers have all that they were told until now, or it is given up. To be bounded in time.
-    pub(crate) fn flush_subscribers(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.audience.flush()
-    }
-
-    /// Delivers to nobody any more.
-    pub(crate) fn end_subscribers(&mut self) {
-        self.audience.leave();
     }
 
     fn write_event(&mut self, event: &PlatformEvent) {
@@ -190,6 +170,31 @@ impl Log {
         {
             written.write(about, Source::Platform, &record.to_json(Timestamp::now()));
         }
+    }
+}
+
+/// What extensions bring about.
+#[cfg_attr(not(test), expect(dead_code, reason = "called once extensions run"))]
+impl Log {
+    /// Starts to deliver to an extension, from the beginning of the present init on.
+    pub(crate) fn subscribe(&mut self, name: &str, subscription: Subscription) {
+        let event = PlatformEvent::Subscription {
+            api: subscription.api,
+            name: name.to_owned(),
+            types: subscription.types,
+        };
+        self.audience.join(name, subscription, &self.about);
+        self.platform(&event);
+    }
+
+    /// Resolves when subscribers have all that they were told until now, or it is given up. To be bounded in time.
+    pub(crate) fn flush_subscribers(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.audience.flush()
+    }
+
+    /// Delivers to nobody any more.
+    pub(crate) fn end_subscribers(&mut self) {
+        self.audience.leave();
     }
 }
 

@@ -156,8 +156,8 @@ mod tests {
         lines
     }
 
-    fn lines(event: PlatformEvent) -> Vec<String> {
-        lines_of(&event, InitializationType::OnDemand)
+    fn lines(event: &PlatformEvent) -> Vec<String> {
+        lines_of(event, InitializationType::OnDemand)
     }
 
     fn warm() -> Report {
@@ -177,7 +177,7 @@ mod tests {
 
     /// The REPORT line.
     fn report(report: Report) -> String {
-        lines(PlatformEvent::Report(report)).swap_remove(1)
+        lines(&PlatformEvent::Report(report)).swap_remove(1)
     }
 
     #[test]
@@ -187,9 +187,9 @@ mod tests {
             function_arn: "arn:aws:lambda:us-east-1:000000000000:function:hello".into(),
             trace: String::new(),
         };
-        assert_eq!(lines(start), ["START RequestId: 00000000-0000-0000-0000-000000000007 Version: $LATEST"]);
+        assert_eq!(lines(&start), ["START RequestId: 00000000-0000-0000-0000-000000000007 Version: $LATEST"]);
         assert_eq!(
-            lines(PlatformEvent::Report(warm())),
+            lines(&PlatformEvent::Report(warm())),
             [
                 "END RequestId: 00000000-0000-0000-0000-000000000007",
                 "REPORT RequestId: 00000000-0000-0000-0000-000000000007\tDuration: 3.01 ms\tBilled Duration: 4 ms\t\
@@ -221,21 +221,22 @@ mod tests {
         );
         let report =
             |status| PlatformEvent::RestoreReport { status, duration: Duration::from_micros(1_236_040) };
-        assert_eq!(lines(report(Status::Success)), ["RESTORE_REPORT Restore Duration: 1236.04 ms"]);
+        assert_eq!(lines(&report(Status::Success)), ["RESTORE_REPORT Restore Duration: 1236.04 ms"]);
         assert_eq!(
-            lines(report(Status::Error("Runtime.RestoreError".into()))),
+            lines(&report(Status::Error("Runtime.RestoreError".into()))),
             ["RESTORE_REPORT Restore Duration: 1236.04 ms\tStatus: error\tError Type: Runtime.RestoreError"]
         );
         assert_eq!(
-            lines(report(Status::Timeout)),
+            lines(&report(Status::Timeout)),
             ["RESTORE_REPORT Restore Duration: 1236.04 ms\tStatus: timeout"]
         );
     }
 
     #[test]
     fn a_traced_invocation_has_a_second_line() {
-        let traced =
-            |trace: &str| lines(PlatformEvent::Report(Report { trace: trace.into(), ..warm() })).split_off(2);
+        let traced = |trace: &str| {
+            lines(&PlatformEvent::Report(Report { trace: trace.into(), ..warm() })).split_off(2)
+        };
         assert_eq!(
             traced("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a:0"),
             ["XRAY TraceId: 1-5759e988-bd862e3fe1be46a994272793\tSegmentId: 53995c3f42cd8ad8\tSampled: true"]
@@ -249,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_failure_found_by_the_platform_has_two_lines() {
-        let failure = |error| lines(PlatformEvent::Failure { request_id: ID, error });
+        let failure = |error| lines(&PlatformEvent::Failure { request_id: ID, error });
         assert_eq!(
             failure(PlatformError::exited(Exit::Code(1))),
             [
@@ -299,7 +300,7 @@ mod tests {
     #[test]
     fn an_init_starts_with_the_runtimes_version() {
         let start = PlatformEvent::InitStart { phase: Phase::Init };
-        let line = lines(start.clone()).remove(0);
+        let line = lines(&start).remove(0);
         let arn = "INIT_START Runtime Version: provided:al2023\tRuntime Version ARN: arn:aws:lambda:us-east-1::runtime:";
         let digest = line.strip_prefix(arn).unwrap();
         assert!(digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{line}");
@@ -321,21 +322,21 @@ mod tests {
             error_type: error_type.map(str::to_owned),
         };
         assert_eq!(
-            lines(extension("Ready", vec!["INVOKE", "SHUTDOWN"], None)),
+            lines(&extension("Ready", vec!["INVOKE", "SHUTDOWN"], None)),
             ["EXTENSION\tName: watcher\tState: Ready\tEvents: [INVOKE, SHUTDOWN]"]
         );
         assert_eq!(
-            lines(extension("LaunchError", vec![], Some("PermissionDenied"))),
+            lines(&extension("LaunchError", vec![], Some("PermissionDenied"))),
             ["EXTENSION\tName: watcher\tState: LaunchError\tEvents: []\tError Type: PermissionDenied"]
         );
         let subscription = |api, types| PlatformEvent::Subscription { api, name: "watcher".into(), types };
         let all = Types { platform: true, function: true, extension: true };
         assert_eq!(
-            lines(subscription(Api::Telemetry, all)),
+            lines(&subscription(Api::Telemetry, all)),
             ["TELEMETRY\tName: watcher\tState: Subscribed\tTypes: [Platform, Function, Extension]"]
         );
         assert_eq!(
-            lines(subscription(Api::Logs, Types { function: true, ..Types::default() })),
+            lines(&subscription(Api::Logs, Types { function: true, ..Types::default() })),
             ["LOGS\tName: watcher\tState: Subscribed\tTypes: [Function]"]
         );
     }
@@ -356,7 +357,7 @@ mod tests {
             PlatformEvent::RuntimeDone(done),
             PlatformEvent::LogsDropped { reason: "slow", records: 1, bytes: 2 },
         ] {
-            assert!(lines(silent.clone()).is_empty(), "{silent:?}");
+            assert!(lines(&silent).is_empty(), "{silent:?}");
         }
     }
 }

@@ -333,6 +333,26 @@ async fn a_reader_that_stops_reading_loses_its_own_events_only() {
 }
 
 #[tokio::test]
+async fn a_reader_that_never_reads_is_left_for_a_new_connection() {
+    let (port, listener) = tcp_listener().await;
+    let subscriber = Subscriber::start_with(tcp(port), Duration::from_millis(200));
+    let mut offered = 0;
+    // Until the socket's buffers and the backlog are full.
+    while subscriber.take_dropped().is_none() {
+        subscriber.offer(large(offered));
+        offered += 1;
+        tokio::task::yield_now().await;
+    }
+    let (_never_read, _) = within(listener.accept()).await.unwrap();
+    let (stream, _) = within(listener.accept()).await.unwrap();
+    let mut reader = Reader::new(stream);
+    // The line that the first connection was left in comes whole, and the others after it.
+    let first = reader.number().await.as_u64().unwrap();
+    assert!(first > 0, "what was written is not sent again");
+    assert_eq!(reader.number().await, first + 1);
+}
+
+#[tokio::test]
 async fn dropping_a_subscriber_ends_its_connection() {
     let (port, listener) = tcp_listener().await;
     let subscriber = Subscriber::start(tcp(port));
