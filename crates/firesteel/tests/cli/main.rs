@@ -4,6 +4,7 @@
 //! harness/   program.rs  runs `invoke`        function.rs  functions, made by a test
 //!            server.rs   runs `serve`         guest.py     a Runtime API client that misbehaves on demand
 //!            client.rs   speaks HTTP          process.rs   processes, and waiting
+//!            event_stream.rs  reads streams of messages
 //! ```
 //!
 //! Every test makes its own functions, server, port and folders. Whatever it does, at its end the harness checks
@@ -20,6 +21,7 @@ mod harness;
 mod concurrency;
 mod endpoint;
 mod failures;
+mod function_url;
 mod hostility;
 mod invoke_api;
 mod invoking;
@@ -28,4 +30,5 @@ mod lifecycle;
 mod mistakes;
 mod reports;
 mod runtime_calls;
+mod streaming;
 mod surroundings;
