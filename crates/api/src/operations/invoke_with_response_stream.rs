@@ -89,3 +89,53 @@ fn messages(body: ResponseStream) -> impl Stream<Item = Result<Bytes, std::conve
         Some((Ok(last), Writing::Done))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use firesteel_invoke::{StreamEnd, StreamError};
+    use futures_util::StreamExt;
+    use tokio::sync::{mpsc, oneshot};
+
+    #[tokio::test]
+    async fn each_piece_is_a_message_at_once() {
+        let (sender, chunks) = mpsc::channel(1);
+        let (end_sender, end) = oneshot::channel();
+        let mut messages = Box::pin(messages(ResponseStream::forwarded(chunks, end)));
+        for piece in ["a", "b"] {
+            sender.try_send(Bytes::from(piece)).unwrap();
+            let message = messages.next().await.unwrap().unwrap();
+            assert_eq!(message, event_stream::payload_chunk(piece.as_bytes()));
+        }
+        let error = StreamError { code: "Mine".into(), details: "{}".into() };
+        let end = StreamEnd { error: Some(error), log_tail: None };
+        end_sender.send(end.clone()).unwrap();
+        assert_eq!(messages.next().await.unwrap().unwrap(), event_stream::invoke_complete(&end));
+        assert!(messages.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_platform_that_fails_is_the_last_message() {
+        let (sender, chunks) = mpsc::channel(1);
+        let (end_sender, end) = oneshot::channel();
+        let mut messages = Box::pin(messages(ResponseStream::forwarded(chunks, end)));
+        sender.try_send(Bytes::from("a")).unwrap();
+        drop(end_sender);
+        assert_eq!(messages.next().await.unwrap().unwrap(), event_stream::payload_chunk(b"a"));
+        assert_eq!(messages.next().await.unwrap().unwrap(), event_stream::exception(&ApiError::Service));
+        assert!(messages.next().await.is_none());
+    }
+
+    /// What is not asked for is not read, so that a slow reader slows the runtime.
+    #[tokio::test]
+    async fn messages_are_made_when_they_are_asked_for() {
+        let (sender, chunks) = mpsc::channel(1);
+        let (_end, end) = oneshot::channel();
+        let mut messages = Box::pin(messages(ResponseStream::forwarded(chunks, end)));
+        sender.try_send(Bytes::from(vec![0; 2 * CHUNK_LIMIT_BYTES])).unwrap();
+        messages.next().await.unwrap().unwrap();
+        sender.try_send(Bytes::from("b")).unwrap();
+        messages.next().await.unwrap().unwrap();
+        sender.try_send(Bytes::from("c")).unwrap_err();
+    }
+}
