@@ -119,7 +119,8 @@ async fn handle(
         Err(Refusal::Api(error)) => error.into_response_to(request_id),
         Err(refusal) => {
             if let Refusal::Uninterpretable(cause) = &refusal {
-                tracing::warn!(%request_id, %cause, function = %door.url.function, "{refusal}");
+                let error = &**cause as &(dyn std::error::Error + 'static);
+                tracing::warn!(%request_id, function = %door.url.function, error, "{refusal}");
             }
             let content_type = [(header::CONTENT_TYPE, JSON)];
             (StatusCode::BAD_GATEWAY, content_type, "Internal Server Error").into_response()

@@ -8,6 +8,8 @@
 //! What goes wrong before there is an answer is an ordinary error. A function that fails is told of by the end of the
 //! stream, a platform that fails by a last message of its own.
 
+use std::convert::Infallible;
+
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -62,17 +64,10 @@ async fn invoke(invoker: &Invoker, call: Call) -> Result<Response, ApiError> {
     Ok(response)
 }
 
-/// Where the writing of a stream has come to.
-enum Writing {
-    /// The rest of a piece that is cut.
-    Chunks(ResponseStream, Bytes),
-    Done,
-}
-
 /// One message at a time, made when the connection has room for it.
-fn messages(body: ResponseStream) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> + Send {
-    stream::unfold(Writing::Chunks(body, Bytes::new()), async |writing| {
-        let Writing::Chunks(mut body, mut piece) = writing else { return None };
+fn messages(body: ResponseStream) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+    stream::unfold(Some((Bytes::new(), body)), async |rest| {
+        let (mut piece, mut body) = rest?;
         if piece.is_empty()
             && let Some(next) = body.next().await
         {
@@ -80,13 +75,13 @@ fn messages(body: ResponseStream) -> impl Stream<Item = Result<Bytes, std::conve
         }
         if !piece.is_empty() {
             let chunk = piece.split_to(piece.len().min(CHUNK_LIMIT_BYTES));
-            return Some((Ok(event_stream::payload_chunk(&chunk)), Writing::Chunks(body, piece)));
+            return Some((Ok(event_stream::payload_chunk(&chunk)), Some((piece, body))));
         }
         let last = match body.end().await {
             Ok(end) => event_stream::invoke_complete(&end),
             Err(error) => event_stream::exception(&ApiError::from(error)),
         };
-        Some((Ok(last), Writing::Done))
+        Some((Ok(last), None))
     })
 }
 
