@@ -82,7 +82,7 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "NAME[=ADDRESS]", value_parser = url)]
     pub(crate) url: Vec<Url>,
 
-    /// Likewise in invoke mode RESPONSE_STREAM: answers leave as they are made; may be repeated
+    /// Likewise in invoke mode RESPONSE_STREAM: answers are bytes, or a prelude and bytes; may be repeated
     #[arg(long, value_name = "NAME[=ADDRESS]", value_parser = url)]
     pub(crate) url_stream: Vec<Url>,
 
