@@ -128,13 +128,14 @@ impl Log {
         if matches!(event, PlatformEvent::InitStart { .. }) {
             self.audience.open();
         }
+        let time = Timestamp::now();
         if let Some(Dropped { records, bytes }) = self.audience.take_dropped() {
             // Not for subscribers: the one that lost something is told by its own delivery.
-            self.write_event(&PlatformEvent::LogsDropped { reason: Dropped::REASON, records, bytes });
+            self.write_event(&PlatformEvent::LogsDropped { reason: Dropped::REASON, records, bytes }, time);
         }
-        self.write_event(event);
+        self.write_event(event, time);
         if !self.audience.is_empty() {
-            self.audience.tell(Happening::Platform(event), Timestamp::now(), &self.about);
+            self.audience.tell(Happening::Platform(event), time, &self.about);
         }
     }
 
@@ -158,16 +159,16 @@ impl Log {
         self.audience.close();
     }
 
-    fn write_event(&mut self, event: &PlatformEvent) {
+    fn write_event(&mut self, event: &PlatformEvent, time: Timestamp) {
         let Log { about, written, .. } = self;
         if !about.is_json() {
-            platform_line::write(event, about, &mut |line| {
+            platform_line::write(event, time, about, &mut |line| {
                 written.write(about, Source::Platform, line.as_bytes());
             });
         } else if about.wants(level::of(event, about))
             && let Some(record) = record::telemetry(event, about)
         {
-            written.write(about, Source::Platform, &record.to_json(Timestamp::now()));
+            written.write(about, Source::Platform, &record.to_json(time));
         }
     }
 }

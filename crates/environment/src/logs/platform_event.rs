@@ -85,7 +85,7 @@ pub(crate) enum PlatformEvent {
         name: String,
         /// `Ready`, `Registered`, `Started`, `InitError`, …
         state: &'static str,
-        /// `INVOKE`, `SHUTDOWN`
+        /// Of `INVOKE` and `SHUTDOWN`, in this order.
         events: Vec<&'static str>,
         error_type: Option<String>,
     },

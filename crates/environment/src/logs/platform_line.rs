@@ -5,13 +5,15 @@
 
 use std::time::Duration;
 
+use firesteel_runtime_api::telemetry::{Api, Types};
+use jiff::Timestamp;
+
 use super::about::About;
 use super::platform_event::{PlatformEvent, Report, Status};
 use crate::spec::InitializationType;
-use firesteel_runtime_api::telemetry::{Api, Types};
 
 /// Writes the lines of an event, each without its newline.
-pub(super) fn write(event: &PlatformEvent, about: &About, write: &mut dyn FnMut(&str)) {
+pub(super) fn write(event: &PlatformEvent, time: Timestamp, about: &About, write: &mut dyn FnMut(&str)) {
     match event {
         PlatformEvent::InitStart { .. } => runtime(about, "INIT_START", write),
         PlatformEvent::InitReport { phase, status, duration } => {
@@ -52,8 +54,7 @@ pub(super) fn write(event: &PlatformEvent, about: &About, write: &mut dyn FnMut(
             write(&format!("START RequestId: {request_id} Version: {}", about.spec.version));
         }
         PlatformEvent::Failure { request_id, error } if error.error_type == "Sandbox.Timedout" => {
-            let now = jiff::Timestamp::now();
-            write(&format!("{now:.3} {request_id} {}", error.message));
+            write(&format!("{time:.3} {request_id} {}", error.message));
             write("");
         }
         PlatformEvent::Failure { request_id, error } => {
@@ -150,9 +151,13 @@ mod tests {
 
     const ID: Uuid = Uuid::from_u128(7);
 
+    fn time() -> Timestamp {
+        "2024-03-04T17:22:38.033999Z".parse().unwrap()
+    }
+
     fn lines_of(event: &PlatformEvent, initialization: InitializationType) -> Vec<String> {
         let mut lines = Vec::new();
-        write(event, &about(initialization), &mut |line| lines.push(line.to_owned()));
+        write(event, time(), &about(initialization), &mut |line| lines.push(line.to_owned()));
         lines
     }
 
@@ -258,11 +263,13 @@ mod tests {
                 "Runtime.ExitError",
             ]
         );
-        let timeout = failure(PlatformError::timed_out(Duration::from_secs(3)));
-        let (time, rest) = timeout[0].split_at("2024-03-04T17:22:38.033Z".len());
-        assert!(time.ends_with('Z') && time.contains('T'), "{timeout:?}");
-        assert_eq!(rest, " 00000000-0000-0000-0000-000000000007 Task timed out after 3.00 seconds");
-        assert_eq!(timeout[1..], [""]);
+        assert_eq!(
+            failure(PlatformError::timed_out(Duration::from_secs(3))),
+            [
+                "2024-03-04T17:22:38.033Z 00000000-0000-0000-0000-000000000007 Task timed out after 3.00 seconds",
+                "",
+            ]
+        );
     }
 
     #[test]
@@ -310,7 +317,7 @@ mod tests {
             spec: Arc::new(Spec { runtime_version: String::new(), ..(*image.spec).clone() }),
             ..image
         };
-        write(&start, &image, &mut |line| panic!("an image has no runtime version: {line}"));
+        write(&start, time(), &image, &mut |line| panic!("an image has no runtime version: {line}"));
     }
 
     #[test]

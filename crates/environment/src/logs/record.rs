@@ -63,8 +63,6 @@ pub(super) fn telemetry(event: &PlatformEvent, about: &About) -> Option<Record> 
             ("platform.restoreReport", record)
         }
         PlatformEvent::Extension { name, state, events, error_type } => {
-            let mut events = events.clone();
-            events.sort_unstable();
             let mut record = members(json!({ "name": name, "state": state, "events": events }));
             if let Some(error_type) = error_type {
                 record.insert("errorType".into(), json!(error_type));

@@ -18,12 +18,12 @@ const ID: Uuid = Uuid::from_u128(7);
 const ALL: Types = Types { platform: true, function: true, extension: true };
 
 /// A log, and what it has written.
-struct Written {
+struct Watched {
     log: Log,
     lines: Arc<Mutex<Vec<(Source, String)>>>,
 }
 
-impl Written {
+impl Watched {
     fn new(change: impl FnOnce(&mut Spec)) -> Self {
         let mut spec = spec();
         change(&mut spec);
@@ -35,11 +35,11 @@ impl Written {
             written.lock().unwrap().push((line.source, text));
         });
         let log = Log::new(output, Arc::new(spec), "a stream".into(), InitializationType::OnDemand);
-        Written { log, lines }
+        Watched { log, lines }
     }
 
     fn json(level: Option<LogLevel>) -> Self {
-        Written::new(|spec| {
+        Watched::new(|spec| {
             spec.log_format = Some(LogFormat::Json);
             spec.system_log_level = level;
         })
@@ -141,7 +141,7 @@ fn types(events: &[Value]) -> Vec<&str> {
 
 #[test]
 fn text_goes_to_the_output_and_the_invocations_part_to_its_tail() {
-    let mut written = Written::new(|_| {});
+    let mut written = Watched::new(|_| {});
     written.log.platform(&init_start());
     written.log.line(Source::Function, b"during init");
     written.log.begin_invocation();
@@ -162,7 +162,7 @@ fn text_goes_to_the_output_and_the_invocations_part_to_its_tail() {
 
 #[test]
 fn json_lines_are_telemetry_events_at_level_info() {
-    let mut warm = Written::json(None);
+    let mut warm = Watched::json(None);
     warm.invocation(false, &Status::Success);
     let lines = warm.lines();
     assert_eq!(lines[1], "hello");
@@ -181,7 +181,7 @@ fn json_lines_are_telemetry_events_at_level_info() {
 #[test]
 fn the_system_level_says_what_is_written() {
     let written = |level, cold, status: &Status| {
-        let mut written = Written::json(level);
+        let mut written = Watched::json(level);
         written.log.application_level = Some(LogLevel::Fatal);
         written.invocation(cold, status);
         written.lines.lock().unwrap().retain(|(source, _)| *source == Source::Platform);
@@ -211,7 +211,7 @@ fn the_system_level_says_what_is_written() {
 #[test]
 fn the_functions_lines_are_filtered_in_json_only() {
     let low = br#"{"level":"DEBUG","timestamp":"2026-10-08T06:53:45Z"}"#;
-    let mut json = Written::json(None);
+    let mut json = Watched::json(None);
     json.log.line(Source::Function, low);
     assert_eq!(json.lines(), [""; 0]);
     json.log.line(Source::Extension, low);
@@ -219,7 +219,7 @@ fn the_functions_lines_are_filtered_in_json_only() {
     let lines = json.lines();
     assert_eq!(lines[0].as_bytes(), low);
     assert!(lines[1].starts_with(r#"{"timestamp":""#), "{lines:?}");
-    let mut text = Written::new(|_| {});
+    let mut text = Watched::new(|_| {});
     text.log.line(Source::Function, low);
     assert_eq!(text.lines()[0].as_bytes(), low);
 }
@@ -227,7 +227,7 @@ fn the_functions_lines_are_filtered_in_json_only() {
 #[tokio::test]
 async fn a_late_subscriber_is_told_everything_since_the_init_began() {
     let listener = Listener::bind().await;
-    let mut written = Written::new(|_| {});
+    let mut written = Watched::new(|_| {});
     let log = &mut written.log;
     log.platform(&init_start());
     log.line(Source::Function, b"from an init that failed");
@@ -261,7 +261,7 @@ async fn a_late_subscriber_is_told_everything_since_the_init_began() {
 #[tokio::test]
 async fn subscribers_get_what_they_asked_for_in_their_own_form() {
     let (functions, logs) = (Listener::bind().await, Listener::bind().await);
-    let mut written = Written::json(None);
+    let mut written = Watched::json(None);
     let log = &mut written.log;
     log.platform(&init_start());
     let only_functions = Types { function: true, ..Types::default() };
@@ -289,7 +289,7 @@ async fn subscribers_get_what_they_asked_for_in_their_own_form() {
 #[tokio::test]
 async fn what_is_kept_is_bounded_and_the_rest_is_told_of() {
     let listener = Listener::bind().await;
-    let mut written = Written::new(|_| {});
+    let mut written = Watched::new(|_| {});
     written.log.platform(&init_start());
     let line = vec![b'x'; 100 * 1024];
     for _ in 0..5 {
@@ -323,7 +323,7 @@ async fn what_is_kept_is_bounded_and_the_rest_is_told_of() {
 #[tokio::test]
 async fn a_second_subscription_of_an_extension_replaces_its_first() {
     let (first, second) = (Listener::bind().await, Listener::bind().await);
-    let mut written = Written::new(|_| {});
+    let mut written = Watched::new(|_| {});
     let log = &mut written.log;
     log.platform(&init_start());
     log.subscribe("watcher", first.subscription(Api::Telemetry, Schema::V20221213, ALL));
@@ -337,7 +337,7 @@ async fn a_second_subscription_of_an_extension_replaces_its_first() {
 #[tokio::test]
 async fn a_loss_is_written_at_the_next_opportunity() {
     let nobody = Listener::bind().await;
-    let mut written = Written::json(None);
+    let mut written = Watched::json(None);
     written.log.platform(&init_start());
     let only_functions = Types { function: true, ..Types::default() };
     let subscription = nobody.subscription(Api::Telemetry, Schema::V20221213, only_functions);
@@ -365,7 +365,7 @@ async fn a_loss_is_written_at_the_next_opportunity() {
 
 #[test]
 fn for_nobody_nothing_is_kept() {
-    let mut written = Written::new(|_| {});
+    let mut written = Watched::new(|_| {});
     assert!(written.log.audience.is_empty());
     written.log.platform(&init_start());
     assert!(!written.log.audience.is_empty());

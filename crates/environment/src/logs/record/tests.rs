@@ -93,7 +93,7 @@ fn extension_event() -> PlatformEvent {
     PlatformEvent::Extension {
         name: "watcher".into(),
         state: "Ready",
-        events: vec!["SHUTDOWN", "INVOKE"],
+        events: vec!["INVOKE", "SHUTDOWN"],
         error_type: None,
     }
 }
