@@ -8,7 +8,7 @@
 //!   Thaw ───► continue those who were stopped here (incomplete: all but those who were stopped before)
 //! ```
 //!
-//! By SIGSTOP, which takes no rights and nothing of the host. A process that the function itself had stopped is still
+//! By SIGSTOP, for which a user needs no rights and the host no feature. A process that the function itself had stopped is still
 //! stopped after the thaw. Somebody waits for a thaw, so it looks for nobody: those who were stopped are remembered.
 //!
 //! What a function can see of it, and would not see if its whole machine had stood still: SIGCONT, if it handles
@@ -45,8 +45,9 @@ pub(crate) struct Frozen {
     complete: bool,
 }
 
-/// Everybody of a look at the tree, and whether only dead. Nobody is reaped between two looks by the first process, to which
-/// orphans come: a process cannot have left a child behind while it was looked at, and not show in the next.
+/// Whom a look at the tree has found, and whether they had ended. Two looks that agree have missed nobody: a child can be
+/// missed only if its parent ends meanwhile and leaves it to the first process, which reaps nobody between looks,
+/// so the next look finds both of them there.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Look(Vec<(Pid, bool)>);
 
