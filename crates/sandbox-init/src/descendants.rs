@@ -141,8 +141,8 @@ impl Descendants {
             child_ended.clear();
             // Groups first: the kernel kills a group in one step, which a process that forks in a loop cannot
             // outrun.
-            let groups = tree::children(me).into_iter().chain(self.named());
-            frozen::send_to_groups(groups, rustix::process::Signal::KILL);
+            let groups = [tree::children(me), self.named()].concat();
+            frozen::send_to_groups(&groups, rustix::process::Signal::KILL);
             tree::kill_below(me);
             if self.reap(report) {
                 return;

@@ -8,7 +8,7 @@
 //!   Thaw ───► continue those who were stopped here (incomplete: all but those who were stopped before)
 //! ```
 //!
-//! By SIGSTOP, which takes no rights and nothing of the host. A process that the function itself had stopped is still
+//! By SIGSTOP, for which a user needs no rights and the host no feature. A process that the function itself had stopped is still
 //! stopped after the thaw. Somebody waits for a thaw, so it looks for nobody: those who were stopped are remembered.
 //!
 //! What a function can see of it, and would not see if its whole machine had stood still: SIGCONT, if it handles
@@ -24,7 +24,7 @@ use crate::tree::{self, Activity, Descendant, Pinned};
 
 /// How many looks at the tree to take at most. Each stops whom it finds; only a chain of processes of which each starts the
 /// next in a session of its own and ends can outrun that, and not for long.
-const MAX_LOOKS: u32 = 500;
+const MAX_LOOKS: u32 = 200;
 
 /// How long to wait at first for signals to take effect, for which every thread needs a turn on a processor. Then
 /// twice as long, and so on ...
@@ -45,37 +45,29 @@ pub(crate) struct Frozen {
     complete: bool,
 }
 
+/// Whom a look at the tree has found, and whether they had ended. Two looks that agree have missed nobody: a child can be
+/// missed only if its parent ends meanwhile and leaves it to the first process, which reaps nobody between looks,
+/// so the next look finds both of them there.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Look(Vec<(Pid, bool)>);
+
 impl Frozen {
     /// Stops everything below, and the groups of the named processes.
     pub(crate) fn freeze(named: &[Pid]) -> Self {
-        let me = rustix::process::getpid();
         let mut frozen = Self::default();
-        let mut last = tree::survey(me);
-        for (found, activity) in &last {
-            match activity {
-                Activity::Running => frozen.stop(me, *found),
-                Activity::Stopped => frozen.stopped_before.push(found.pid),
-                Activity::Ended => {}
-            }
-        }
-        send_to_groups(named.iter().copied(), Signal::STOP);
-
+        let mut last = frozen.first_look();
+        send_to_groups(named, Signal::STOP);
         let mut pause = Timespec { tv_sec: 0, tv_nsec: FIRST_PAUSE_NS };
         for _ in 0..MAX_LOOKS {
-            // All the groups there are: the kernel stops a group in one step, in which nobody can fork. Not before
-            // everybody was looked at, or it could not be told who was stopped already.
-            let children = last.iter().filter(|(found, _)| found.parent == me).map(|(found, _)| found.pid);
-            send_to_groups(children, Signal::STOP);
-            let look = tree::survey(me);
-            let running = frozen.stop_the_rest(me, &look);
-            let as_before = living(&look).eq(living(&last));
+            let (look, running) = frozen.look_again();
+            let as_before = look == last;
             last = look;
             match (as_before, running) {
                 (true, false) => {
                     frozen.complete = true;
                     break;
                 }
-                // Processes come and go; every moment counts.
+                // Processes come and go, every moment counts.
                 (false, _) => {}
                 (true, true) if pause.tv_nsec > LAST_PAUSE_NS => break,
                 (true, true) => {
@@ -88,26 +80,68 @@ impl Frozen {
         frozen
     }
 
-    /// Whether there were any that ran.
-    fn stop_the_rest(&mut self, me: Pid, look: &[(Descendant, Activity)]) -> bool {
-        let mut running = false;
-        for (found, activity) in look {
-            running |= *activity == Activity::Running;
-            let stopped = self.stopped.iter().find(|(pid, _)| *pid == found.pid);
-            let before = self.stopped_before.contains(&found.pid);
-            match (activity, stopped) {
-                (Activity::Ended, _) | (Activity::Stopped, Some(_)) => {}
-                (Activity::Stopped, None) if before => {}
-                // Once more, as somebody who was not stopped yet may have undone it.
-                (Activity::Running, Some((_, pinned))) => pinned.send(Signal::STOP),
-                // Forked since, maybe into a group that was being stopped; or continued by somebody.
-                (Activity::Running | Activity::Stopped, None) => {
-                    self.stopped_before.retain(|pid| *pid != found.pid);
-                    self.stop(me, *found);
+    /// Stops those who run.
+    fn first_look(&mut self) -> Look {
+        let me = rustix::process::getpid();
+        let (mut look, mut children) = (Look::default(), Vec::new());
+        tree::walk(me, |siblings| {
+            for found in siblings {
+                let activity = tree::activity(found.pid);
+                look.0.push((found.pid, activity == Activity::Ended));
+                match activity {
+                    Activity::Running => self.stop(me, *found),
+                    Activity::Stopped => self.stopped_before.push(found.pid),
+                    Activity::Ended => {}
                 }
             }
+            children.extend(siblings.iter().filter(|found| found.parent == me).map(|found| found.pid));
+        });
+        // The kernel stops a group in one step, in which nobody can fork. Not before everybody was looked at, or it
+        // could not be told who was stopped already.
+        send_to_groups(&children, Signal::STOP);
+        look
+    }
+
+    /// Stops those who are new, and says whether anybody runs.
+    fn look_again(&mut self) -> (Look, bool) {
+        let me = rustix::process::getpid();
+        let (mut look, mut running) = (Look::default(), false);
+        tree::walk(me, |siblings| {
+            // Before anybody else is looked at: those who start another and end do so within a millisecond. May be
+            // stopped already, if forked into a group that was being stopped.
+            for found in siblings {
+                if !self.knows(found.pid) {
+                    self.stop(me, *found);
+                    if found.parent == me {
+                        send_to_groups(&[found.pid], Signal::STOP);
+                    }
+                }
+            }
+            for found in siblings {
+                let activity = tree::activity(found.pid);
+                look.0.push((found.pid, activity == Activity::Ended));
+                if activity == Activity::Running {
+                    running = true;
+                    // Stopped before, and continued; or here, and continued by somebody who was not stopped yet.
+                    self.stop_again(me, *found);
+                }
+            }
+        });
+        (look, running)
+    }
+
+    fn knows(&self, pid: Pid) -> bool {
+        self.stopped_before.contains(&pid) || self.stopped.iter().any(|(stopped, _)| *stopped == pid)
+    }
+
+    fn stop_again(&mut self, me: Pid, found: Descendant) {
+        match self.stopped.iter().find(|(pid, _)| *pid == found.pid) {
+            Some((_, pinned)) => pinned.send(Signal::STOP),
+            None => {
+                self.stopped_before.retain(|pid| *pid != found.pid);
+                self.stop(me, found);
+            }
         }
-        running
     }
 
     fn stop(&mut self, me: Pid, found: Descendant) {
@@ -132,21 +166,15 @@ impl Frozen {
             }
         }
         if !tree::IS_KNOWN {
-            send_to_groups(named.iter().copied(), Signal::CONT);
+            send_to_groups(named, Signal::CONT);
         }
     }
 }
 
-/// Who of a look lived, and below whom. One who has ended in the course of a look may have left a child to the first
-/// process after its children were read.
-fn living(look: &[(Descendant, Activity)]) -> impl Iterator<Item = Descendant> {
-    look.iter().filter(|(_, activity)| *activity != Activity::Ended).map(|(found, _)| *found)
-}
-
 /// To be called with direct children only, whose numbers are theirs until they are reaped.
-pub(crate) fn send_to_groups(leaders: impl Iterator<Item = Pid>, signal: Signal) {
+pub(crate) fn send_to_groups(leaders: &[Pid], signal: Signal) {
     for leader in leaders {
         // Fails for one that leads no group, or whose group has ended.
-        let _ = rustix::process::kill_process_group(leader, signal);
+        let _ = rustix::process::kill_process_group(*leader, signal);
     }
 }

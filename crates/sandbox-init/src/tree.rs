@@ -56,15 +56,20 @@ pub(crate) enum Activity {
     /// A thread at least is not stopped. It may wait for something.
     Running,
     /// By a signal, or by a debugger.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nothing is told of processes there"))]
     Stopped,
     /// It is gone, or all that is left is to reap it.
     Ended,
 }
 
-/// Every process found below `root`, parents before children, and what it did. That is read before its children are: those
-/// of one that has stopped are all found.
-pub(crate) fn survey(root: Pid) -> Vec<(Descendant, Activity)> {
-    imp::survey(root)
+pub(crate) fn activity(of: Pid) -> Activity {
+    imp::activity(of)
+}
+
+/// Hands over every process found below `root`, siblings together and as soon as they are found: before
+/// their own children are looked for, so that those of one that has stopped by then are all found.
+pub(crate) fn walk(root: Pid, found: impl FnMut(&[Descendant])) {
+    imp::walk(root, found);
 }
 
 /// Every process found below `root`, parents before children.
@@ -128,7 +133,7 @@ mod imp {
 
     /// Thread by thread: what is told of a process as a whole is told of its first thread, which may be stopped
     /// before the others are, or have ended.
-    fn activity(of: Pid) -> Activity {
+    pub(super) fn activity(of: Pid) -> Activity {
         let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", of.as_raw_pid())) else {
             return Activity::Ended;
         };
@@ -144,33 +149,17 @@ mod imp {
     }
 
     pub(super) fn below(root: Pid) -> Vec<Descendant> {
-        walk(root, |_| {})
+        let mut below = Vec::new();
+        walk(root, |siblings| below.extend_from_slice(siblings));
+        below
     }
 
-    pub(super) fn survey(root: Pid) -> Vec<(Descendant, Activity)> {
-        let mut activities = Vec::new();
-        let found = walk(root, |pid| activities.push(activity(pid)));
-        found.into_iter().zip(activities).collect()
-    }
-
-    /// Looks at each process before its children are read; at the root not.
-    fn walk(root: Pid, mut look: impl FnMut(Pid)) -> Vec<Descendant> {
-        let mut look = |parent| {
-            if parent != root {
-                look(parent);
-            }
-        };
+    pub(super) fn walk(root: Pid, found: impl FnMut(&[Descendant])) {
         if kernel_lists_children() {
-            closure(root, |parent| {
-                look(parent);
-                children(parent)
-            })
+            closure(root, children, found);
         } else {
             let everybody = everybody();
-            closure(root, |parent| {
-                look(parent);
-                children_among(&everybody, parent)
-            })
+            closure(root, |parent| children_among(&everybody, parent), found);
         }
     }
 
@@ -197,19 +186,23 @@ mod imp {
         fs::exists("/proc/thread-self/children").unwrap_or(false)
     }
 
-    fn closure(root: Pid, mut children: impl FnMut(Pid) -> Vec<Pid>) -> Vec<Descendant> {
-        let mut found: Vec<Descendant> = Vec::new();
+    fn closure(root: Pid, children: impl Fn(Pid) -> Vec<Pid>, mut found: impl FnMut(&[Descendant])) {
+        let mut known: Vec<Descendant> = Vec::new();
         let mut parent = root;
         let mut next = 0;
         loop {
+            let before = known.len();
             for pid in children(parent) {
                 // A process that moved to the root while we walked must not be walked twice.
-                if pid != root && found.iter().all(|known| known.pid != pid) {
-                    found.push(Descendant { pid, parent });
+                if pid != root && known.iter().all(|known| known.pid != pid) {
+                    known.push(Descendant { pid, parent });
                 }
             }
-            let Some(descendant) = found.get(next) else {
-                return found;
+            if known.len() > before {
+                found(&known[before..]);
+            }
+            let Some(descendant) = known.get(next) else {
+                return;
             };
             parent = descendant.pid;
             next += 1;
@@ -308,9 +301,11 @@ mod imp {
         None
     }
 
-    pub(super) fn survey(_: Pid) -> Vec<(Descendant, Activity)> {
-        Vec::new()
+    pub(super) fn activity(_: Pid) -> Activity {
+        Activity::Ended
     }
+
+    pub(super) fn walk(_: Pid, _: impl FnMut(&[Descendant])) {}
 
     pub(super) fn below(_: Pid) -> Vec<Descendant> {
         Vec::new()

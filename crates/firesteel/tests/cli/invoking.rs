@@ -233,6 +233,30 @@ fn a_bootstrap_may_come_from_a_layer() {
     assert_eq!(run.success(), "7\n");
 }
 
+/// As the layer of the Lambda Web Adapter does: its wrapper starts what the handler names, and not the managed runtime.
+#[test]
+fn a_wrapper_from_a_layer_may_start_another_program() {
+    let function = Function::python("");
+    let program = function.bootstrap_playing("serve(lambda event: 'started by ' + os.environ['WRAPPED_BY'])");
+    let function = function.with("run", &program, 0o755);
+    let wrapper = "#!/bin/sh\nWRAPPED_BY=$0 exec \"$LAMBDA_TASK_ROOT/$_HANDLER\"\n";
+    let layer = Function::empty().with("bootstrap", wrapper, 0o755);
+    let run = Program::invoke(&[
+        &function.target(),
+        "--runtime",
+        "python3.11",
+        "--handler",
+        "run",
+        "--layer",
+        &layer.target(),
+        "--env",
+        "AWS_LAMBDA_EXEC_WRAPPER=/opt/bootstrap",
+    ])
+    .run();
+    let started = run.success();
+    assert!(started.starts_with("started by /") && started.ends_with("/opt/bootstrap\n"), "{started}");
+}
+
 #[test]
 fn a_handler_and_a_runtime_can_be_chosen() {
     let function = Function::empty().with(

@@ -1,12 +1,13 @@
 //! What a function finds around itself: variables, descriptors, folders.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::function::Function;
+use crate::harness::function::{Function, python};
 use crate::harness::server::{Server, host_protects_folders};
-use crate::harness::skipped;
+use crate::harness::{FIRESTEEL, skipped};
 
 /// Variables of an OS-only function on AWS.
 const OS_ONLY: [&str; 25] = [
@@ -164,6 +165,32 @@ fn it_works_in_its_code_folder_which_is_the_true_one() {
     let told: Value = Server::of(&function, &[]).invoke("{}").json();
     let folder = function.code().canonicalize().unwrap();
     assert_eq!(told, json!([folder, folder, ["bootstrap", "data.txt"]]));
+}
+
+#[test]
+fn layers_are_at_opt_too_and_the_names_of_its_machine_are_known() {
+    let test = "layers_are_at_opt_too_and_the_names_of_its_machine_are_known";
+    if !host_protects_folders() {
+        return skipped(test, "this host does not let processes mount folders");
+    }
+    let function = Function::scripted(
+        r#"
+import json, socket
+def look(event):
+    hosts = [socket.gethostbyname(name) for name in ("sandbox.localdomain", "sandbox", "localhost")]
+    return json.dumps([open("/opt/share/data.txt").read(), os.listdir("/opt")] + hosts)
+serve(look)
+"#,
+    );
+    let opt = Path::new("/opt");
+    if !opt.is_dir()
+        || [python(), &function.code(), Path::new(FIRESTEEL)].iter().any(|path| path.starts_with(opt))
+    {
+        return skipped(test, "this host has no /opt, or these tests need what is in it");
+    }
+    let layer = Function::empty().with("share/data.txt", "of a layer", 0o644);
+    let told: Value = Server::of(&function, &["--layer", &layer.target()]).invoke("{}").json();
+    assert_eq!(told, json!(["of a layer", ["share"], "127.0.0.1", "127.0.0.1", "127.0.0.1"]));
 }
 
 #[test]
