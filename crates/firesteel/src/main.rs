@@ -11,7 +11,7 @@ mod data_folder;
 mod event;
 mod exit;
 mod function;
-mod log_printer;
+mod logs;
 mod notice;
 mod variables_file;
 
@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Invoke(arguments) => commands::invoke::run(arguments).await,
             Command::Serve(arguments) => commands::serve::run(arguments).await,
+            Command::Logs(arguments) => commands::logs::run(arguments).await,
         }
     });
     match result {

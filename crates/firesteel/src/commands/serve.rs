@@ -21,7 +21,6 @@ use crate::cli::ServeArguments;
 use crate::data_folder::DataFolder;
 use crate::exit::{Exit, Failure};
 use crate::function::{self, Workshop};
-use crate::log_printer::LogPrinter;
 use crate::notice::tell;
 
 pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
@@ -32,14 +31,13 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
     let data = DataFolder::open(arguments.server.data.as_deref())?;
     let (catalog, specs) = functions(&arguments, &data)?;
 
-    let printer =
-        LogPrinter::start().map_err(|error| Failure::platform("no thread for logs").because(&error))?;
+    let logs = super::start_logs(&data, &arguments.server)?;
     let limits = Limits {
         max_environments: usize::from(arguments.max_environments),
         idle_timeout: Duration::from_secs(u64::from(arguments.idle_timeout)),
         max_wait: Duration::from_millis(arguments.wait_ms),
     };
-    let output = printer.output(specs.len() > 1);
+    let output = logs.output(specs.len() > 1);
     let pool = Pool::new(limits, Folder { parent: data.subfolder("environments")? }, output);
     for function in catalog.functions() {
         tell(format_args!(
@@ -54,7 +52,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
     let stop = CancellationToken::new();
     let server = firesteel_api::serve(listener, invoker.clone(), stop.clone().cancelled_owned());
     let result = drained(server, &invoker, signals, stop, grace).await;
-    drop(printer);
+    drop(logs);
     result
 }
 
