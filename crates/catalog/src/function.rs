@@ -133,7 +133,7 @@ pub enum InvalidSetting {
     #[error("log levels cannot be chosen for logs in text format")]
     LogLevelOfText,
     /// The platform has nothing to say at the others.
-    #[error("system log level {level:?} is not one of DEBUG, INFO, WARN", level = level.name())]
+    #[error("system log level `{}` is not one of DEBUG, INFO, WARN", level.name())]
     SystemLogLevel {
         /// As asked for.
         level: LogLevel,

@@ -40,11 +40,13 @@ pub(super) struct StreamFile {
 impl StreamFile {
     /// Nothing is made before there is something to write.
     pub(super) fn new(path: PathBuf, part_limit_bytes: u64) -> Self {
+        // It may have been written to before, and closed since.
+        let size_bytes = fs::metadata(&path).ok().filter(fs::Metadata::is_file).map_or(0, |file| file.len());
         StreamFile {
             path,
             part_limit_bytes,
             file: None,
-            size_bytes: 0,
+            size_bytes,
             pending: Vec::new(),
             pending_lines: 0,
             lost_lines: 0,
@@ -128,10 +130,12 @@ impl StreamFile {
 
     fn rotate(&mut self) -> io::Result<()> {
         self.flush()?;
-        if self.file.take().is_some() {
-            fs::rename(&self.path, older_part(&self.path))?;
-            self.size_bytes = 0;
+        self.file = None;
+        match fs::rename(&self.path, older_part(&self.path)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
+        self.size_bytes = 0;
         Ok(())
     }
 }
