@@ -30,21 +30,26 @@ pub(crate) async fn run(arguments: LogsArguments) -> Result<Exit, Failure> {
     let folder = data_folder::logs(arguments.data.as_deref())?;
     let since = arguments.since.as_deref().map(since).transpose()?;
 
-    // On a thread of its own, which the program's end does not wait for: a write to a reader that pauses would keep
-    // Ctrl-C from being heard.
+    let print = move || print(&arguments, &function, &folder, since);
+    tokio::select! {
+        biased; // Signals are listened for before there is anything to interrupt.
+        exit = super::invoke::interrupted() => Ok(exit),
+        result = on_own_thread(print) => result,
+    }
+}
+
+/// The program's end does not wait for this thread: a write to a reader that pauses would keep Ctrl-C from being
+/// heard.
+async fn on_own_thread(
+    print: impl FnOnce() -> Result<Exit, Failure> + Send + 'static,
+) -> Result<Exit, Failure> {
     let (ended, end) = oneshot::channel();
-    let print = move || {
-        // Whoever waited for it was interrupted.
-        let _ = ended.send(print(&arguments, &function, &folder, since));
-    };
     std::thread::Builder::new()
         .name("logs".into())
-        .spawn(print)
+        // Whoever waited for the result was interrupted.
+        .spawn(move || drop(ended.send(print())))
         .map_err(|error| Failure::platform("no thread to read logs").because(&error))?;
-    tokio::select! {
-        result = end => result.unwrap_or_else(|_| Err(Failure::platform("reading the logs ended early"))),
-        exit = super::invoke::interrupted() => Ok(exit),
-    }
+    end.await.unwrap_or_else(|_| Err(Failure::platform("reading the logs ended early")))
 }
 
 fn print(
