@@ -104,7 +104,10 @@ fn list(
 pub(super) fn enforce(group: &Path, bounds: Bounds) -> io::Result<()> {
     let mut streams: Vec<(PathBuf, Stream)> =
         list(group, |entry| entry.metadata().ok())?.into_iter().collect();
-    streams.sort_by_key(|(_, stream)| std::cmp::Reverse(stream.modified));
+    // The file system's clock may be too coarse to tell two apart; any order will do then, if it is one.
+    streams.sort_by(|(path, stream), (other_path, other)| {
+        other.modified.cmp(&stream.modified).then_with(|| other_path.cmp(path))
+    });
     let size_limit_bytes = bounds.size_bytes - bounds.unchecked_bytes;
     let mut size_bytes = 0;
     for (number, (path, stream)) in streams.iter().enumerate() {

@@ -66,10 +66,10 @@ impl StreamFile {
 
     /// Lines of this stream were dropped before they came here.
     pub(super) fn lose(&mut self, lines: u64) -> io::Result<()> {
-        self.flush()?;
+        let flushed = self.flush();
         self.lost_lines += lines;
         self.tell_lost(&record::time_text(SystemTime::now()));
-        self.flush()
+        flushed.and(self.flush())
     }
 
     /// Whether lines were lost of which the stream does not tell yet.
