@@ -183,9 +183,12 @@ impl Writer {
 
     fn flush(&mut self) {
         let turn = self.turn;
-        let touched = self.streams.values_mut().filter(|writing| writing.last_turn == turn);
-        let first_error = touched.fold(Ok(()), |result, writing| result.and(writing.file.flush()));
-        self.say(first_error);
+        let mut result = Ok(());
+        // All of them, whatever becomes of the first.
+        for writing in self.streams.values_mut().filter(|writing| writing.last_turn == turn) {
+            result = result.and(writing.file.flush());
+        }
+        self.say(result);
     }
 
     fn close_unused(&mut self) {
