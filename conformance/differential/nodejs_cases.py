@@ -92,7 +92,7 @@ CASES = [
     *(Case(f"log {name}", f"logs.{name}") for name in LOGS),
     *(Case(f"log {name}, JSON", f"logs.{name}", env=JSON_LOGS) for name in LOGS),
     *(Case(f"log level {level}", "logs.levels", env={"AWS_LAMBDA_LOG_LEVEL": level}) for level in ("TRACE", "debug", "WARN", "FATAL", "nonsense")),
-    *(Case(f"log level {level}, JSON", "logs.levels", env={**JSON_LOGS, "AWS_LAMBDA_LOG_LEVEL": level}) for level in ("INFO", "ERROR")),
+    *(Case(f"log level {level}, JSON", "logs.levels", env={**JSON_LOGS, "AWS_LAMBDA_LOG_LEVEL": level}) for level in ("TRACE", "INFO", "warn", "ERROR", "FATAL", "nonsense")),
     Case("log JSON, lower case", "logs.levels", env={"AWS_LAMBDA_LOG_FORMAT": "json"}),
     Case("log tenant, JSON", "logs.levels", (event(Lambda_Runtime_Aws_Tenant_Id="tenant-1"),), env=JSON_LOGS),
     Case("log frames", "logs.levels", telemetry_fd=True),

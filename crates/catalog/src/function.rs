@@ -11,6 +11,7 @@ use crate::variables::{InvalidVariables, Variables};
 const MEMORY_MIB: RangeInclusive<u32> = 128..=10_240;
 const TIMEOUT_S: RangeInclusive<u32> = 1..=900;
 const HANDLER_CHARS: usize = 128;
+const SYSTEM_LOG_LEVELS: RangeInclusive<LogLevel> = LogLevel::Debug..=LogLevel::Warn;
 
 /// How the platform and the managed runtimes write log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,23 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+/// Levels of log lines, by the names of `LoggingConfig`, least important first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// `TRACE`
+    Trace,
+    /// `DEBUG`
+    Debug,
+    /// `INFO`
+    Info,
+    /// `WARN`
+    Warn,
+    /// `ERROR`
+    Error,
+    /// `FATAL`
+    Fatal,
 }
 
 /// What somebody asks a function to be. Not yet checked: [`Function::new`] does that.
@@ -46,6 +64,24 @@ pub struct Settings {
     pub opt_folder: Option<PathBuf>,
     /// How logs are written.
     pub log_format: LogFormat,
+    /// Least level of the function's own lines that is kept. Needs JSON.
+    pub application_log_level: Option<LogLevel>,
+    /// Least level of the platform's lines that is kept, DEBUG to WARN. Needs JSON.
+    pub system_log_level: Option<LogLevel>,
+}
+
+impl LogLevel {
+    /// As the API spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            LogLevel::Trace => "TRACE",
+            LogLevel::Debug => "DEBUG",
+            LogLevel::Info => "INFO",
+            LogLevel::Warn => "WARN",
+            LogLevel::Error => "ERROR",
+            LogLevel::Fatal => "FATAL",
+        }
+    }
 }
 
 impl Settings {
@@ -66,6 +102,8 @@ impl Settings {
             code_folder: code_folder.into(),
             opt_folder: None,
             log_format: LogFormat::Text,
+            application_log_level: None,
+            system_log_level: None,
         }
     }
 }
@@ -91,6 +129,15 @@ pub enum InvalidSetting {
         /// As asked for.
         handler: String,
     },
+    /// Text lines have no level.
+    #[error("log levels cannot be chosen for logs in text format")]
+    LogLevelOfText,
+    /// The platform has nothing to say at the others.
+    #[error("system log level `{}` is not one of DEBUG, INFO, WARN", level.name())]
+    SystemLogLevel {
+        /// As asked for.
+        level: LogLevel,
+    },
     /// See [`InvalidVariables`].
     #[error(transparent)]
     Variables(#[from] InvalidVariables),
@@ -111,6 +158,8 @@ pub struct Function {
     code_folder: PathBuf,
     opt_folder: Option<PathBuf>,
     log_format: LogFormat,
+    application_log_level: Option<LogLevel>,
+    system_log_level: Option<LogLevel>,
 }
 
 impl Function {
@@ -126,6 +175,8 @@ impl Function {
             code_folder,
             opt_folder,
             log_format,
+            application_log_level,
+            system_log_level,
         } = settings;
         if !MEMORY_MIB.contains(&memory_mib) {
             return Err(InvalidSetting::Memory { memory_mib });
@@ -138,6 +189,12 @@ impl Function {
         if handler.is_empty() || handler.chars().count() > HANDLER_CHARS || handler.contains(unusable) {
             return Err(InvalidSetting::Handler { handler });
         }
+        if log_format == LogFormat::Text && (application_log_level.is_some() || system_log_level.is_some()) {
+            return Err(InvalidSetting::LogLevelOfText);
+        }
+        if let Some(level) = system_log_level.filter(|level| !SYSTEM_LOG_LEVELS.contains(level)) {
+            return Err(InvalidSetting::SystemLogLevel { level });
+        }
         let variables = Variables::new(variables)?;
         Ok(Function {
             name,
@@ -149,6 +206,8 @@ impl Function {
             code_folder,
             opt_folder,
             log_format,
+            application_log_level,
+            system_log_level,
         })
     }
 
@@ -195,6 +254,16 @@ impl Function {
     /// How logs are written.
     pub fn log_format(&self) -> LogFormat {
         self.log_format
+    }
+
+    /// Least level of the function's own lines that is kept, if one was chosen.
+    pub fn application_log_level(&self) -> Option<LogLevel> {
+        self.application_log_level
+    }
+
+    /// Least level of the platform's lines that is kept, if one was chosen.
+    pub fn system_log_level(&self) -> Option<LogLevel> {
+        self.system_log_level
     }
 
     /// The version this is: the unpublished code is the only one there is.
@@ -250,6 +319,36 @@ mod tests {
         for bad in ["", "a b", "a\n", "a\0", &"h".repeat(129)] {
             let expected = InvalidSetting::Handler { handler: bad.to_owned() };
             assert_eq!(refusal(|settings| settings.handler = bad.to_owned()), Some(expected));
+        }
+    }
+
+    #[test]
+    fn levels_need_json_and_the_platform_has_three() {
+        const ALL: [LogLevel; 6] = [
+            LogLevel::Trace,
+            LogLevel::Debug,
+            LogLevel::Info,
+            LogLevel::Warn,
+            LogLevel::Error,
+            LogLevel::Fatal,
+        ];
+        for level in ALL {
+            let application = |settings: &mut Settings| settings.application_log_level = Some(level);
+            let system = |settings: &mut Settings| settings.system_log_level = Some(level);
+            assert_eq!(refusal(application), Some(InvalidSetting::LogLevelOfText));
+            assert_eq!(refusal(system), Some(InvalidSetting::LogLevelOfText));
+            let json = |change: fn(&mut Settings, LogLevel)| {
+                refusal(|settings| {
+                    settings.log_format = LogFormat::Json;
+                    change(settings, level);
+                })
+            };
+            assert_eq!(json(|settings, level| settings.application_log_level = Some(level)), None);
+            let expected = match level.name() {
+                "DEBUG" | "INFO" | "WARN" => None,
+                _ => Some(InvalidSetting::SystemLogLevel { level }),
+            };
+            assert_eq!(json(|settings, level| settings.system_log_level = Some(level)), expected);
         }
     }
 

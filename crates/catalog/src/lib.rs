@@ -23,7 +23,7 @@ mod variables;
 
 pub use arn::Arn;
 pub use catalog::{Catalog, DuplicateName, NotFound};
-pub use function::{Function, InvalidSetting, LogFormat, Settings};
+pub use function::{Function, InvalidSetting, LogFormat, LogLevel, Settings};
 pub use name::{FunctionName, InvalidName, InvalidQualifier, Qualifier};
 pub use reference::{FunctionReference, ReferenceError};
 pub use variables::{InvalidVariables, RESERVED_KEYS, Variables};

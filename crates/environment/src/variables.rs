@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use firesteel_runtime_api::Surface;
 
-use crate::spec::{InitializationType, LogFormat, Spec};
+use crate::spec::{InitializationType, LogFormat, LogLevel, Spec};
 
 /// What only a particular environment knows.
 #[derive(Debug)]
@@ -81,6 +81,9 @@ pub(crate) fn of_runtime(spec: &Spec, local: &Local<'_>) -> BTreeMap<String, Str
     if let Some(format) = spec.log_format {
         set("AWS_LAMBDA_LOG_FORMAT", format.name());
     }
+    if let Some(level) = spec.application_log_level {
+        set("AWS_LAMBDA_LOG_LEVEL", level.name());
+    }
     // Of what the launch sets, a function may change all but the platform's own names, set again below.
     for (name, value) in &spec.runtime_variables {
         set(name, value);
@@ -136,6 +139,21 @@ impl LogFormat {
     }
 }
 
+impl LogLevel {
+    /// The value of `AWS_LAMBDA_LOG_LEVEL`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            LogLevel::Trace => "TRACE",
+            LogLevel::Debug => "DEBUG",
+            LogLevel::Info => "INFO",
+            LogLevel::Warn => "WARN",
+            LogLevel::Error => "ERROR",
+            LogLevel::Fatal => "FATAL",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,6 +198,19 @@ mod tests {
             "_HANDLER",
         ];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn the_log_is_described_where_it_was_configured() {
+        let mut spec = spec();
+        spec.log_format = Some(LogFormat::Json);
+        assert!(!variables(&spec).contains_key("AWS_LAMBDA_LOG_LEVEL"));
+        spec.application_log_level = Some(LogLevel::Warn);
+        let all = variables(&spec);
+        assert_eq!(
+            (all["AWS_LAMBDA_LOG_FORMAT"].as_str(), all["AWS_LAMBDA_LOG_LEVEL"].as_str()),
+            ("JSON", "WARN")
+        );
     }
 
     #[test]

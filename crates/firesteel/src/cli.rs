@@ -13,6 +13,24 @@ Exit codes:
   3    the platform failed
   130  interrupted by Ctrl-C (143: by SIGTERM)";
 
+const SERVE_HELP: &str = "\
+Logs:
+  Every line goes to stderr and is kept in DIR/logs/aws/lambda/NAME/YYYY/MM/DD,
+  where DIR is the data folder: one file per execution environment, each line with
+  its time in UTC and a tab before it. Of an environment the newest 4 to 8 MiB are
+  kept, of a function the newest 100 environments and 64 MiB.
+  `firesteel logs NAME` prints them.";
+
+const LOGS_HELP: &str = "\
+Exit codes:
+  0    the lines were printed, or nobody reads stdout any more
+  2    wrong usage, or there are no logs
+  3    the logs cannot be read
+  130  interrupted by Ctrl-C (143: by SIGTERM)
+
+Of each execution environment the newest 4 to 8 MiB are kept, of a function the
+newest 100 environments and 64 MiB.";
+
 /// Runs AWS Lambda functions on your own machine, through the real Runtime API.
 #[derive(Debug, Parser)]
 #[command(name = "firesteel", version, after_help = EXIT_CODES)]
@@ -27,6 +45,8 @@ pub(crate) enum Command {
     Invoke(InvokeArguments),
     /// Serves functions through the Lambda HTTP API
     Serve(ServeArguments),
+    /// Prints what a function has written, oldest first
+    Logs(LogsArguments),
 }
 
 #[derive(Debug, Args)]
@@ -63,10 +83,22 @@ pub(crate) struct InvokeArguments {
 }
 
 /// What makes no sense for a function that another server runs.
-const LOCAL_ONLY: [&str; 9] =
-    ["function_name", "handler", "runtime", "memory", "timeout", "env", "env_file", "layer", "log_format"];
+const LOCAL_ONLY: [&str; 11] = [
+    "function_name",
+    "handler",
+    "runtime",
+    "memory",
+    "timeout",
+    "env",
+    "env_file",
+    "layer",
+    "log_format",
+    "log_level",
+    "system_log_level",
+];
 
 #[derive(Debug, Args)]
+#[command(after_help = SERVE_HELP)]
 pub(crate) struct ServeArguments {
     /// Functions: NAME=TARGET, or TARGET alone for a name made from it; TARGET is a folder, a .zip or an
     /// executable
@@ -160,6 +192,14 @@ pub(crate) struct FunctionArguments {
     /// Format of the platform's and the managed runtimes' log lines [default: text]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) log_format: Option<LogFormat>,
+
+    /// Least level of the function's own lines; only with --log-format json [default: the runtime's]
+    #[arg(long, value_enum, ignore_case = true, value_name = "LEVEL")]
+    pub(crate) log_level: Option<LogLevel>,
+
+    /// Least level of the platform's lines, DEBUG, INFO or WARN; only with --log-format json [default: INFO]
+    #[arg(long, value_enum, ignore_case = true, value_name = "LEVEL", hide_possible_values = true)]
+    pub(crate) system_log_level: Option<LogLevel>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -168,12 +208,59 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// By the names of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "UPPER")]
+pub(crate) enum LogLevel {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+    Fatal,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = LOGS_HELP)]
+pub(crate) struct LogsArguments {
+    /// Name of the function
+    pub(crate) name: String,
+
+    /// Go on as lines come, until Ctrl-C
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+
+    /// Only the last lines, of all environments together
+    #[arg(long, value_name = "N")]
+    pub(crate) tail: Option<usize>,
+
+    /// Only lines since then: 10m, 2h, or 2026-11-21T20:00:00Z
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
+
+    /// Only log streams with this in their names, such as 2026/11/21 or an environment's number
+    #[arg(long, value_name = "PART")]
+    pub(crate) stream: Option<String>,
+
+    /// The time before each line, and a tab
+    #[arg(short, long)]
+    pub(crate) timestamps: bool,
+
+    /// Folder that `serve` or `invoke` keeps its data in [default: the user's data folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct ServerArguments {
-    /// Folder for what is kept: unpacked packages, the functions' /tmp [default: the user's data folder]
+    /// Folder for what is kept: logs, unpacked packages, the functions' /tmp [default: the user's data folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+
+    /// Keep no log files: lines go to stderr only
+    #[arg(long)]
+    pub(crate) no_log_files: bool,
 
     /// Region that functions believe they are in
     #[arg(long, default_value = "us-east-1", value_parser = region)]

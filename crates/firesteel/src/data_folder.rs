@@ -5,6 +5,7 @@
 //!                /environments/  one folder per execution environment
 //!                /packages/      unpacked zips and layers
 //!                /runtime/       the managed runtimes
+//!      /logs/                    what functions wrote; stays, within bounds (`logs/group.rs`)
 //! ```
 //!
 //! A run removes its folder when it ends. One that was killed could not; the next run finds such folders by
@@ -21,6 +22,7 @@ use crate::exit::Failure;
 /// One run's folder, removed when dropped.
 #[derive(Debug)]
 pub(crate) struct DataFolder {
+    root: PathBuf,
     path: PathBuf,
     _lock: File,
 }
@@ -28,19 +30,14 @@ pub(crate) struct DataFolder {
 impl DataFolder {
     /// Makes this run's folder below `data`, and removes those of runs that were killed.
     pub(crate) fn open(data: Option<&Path>) -> Result<Self, Failure> {
-        let data = match data {
-            Some(data) => std::path::absolute(data).map_err(|error| unusable(data, &error))?,
-            None => default_data().ok_or_else(|| {
-                Failure::usage("there is no home folder to keep data in").try_next("--data DIR")
-            })?,
-        };
-        let runs = data.join("runs");
-        Self::open_in(&runs).map_err(|error| unusable(&data, &error))
+        let root = root(data)?;
+        Self::open_in(&root).map_err(|error| unusable(&root, &error))
     }
 
-    fn open_in(runs: &Path) -> io::Result<Self> {
-        fs::create_dir_all(runs)?;
-        remove_abandoned(runs)?;
+    fn open_in(root: &Path) -> io::Result<Self> {
+        let runs = root.join("runs");
+        fs::create_dir_all(&runs)?;
+        remove_abandoned(&runs)?;
         // Under a hidden name until it is locked, so that no other run takes it for abandoned.
         let id = Uuid::new_v4().simple().to_string();
         let hidden = runs.join(format!(".{id}"));
@@ -49,7 +46,12 @@ impl DataFolder {
         lock.lock()?;
         let path = runs.join(id);
         fs::rename(&hidden, &path)?;
-        Ok(DataFolder { path, _lock: lock })
+        Ok(DataFolder { root: root.to_path_buf(), path, _lock: lock })
+    }
+
+    /// Where logs are kept, which outlive the run. Not made yet.
+    pub(crate) fn logs(&self) -> PathBuf {
+        logs_below(&self.root)
     }
 
     /// A folder below this one, made if need be.
@@ -65,6 +67,24 @@ impl Drop for DataFolder {
         if let Err(error) = fs::remove_dir_all(&self.path) {
             tracing::warn!(%error, path = %self.path.display(), "the run's folder could not be removed");
         }
+    }
+}
+
+/// Where the runs on `data` keep their logs. Nothing is made, nobody needs to run.
+pub(crate) fn logs(data: Option<&Path>) -> Result<PathBuf, Failure> {
+    Ok(logs_below(&root(data)?))
+}
+
+fn logs_below(root: &Path) -> PathBuf {
+    root.join("logs")
+}
+
+/// The absolute path of `data`, or of the user's data folder.
+fn root(data: Option<&Path>) -> Result<PathBuf, Failure> {
+    match data {
+        Some(data) => std::path::absolute(data).map_err(|error| unusable(data, &error)),
+        None => default_data()
+            .ok_or_else(|| Failure::usage("there is no home folder to keep data in").try_next("--data DIR")),
     }
 }
 

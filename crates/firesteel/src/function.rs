@@ -17,7 +17,7 @@ use firesteel_invoke::plan::{self, Host};
 use firesteel_runtimes::Runtime;
 
 use crate::advice;
-use crate::cli::{FunctionArguments, LogFormat, ServerArguments};
+use crate::cli::{FunctionArguments, LogFormat, LogLevel, ServerArguments};
 use crate::data_folder::DataFolder;
 use crate::exit::{Exit, Failure};
 use crate::variables_file;
@@ -72,6 +72,8 @@ impl Workshop<'_> {
                 Some(LogFormat::Json) => firesteel_catalog::LogFormat::Json,
                 Some(LogFormat::Text) | None => firesteel_catalog::LogFormat::Text,
             },
+            application_log_level: arguments.log_level.map(log_level),
+            system_log_level: arguments.system_log_level.map(log_level),
             ..Settings::new(name, detected.runtime.to_string(), detected.handler, code)
         };
         let function = Function::new(settings).map_err(|error| invalid_setting(&error))?;
@@ -147,12 +149,27 @@ fn credentials(variables: &mut BTreeMap<String, String>) -> Credentials {
     }
 }
 
+fn log_level(level: LogLevel) -> firesteel_catalog::LogLevel {
+    match level {
+        LogLevel::Trace => firesteel_catalog::LogLevel::Trace,
+        LogLevel::Debug => firesteel_catalog::LogLevel::Debug,
+        LogLevel::Info => firesteel_catalog::LogLevel::Info,
+        LogLevel::Warn => firesteel_catalog::LogLevel::Warn,
+        LogLevel::Error => firesteel_catalog::LogLevel::Error,
+        LogLevel::Fatal => firesteel_catalog::LogLevel::Fatal,
+    }
+}
+
 fn invalid_setting(error: &InvalidSetting) -> Failure {
     let failure = Failure::from_error(Exit::Usage, error);
     match error {
         InvalidSetting::Memory { .. } => failure.try_next("--memory with 128 to 10240"),
         InvalidSetting::Timeout { .. } => failure.try_next("--timeout with 1 to 900"),
         InvalidSetting::Handler { .. } => failure.try_next("--handler FILE.FUNCTION"),
+        InvalidSetting::LogLevelOfText => failure.try_next("--log-format json with it, or no level"),
+        InvalidSetting::SystemLogLevel { .. } => {
+            failure.try_next("--system-log-level with DEBUG, INFO or WARN")
+        }
         InvalidSetting::Variables(_) => failure.try_next("--env with other names, or smaller values"),
     }
 }

@@ -13,7 +13,7 @@ mod exit;
 mod function;
 mod function_urls;
 mod listen;
-mod log_printer;
+mod logs;
 mod notice;
 mod variables_file;
 
@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Invoke(arguments) => commands::invoke::run(arguments).await,
             Command::Serve(arguments) => commands::serve::run(arguments).await,
+            Command::Logs(arguments) => commands::logs::run(arguments).await,
         }
     });
     match result {

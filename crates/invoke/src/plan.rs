@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use firesteel_catalog::{Arn, Function, LogFormat};
+use firesteel_catalog::{Arn, Function, LogFormat, LogLevel};
 use firesteel_environment::{Credentials, Entrypoint, INIT_LIMIT, InitializationType, Spec};
 use firesteel_runtimes::{Interpreters, LaunchError, Places, Runtime, launch};
 
@@ -66,10 +66,21 @@ pub fn spec(
             LogFormat::Text => None,
             LogFormat::Json => Some(firesteel_environment::LogFormat::Json),
         },
-        application_log_level: None,
-        system_log_level: None,
+        application_log_level: function.application_log_level().map(log_level),
+        system_log_level: function.system_log_level().map(log_level),
         account_id: account.to_owned(),
         extensions: places.opt.map(firesteel_environment::extension_files).unwrap_or_default(),
         initialization: InitializationType::OnDemand,
     })
+}
+
+fn log_level(level: LogLevel) -> firesteel_environment::LogLevel {
+    match level {
+        LogLevel::Trace => firesteel_environment::LogLevel::Trace,
+        LogLevel::Debug => firesteel_environment::LogLevel::Debug,
+        LogLevel::Info => firesteel_environment::LogLevel::Info,
+        LogLevel::Warn => firesteel_environment::LogLevel::Warn,
+        LogLevel::Error => firesteel_environment::LogLevel::Error,
+        LogLevel::Fatal => firesteel_environment::LogLevel::Fatal,
+    }
 }

@@ -18,7 +18,6 @@ use crate::data_folder::DataFolder;
 use crate::event;
 use crate::exit::{Exit, Failure};
 use crate::function::{self, Workshop};
-use crate::log_printer::LogPrinter;
 use crate::notice::tell;
 
 pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
@@ -35,12 +34,11 @@ pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
     let prepared = workshop.prepare(name, &arguments.target)?;
     tell(format_args!("firesteel: {}", prepared.why));
 
-    let printer =
-        LogPrinter::start().map_err(|error| Failure::platform("no thread for logs").because(&error))?;
+    let logs = super::start_logs(&data, &arguments.server)?;
     let limits =
         Limits { max_environments: 1, idle_timeout: Duration::from_secs(3600), max_wait: Duration::ZERO };
     let folder = Folder { parent: data.subfolder("environments")? };
-    let pool = Pool::new(limits, folder, printer.output(false));
+    let pool = Pool::new(limits, folder, logs.output(false));
     let mut catalog = Catalog::new(arguments.server.region.as_str(), arguments.server.account_id.as_str());
     let name = prepared.function.name().clone();
     let reference = FunctionReference { name: name.clone(), qualifier: None };
@@ -61,7 +59,7 @@ pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
         exit = interrupted() => Ended::Interrupted(exit),
     };
     invoker.shutdown(Duration::ZERO).await;
-    drop(printer);
+    drop(logs);
     match ended {
         Ended::Invoked(Ok(reply)) => print(&reply.outcome),
         Ended::Invoked(Err(error @ InvokeError::RestoreFailed { .. })) => {
@@ -94,7 +92,7 @@ pub(super) fn print(outcome: &Outcome) -> Result<Exit, Failure> {
 }
 
 /// Resolves when the user or the system wants an end.
-async fn interrupted() -> Exit {
+pub(super) async fn interrupted() -> Exit {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return std::future::pending().await;
     };

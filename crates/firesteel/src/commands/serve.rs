@@ -22,7 +22,6 @@ use crate::exit::{Exit, Failure};
 use crate::function::{self, Workshop};
 use crate::function_urls::{self, BoundUrl};
 use crate::listen::listen;
-use crate::log_printer::LogPrinter;
 use crate::notice::tell;
 
 pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
@@ -33,14 +32,13 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
     let (catalog, specs) = functions(&arguments, &data)?;
     let urls = function_urls::listen(&arguments, &catalog).await?;
 
-    let printer =
-        LogPrinter::start().map_err(|error| Failure::platform("no thread for logs").because(&error))?;
+    let logs = super::start_logs(&data, &arguments.server)?;
     let limits = Limits {
         max_environments: usize::from(arguments.max_environments),
         idle_timeout: Duration::from_secs(u64::from(arguments.idle_timeout)),
         max_wait: Duration::from_millis(arguments.wait_ms),
     };
-    let output = printer.output(specs.len() > 1);
+    let output = logs.output(specs.len() > 1);
     let pool = Pool::new(limits, Folder { parent: data.subfolder("environments")? }, output);
     for function in catalog.functions() {
         tell(format_args!(
@@ -67,7 +65,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
         servers.spawn(firesteel_api::function_url::serve(listener, url, invoker.clone(), stop));
     }
     let result = drained(all(servers), &invoker, signals, stop, grace).await;
-    drop(printer);
+    drop(logs);
     result
 }
 

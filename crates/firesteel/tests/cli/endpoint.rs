@@ -91,7 +91,14 @@ fn what_is_no_url_of_a_server_is_exit_code_2() {
 
 #[test]
 fn what_only_a_local_function_has_is_refused() {
-    for flag in [["--memory", "256"], ["--env", "AB=1"], ["--layer", "/tmp"], ["--log-format", "json"]] {
+    for flag in [
+        ["--memory", "256"],
+        ["--env", "AB=1"],
+        ["--layer", "/tmp"],
+        ["--log-format", "json"],
+        ["--log-level", "info"],
+        ["--system-log-level", "info"],
+    ] {
         let run = Program::invoke(&["f", "--endpoint", "http://127.0.0.1:1", flag[0], flag[1]]).run();
         run.refused(2, &[flag[0], "cannot be used with"]);
     }

@@ -29,6 +29,7 @@ mod invoke_api;
 mod invoking;
 mod leftovers;
 mod lifecycle;
+mod logs;
 mod mistakes;
 mod reports;
 mod runtime_calls;

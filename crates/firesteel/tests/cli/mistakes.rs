@@ -289,6 +289,8 @@ fn flags_that_cannot_be_read() {
         ["--region", "mars"],
         ["--account-id", "1"],
         ["--log-format", "xml"],
+        ["--log-level", "loud"],
+        ["--system-log-level", "loud"],
     ] {
         let run = Program::invoke(&[&[target.as_str()], &arguments[..]].concat()).run();
         run.refused(2, &[arguments[0], arguments[1], "--help"]);
