@@ -30,3 +30,4 @@ pub use logs::{Line, Output, Source};
 pub use outcome::{Account, Answer};
 pub use pool::{InvokeError, Limits, Pool};
 pub use spec::{Credentials, Entrypoint, INIT_LIMIT, InitializationType, LogFormat, LogLevel, Spec};
+pub use variables::variables_of_runtime;

@@ -91,7 +91,7 @@ pub(super) fn print(outcome: &Outcome) -> Result<Exit, Failure> {
 }
 
 /// Resolves when the user or the system wants an end.
-async fn interrupted() -> Exit {
+pub(super) async fn interrupted() -> Exit {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return std::future::pending().await;
     };
