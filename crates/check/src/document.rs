@@ -11,7 +11,10 @@ pub struct Document {
 
 macro_rules! developer_guide {
     ($page:literal) => {
-        Document { name: $page, url: concat!("https://docs.aws.amazon.com/lambda/latest/dg/", $page, ".html") }
+        Document {
+            name: $page,
+            url: concat!("https://docs.aws.amazon.com/lambda/latest/dg/", $page, ".html"),
+        }
     };
 }
 

@@ -88,7 +88,7 @@ async fn plays(target: &Target, options: &Options, stop: &CancellationToken) -> 
     match outcome {
         Ok(()) => Ok(true),
         Err(Stop::Host(error)) => Err(error),
-        Err(Stop::Failed { .. } | Stop::NotApplicable(_)) => Ok(false),
+        Err(Stop::Failed { .. } | Stop::NotApplicable(_) | Stop::Skipped(_)) => Ok(false),
     }
 }
 
@@ -121,6 +121,7 @@ async fn judge(
             Verdict::Failed(Finding { expected, seen, advice: advice.unwrap_or(rule.advice).to_owned() })
         }
         Some(Err(Stop::NotApplicable(why))) => Verdict::NotApplicable { why },
+        Some(Err(Stop::Skipped(why))) => Verdict::Skipped { why },
         Some(Err(Stop::Host(error))) => return Err(error),
         None => Verdict::Skipped { why: "interrupted".into() },
     };

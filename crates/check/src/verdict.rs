@@ -74,12 +74,21 @@ pub(crate) enum Stop {
         advice: Option<&'static str>,
     },
     NotApplicable(String),
+    Skipped(String),
     Host(HostError),
 }
 
 impl Stop {
     pub(crate) fn failed(expected: impl Into<String>, seen: impl Into<String>) -> Self {
         Stop::Failed { expected: expected.into(), seen: seen.into(), advice: None }
+    }
+
+    /// For a rule that builds on another: what that one has found is not found again.
+    pub(crate) fn first_comes(self, rule: &str) -> Self {
+        match self {
+            Stop::Failed { .. } => Stop::Skipped(format!("{rule} comes first")),
+            other => other,
+        }
     }
 
     pub(crate) fn not_applicable(why: impl Into<String>) -> Self {

@@ -112,6 +112,8 @@ Exit codes:
 
 #[derive(Debug, Args)]
 #[command(after_help = CHECK_EXIT_CODES)]
+// Three seconds are a function's limit unless it says otherwise; a check is not to fail on a machine that is busy.
+#[command(mut_arg("timeout", |timeout| timeout.default_value("10")))]
 pub(crate) struct CheckArguments {
     /// A runtime with a handler in it: a bootstrap executable, a folder or a .zip
     #[arg(required_unless_present = "print_handler")]
@@ -128,10 +130,6 @@ pub(crate) struct CheckArguments {
     /// Let recommendations fail, too
     #[arg(long)]
     pub(crate) strict: bool,
-
-    /// How long an answer of the runtime may take, in seconds
-    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=900))]
-    pub(crate) answer_limit: u32,
 
     /// How long the runtime has to wait for an event in connection.patience, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 6000)]

@@ -146,7 +146,8 @@ impl Reply {
         if self.chunked {
             // Small ones, so that there are many; their sizes in both cases of hexadecimal digits.
             for (number, chunk) in self.body.chunks(11).enumerate() {
-                let size = if number % 2 == 0 { format!("{:x}", chunk.len()) } else { format!("{:X}", chunk.len()) };
+                let size =
+                    if number % 2 == 0 { format!("{:x}", chunk.len()) } else { format!("{:X}", chunk.len()) };
                 bytes.extend_from_slice(format!("{size}\r\n").as_bytes());
                 bytes.extend_from_slice(chunk);
                 bytes.extend_from_slice(b"\r\n");

@@ -157,8 +157,9 @@ impl Incoming {
     }
 
     async fn body(&mut self, request: &mut Request) -> Result<(), Broken> {
-        request.chunked =
-            request.header("transfer-encoding").is_some_and(|value| value.to_ascii_lowercase().contains("chunked"));
+        request.chunked = request
+            .header("transfer-encoding")
+            .is_some_and(|value| value.to_ascii_lowercase().contains("chunked"));
         if request.chunked {
             return self.chunks(request).await;
         }

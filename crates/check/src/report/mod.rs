@@ -177,7 +177,10 @@ Documents: runtimes-custom, runtimes-api, snapstart-runtime-hooks are https://do
         let xml = report().junit("a \"quoted\" <target>", false);
         assert!(xml.contains("<testsuite name=\"firesteel check a &quot;quoted&quot; &lt;target&gt;\" tests=\"5\" failures=\"1\" errors=\"0\" skipped=\"2\""), "{xml}");
         assert!(xml.contains("<testcase classname=\"error\" name=\"report\" time=\"1.500\">"), "{xml}");
-        assert!(xml.contains("<failure message=\"posts a handler&apos;s error to /error, not to /response\">"), "{xml}");
+        assert!(
+            xml.contains("<failure message=\"posts a handler&apos;s error to /error, not to /response\">"),
+            "{xml}"
+        );
         // A control character may not stand in XML, not even escaped.
         assert!(xml.contains("Host: h\n\n\u{fffd}&amp;") && !xml.contains('\u{1}'), "{xml}");
         assert!(xml.contains("<skipped message=\"it answers without streaming\"/>"), "{xml}");

@@ -32,7 +32,9 @@ pub(super) fn table(report: &Report) -> String {
     let Summary { passed, failed, warnings, not_applicable, skipped } = report.summary();
     let plural = if warnings == 1 { "" } else { "s" };
     line(&mut text, "");
-    let mut counts = format!("{passed} passed, {failed} failed, {warnings} warning{plural}, {not_applicable} not applicable");
+    let mut counts = format!(
+        "{passed} passed, {failed} failed, {warnings} warning{plural}, {not_applicable} not applicable"
+    );
     if skipped > 0 {
         let _ = write!(counts, ", {skipped} skipped");
     }

@@ -24,7 +24,10 @@ pub(super) async fn http(bench: &mut Bench<'_>) -> Outcome {
         }
     }
     if !answered.chunked && answered.header("Content-Length").is_none() {
-        return Err(Stop::failed("Content-Length or Transfer-Encoding: chunked in a POST", answered.to_string()));
+        return Err(Stop::failed(
+            "Content-Length or Transfer-Encoding: chunked in a POST",
+            answered.to_string(),
+        ));
     }
     Ok(())
 }

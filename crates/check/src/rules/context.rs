@@ -47,7 +47,9 @@ pub(super) async fn function_arn(bench: &mut Bench<'_>) -> Outcome {
 
 pub(super) async fn trace(bench: &mut Bench<'_>) -> Outcome {
     let session = bench.start_playing().await?;
-    for (root, sampled) in [("1-5759e988-bd862e3fe1be46a994272793", 1), ("1-5759e989-0123456789abcdef01234567", 0)] {
+    for (root, sampled) in
+        [("1-5759e988-bd862e3fe1be46a994272793", 1), ("1-5759e989-0123456789abcdef01234567", 0)]
+    {
         let header = format!("Root={root};Parent=53995c3f42cd8ad8;Sampled={sampled}");
         let event = asking(session).with("Lambda-Runtime-Trace-Id", &header);
         let told = told(session, &event, "trace_id").await?;

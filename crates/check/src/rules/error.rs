@@ -8,14 +8,15 @@ use crate::platform::Request;
 use crate::session::{Session, is_not_played, not_played};
 use crate::verdict::{Outcome, Stop};
 
-const MESSAGE: &str = "no good: \"quoted\", C:\\new\\table, two\nlines";
+/// With what has to be escaped in JSON.
+const MESSAGE: &str = "no good: \"quoted\", C:\\new\\table, caf\u{e9}";
 
 pub(super) async fn report(bench: &mut Bench<'_>) -> Outcome {
     failed(bench).await.map(drop)
 }
 
 pub(super) async fn shape(bench: &mut Bench<'_>) -> Outcome {
-    let (_, request) = failed(bench).await?;
+    let (_, request) = failed(bench).await.map_err(|stop| stop.first_comes("error.report"))?;
     let error = error_of(&request)?;
     if error["errorMessage"].as_str().is_some_and(|text| text.contains(MESSAGE)) {
         return Ok(());
@@ -25,7 +26,7 @@ pub(super) async fn shape(bench: &mut Bench<'_>) -> Outcome {
 }
 
 pub(super) async fn type_header(bench: &mut Bench<'_>) -> Outcome {
-    let (_, request) = failed(bench).await?;
+    let (_, request) = failed(bench).await.map_err(|stop| stop.first_comes("error.report"))?;
     let given = request.header("Lambda-Runtime-Function-Error-Type");
     let is_type = |text: &str| {
         text.split_once('.').is_some_and(|(category, reason)| !category.is_empty() && !reason.is_empty())
@@ -37,7 +38,7 @@ pub(super) async fn type_header(bench: &mut Bench<'_>) -> Outcome {
 }
 
 pub(super) async fn goes_on(bench: &mut Bench<'_>) -> Outcome {
-    let (session, _) = failed(bench).await?;
+    let (session, _) = failed(bench).await.map_err(|stop| stop.first_comes("error.report"))?;
     let event = session.action(&echo(&json!("after an error")));
     let answer = session.invoke(&event).await?;
     if answer.is_error {
@@ -60,6 +61,9 @@ async fn failed<'a>(bench: &'a mut Bench<'_>) -> Outcome<(&'a mut Session, Reque
     }
     if serde_json::from_slice(&request.body).is_ok_and(|body| is_not_played(&action, &body)) {
         return Err(not_played(&action));
+    }
+    if request.trailer("Lambda-Runtime-Function-Error-Type").is_some() {
+        return Err(Stop::not_applicable("it streams, and reports errors in trailers: see stream.error"));
     }
     let expected = format!("POST /2018-06-01/runtime/invocation/{}/error", event.id);
     Err(Stop::failed(expected, request.to_string()))

@@ -24,12 +24,12 @@ pub(super) async fn error(bench: &mut Bench<'_>) -> Outcome {
 }
 
 pub(super) async fn error_shape(bench: &mut Bench<'_>) -> Outcome {
-    let (_, request) = start_without_handler(bench).await?;
+    let (_, request) = start_without_handler(bench).await.map_err(|stop| stop.first_comes("init.error"))?;
     error_of(&request).map(drop)
 }
 
 pub(super) async fn error_exit(bench: &mut Bench<'_>) -> Outcome {
-    let (session, _) = start_without_handler(bench).await?;
+    let (session, _) = start_without_handler(bench).await.map_err(|stop| stop.first_comes("init.error"))?;
     session.end(TO_END, "the end of the process").await.map(drop)
 }
 

@@ -35,7 +35,8 @@ pub(super) async fn values(bench: &mut Bench<'_>) -> Outcome {
 
 pub(super) async fn unicode(bench: &mut Bench<'_>) -> Outcome {
     let session = bench.start_playing().await?;
-    for text in ["Grüße, Ωμέγα, Привет", "שלום مرحبا", "日本語テキスト", "🦀 👩‍👩‍👧 e\u{301} \u{feff} \u{2028}"] {
+    for text in ["Grüße, Ωμέγα, Привет", "שלום مرحبا", "日本語テキスト", "🦀 👩‍👩‍👧 e\u{301} \u{feff} \u{2028}"]
+    {
         session.echo(&json!(text)).await?;
         session.echo(&json!({text: [text]})).await?;
     }
@@ -48,7 +49,8 @@ pub(super) async fn binary(bench: &mut Bench<'_>) -> Outcome {
     let value = json!(format!("{all}{all}"));
     session.echo(&value).await?;
     // The same with everything escaped that can be, as other writers of JSON do.
-    let escaped: String = all.chars().chain(all.chars()).map(|c| format!("\\u{:04x}", u32::from(c))).collect();
+    let escaped: String =
+        all.chars().chain(all.chars()).map(|c| format!("\\u{:04x}", u32::from(c))).collect();
     let event = session.event(format!(r#"{{"{ACTION}":"echo","value":"{escaped}"}}"#));
     let back = session.play_event(&event, &echo(&value)).await?;
     same_value(&value, &back)

@@ -22,7 +22,12 @@ pub(super) async fn next(bench: &mut Bench<'_>) -> Outcome {
         Heard::Call(call) if is_next(&call.request) => {
             return Err(Stop::not_applicable("it asks for events without a restore"));
         }
-        heard => return Err(Stop::failed("GET /2018-06-01/runtime/restore/next, or …/invocation/next", seen(&heard))),
+        heard => {
+            return Err(Stop::failed(
+                "GET /2018-06-01/runtime/restore/next, or …/invocation/next",
+                seen(&heard),
+            ));
+        }
     }
     let event = session.action(&echo(&json!("after the restore")));
     session.invoke(&event).await?.accept();

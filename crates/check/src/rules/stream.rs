@@ -13,7 +13,8 @@ use crate::session::Session;
 use crate::verdict::{Outcome, Stop};
 
 /// Between two parts.
-const PAUSE: Duration = Duration::from_millis(400);
+const PAUSE: Duration = Duration::from_millis(PAUSE_MS);
+const PAUSE_MS: u64 = 400;
 
 const PARTS: [&str; 3] = ["first, ", "Zwölf, ", "last"];
 
@@ -39,7 +40,7 @@ pub(super) async fn at_once(bench: &mut Bench<'_>) -> Outcome {
         return Ok(());
     }
     Err(Stop::failed(
-        format!("the first part {} ms before the last, as the handler wrote them", 2 * PAUSE.as_millis()),
+        format!("the first part {} ms before the last, as the handler wrote them", 2 * PAUSE_MS),
         format!("the whole body within {} ms, in\n{request}", took.as_millis()),
     ))
 }
@@ -72,7 +73,7 @@ pub(super) async fn goes_on(bench: &mut Bench<'_>) -> Outcome {
 async fn streamed<'a>(bench: &'a mut Bench<'_>, action: &str) -> Outcome<(&'a mut Session, Request)> {
     let session = bench.start_playing().await?;
     let action = json!({
-        ACTION: action, "parts": PARTS, "pause_ms": PAUSE.as_millis() as u64, "message": MESSAGE,
+        ACTION: action, "parts": PARTS, "pause_ms": PAUSE_MS, "message": MESSAGE,
     });
     let event = session.action(&action);
     let answer = session.invoke(&event).await?;

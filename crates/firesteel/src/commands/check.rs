@@ -29,7 +29,8 @@ pub(crate) async fn run(arguments: CheckArguments) -> Result<Exit, Failure> {
         return Err(Failure::usage(format!("there is no rule `{unknown}`"))
             .try_next(format!("--rule with one of {}", known.join(", "))));
     }
-    let given = arguments.target.as_deref().expect("clap asks for a target, unless a handler is to be printed");
+    let given =
+        arguments.target.as_deref().expect("clap asks for a target, unless a handler is to be printed");
     let data = DataFolder::open(arguments.server.data.as_deref())?;
     let host = super::serve::host(&data)?;
     let workshop = Workshop { data: &data, host, server: &arguments.server, arguments: &arguments.function };
@@ -38,11 +39,12 @@ pub(crate) async fn run(arguments: CheckArguments) -> Result<Exit, Failure> {
 
     let target = target(&prepared.spec, data.subfolder("environments")?);
     let options = Options {
-        answer_limit: Duration::from_secs(arguments.answer_limit.into()),
+        answer_limit: Duration::from_secs(arguments.function.timeout.into()),
         hold: Duration::from_millis(arguments.hold_ms.into()),
         invocations: arguments.invocations,
         only: arguments.rule,
-        at_a_time: std::thread::available_parallelism().map_or(1, usize::from),
+        // Most of a rule is waiting.
+        at_a_time: 2 * std::thread::available_parallelism().map_or(1, usize::from),
     };
     let stop = CancellationToken::new();
     let suite = firesteel_check::run(&target, &options, &stop);

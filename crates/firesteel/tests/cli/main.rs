@@ -17,6 +17,7 @@
 
 mod harness;
 
+mod check;
 mod concurrency;
 mod endpoint;
 mod failures;

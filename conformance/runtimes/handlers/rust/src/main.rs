@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use lambda_runtime::streaming::{Body, channel};
 use lambda_runtime::{
     Context, Error, FunctionResponse, LambdaEvent, MetadataPrelude, StreamResponse, run_concurrent, service_fn,
 };
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 
-type Response = FunctionResponse<Value, Body>;
+type Response = FunctionResponse<Value, ReceiverStream<Result<String, Error>>>;
 
 async fn handler(event: LambdaEvent<Value>) -> Result<Response, Error> {
     let LambdaEvent { payload, context } = event;
@@ -39,19 +40,20 @@ fn described(context: &Context) -> Value {
 }
 
 fn stream(event: Value) -> Response {
-    let (mut sender, body) = channel();
+    let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         let pause = Duration::from_millis(event["pause_ms"].as_u64().unwrap_or_default());
         for part in event["parts"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             // A reader that has gone away needs no more.
-            let _ = sender.send_data(part.to_owned().into()).await;
+            let _ = sender.send(Ok(part.to_owned())).await;
             tokio::time::sleep(pause).await;
         }
         if event["firesteel-check"] == "stream-fail" {
-            sender.send_error(event["message"].as_str().unwrap_or_default().into());
+            let _ = sender.send(Err(event["message"].as_str().unwrap_or_default().into())).await;
         }
     });
-    Response::StreamingResponse(StreamResponse { metadata_prelude: MetadataPrelude::default(), stream: body })
+    let stream = ReceiverStream::new(receiver);
+    Response::StreamingResponse(StreamResponse { metadata_prelude: MetadataPrelude::default(), stream })
 }
 
 #[tokio::main]

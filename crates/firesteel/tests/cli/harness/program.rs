@@ -1,4 +1,4 @@
-//! Runs of the program that end by themselves: `firesteel invoke`.
+//! Runs of the program that end by themselves: `firesteel invoke`, `firesteel check`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -38,6 +38,11 @@ impl Program {
     /// `firesteel serve ARGUMENTS…`, for what it refuses.
     pub(crate) fn serve(arguments: &[&str]) -> Self {
         Self::new("serve", arguments)
+    }
+
+    /// `firesteel check ARGUMENTS…`
+    pub(crate) fn check(arguments: &[&str]) -> Self {
+        Self::new("check", arguments)
     }
 
     fn new(subcommand: &str, arguments: &[&str]) -> Self {
