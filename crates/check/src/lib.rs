@@ -14,7 +14,7 @@
 //!
 //! The platform here shares no code with the one that runs functions (`firesteel-runtime-api`): two implementations
 //! of one protocol check each other. It speaks HTTP on a raw socket, since it must be able to misbehave: close kept
-//! connections, answer late, in single bytes, or with 413.
+//! connections, answer late, in pieces, or with 413.
 //!
 //! A rule is what AWS's documents demand ([`Level::Must`]) or what its own clients have in common
 //! ([`Level::Should`]). Rules that need a handler to play along send it the actions of the check handler

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-/// Between two bytes of an answer in pieces: enough that they are read one by one.
-const BETWEEN_PIECES: Duration = Duration::from_micros(500);
+/// Between two pieces of an answer: enough that they are read one by one.
+const BETWEEN_PIECES: Duration = Duration::from_millis(1);
+
+/// A piece's size: neither lines nor chunks end where pieces do.
+const PIECE_BYTES: usize = 3;
 
 /// What becomes of the connection after an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,7 +43,7 @@ pub(crate) struct Reply {
     pub(crate) letters: Letters,
     /// With `Transfer-Encoding: chunked` in place of a length.
     pub(crate) chunked: bool,
-    /// Byte by byte.
+    /// A few bytes at a time.
     pub(crate) in_pieces: bool,
 }
 
@@ -106,8 +109,8 @@ impl Reply {
     pub(super) async fn write(self, stream: &mut (impl AsyncWrite + Unpin)) -> io::Result<Closing> {
         let bytes = self.bytes();
         if self.in_pieces {
-            for byte in &bytes {
-                stream.write_all(std::slice::from_ref(byte)).await?;
+            for piece in bytes.chunks(PIECE_BYTES) {
+                stream.write_all(piece).await?;
                 tokio::time::sleep(BETWEEN_PIECES).await;
             }
         } else {

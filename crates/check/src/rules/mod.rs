@@ -284,7 +284,7 @@ pub const RULES: &[Rule] = &[
         connection::pieces,
         Must,
         HTTP_1,
-        "reads answers that arrive byte by byte",
+        "reads answers that arrive a few bytes at a time",
         "read on until the head, and then the body, is complete: a read may return any part of them"
     ),
     rule!(
