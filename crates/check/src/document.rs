@@ -27,7 +27,7 @@ pub(crate) const RUNTIME_ENVIRONMENT: Document = developer_guide!("lambda-runtim
 /// Sizes of payloads.
 pub(crate) const LIMITS: Document = developer_guide!("gettingstarted-limits");
 /// What a restore asks of a runtime.
-pub(crate) const SNAPSTART_HOOKS: Document = developer_guide!("snapstart-runtime-hooks");
+pub(crate) const SNAPSTART_HOOKS: Document = developer_guide!("snapstart-runtime-hooks-custom");
 /// HTTP/1.1.
 pub(crate) const HTTP_1: Document =
     Document { name: "RFC 9112", url: "https://www.rfc-editor.org/rfc/rfc9112.html" };
@@ -37,3 +37,8 @@ pub(crate) const HTTP: Document =
 /// JSON.
 pub(crate) const JSON: Document =
     Document { name: "RFC 8259", url: "https://www.rfc-editor.org/rfc/rfc8259.html" };
+/// What they do although the developer guide does not say so.
+pub(crate) const AWS_CLIENTS: Document = Document {
+    name: "AWS's clients",
+    url: "https://github.com/aws/aws-lambda-python-runtime-interface-client",
+};

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use firesteel_sandbox::{self as sandbox, Exit, Sandbox};
 use tokio::io::AsyncReadExt;
@@ -22,6 +23,9 @@ const RUNTIME: &str = "runtime";
 
 /// What is kept of its output.
 const OUTPUT_BYTES: usize = 4 * 1024;
+
+/// For the last of it, when nothing writes any more.
+const TO_READ_ON: Duration = Duration::from_secs(1);
 
 /// The one place that a function may write to.
 const TMP: &str = "/tmp";
@@ -118,8 +122,11 @@ impl RuntimeProcess {
     /// Ends all of it. Returns the last lines of its output.
     pub(crate) async fn close(self) -> String {
         self.sandbox.close().await;
-        // Every writer of the pipe is gone.
-        let _ = self.reading.await;
+        // Every writer of the pipe is gone by now, but for those that the host lets escape.
+        let reading = self.reading.abort_handle();
+        if tokio::time::timeout(TO_READ_ON, self.reading).await.is_err() {
+            reading.abort();
+        }
         let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(self.folder)).await;
         let output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes: Vec<u8> = output.iter().copied().collect();

@@ -108,11 +108,13 @@ async fn judge(
     let limit = RULE_LIMIT + options.hold + LIMIT_OF_ONE_OF_MANY * options.invocations;
     let mut bench = Bench::new(target, options, plays);
     let outcome = tokio::select! {
+        biased;
+        () = stop.cancelled() => None,
         outcome = (rule.run)(&mut bench) => Some(outcome),
         () = tokio::time::sleep(limit) => Some(Err(Stop::failed(
-            "answers fast enough to come to an end", format!("no end after {} s", limit.as_secs()),
+            "an end of the rule",
+            format!("the runtime was still at it after {} s", limit.as_secs()),
         ))),
-        () = stop.cancelled() => None,
     };
     let output = bench.close().await;
     let verdict = match outcome {

@@ -248,3 +248,83 @@ fn fields(headers: &[httparse::Header<'_>]) -> Vec<(String, String)> {
     let headers = headers.iter();
     headers.map(|field| (field.name.to_owned(), String::from_utf8_lossy(field.value).into_owned())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What is understood of these bytes, sent in two parts, before the connection is closed.
+    async fn read(bytes: &[u8]) -> Vec<Result<Option<Request>, String>> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        client.write_all(first).await.unwrap();
+        client.write_all(second).await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut incoming = Incoming::new(stream);
+        let mut all = Vec::new();
+        loop {
+            let result = incoming.request().await;
+            let goes_on = matches!(&result, Ok(Some(request)) if !request.truncated);
+            all.push(result);
+            if !goes_on {
+                return all;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_follow_each_other_with_a_length_chunked_or_without_a_body() {
+        let bytes = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n\
+            POST /b HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc\
+            POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n1\r\nf\r\n0\r\nX-Late: yes\r\n\r\n";
+        let all = read(bytes).await;
+        let [Ok(Some(a)), Ok(Some(b)), Ok(Some(c)), Ok(None)] = &all[..] else { panic!("{all:?}") };
+        assert_eq!((a.method.as_str(), a.path.as_str(), a.header("HOST")), ("GET", "/a", Some("h")));
+        assert_eq!((b.body.as_slice(), b.chunked), (b"abc".as_slice(), false));
+        assert_eq!(
+            (c.body.as_slice(), c.chunked, c.trailer("x-late")),
+            (b"def".as_slice(), true, Some("yes"))
+        );
+        assert_eq!(
+            c.to_string(),
+            "POST /c HTTP/1.1\nTransfer-Encoding: chunked\n\ndef\nX-Late: yes (trailer)"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_cut_off_is_said_to_be() {
+        for bytes in [
+            b"POST /b HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc".as_slice(),
+            b"POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        ] {
+            let all = read(bytes).await;
+            let [Ok(Some(request))] = &all[..] else { panic!("{all:?}") };
+            assert!(request.truncated && request.body == b"abc", "{request:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_http_is_shown() {
+        for bytes in [
+            b"NEXT, please\n\n".as_slice(),
+            b"GET /a HTTP/1.1\r\nHost: h",
+            b"POST /b HTTP/1.1\r\nContent-Length: many\r\n\r\n",
+            b"POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n",
+        ] {
+            let all = read(bytes).await;
+            let [Err(why)] = &all[..] else { panic!("{all:?}") };
+            assert!(!why.is_empty());
+        }
+    }
+
+    #[test]
+    fn long_bodies_are_shown_by_their_ends() {
+        let text = shortened("x".repeat(10_000).as_bytes());
+        assert!(text.len() < 500 && text.contains("(10000 bytes in all)"), "{text}");
+        assert_eq!(shortened(b"a\0b\nc"), "a\\u{0}b\nc");
+    }
+}

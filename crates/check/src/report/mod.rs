@@ -132,11 +132,11 @@ warning         error.type-header  names the error's type in a header (runtimes-
               another
 not applicable  stream.body        streams all parts, chunked, with the response mode said (runtimes-custom)
     why       it answers without streaming
-skipped         restore.next       asks for events once the restore has been answered (snapstart-runtime-hooks)
+skipped         restore.next       asks for events once the restore has been answered (snapstart-runtime-hooks-custom)
     why       interrupted
 
 1 passed, 1 failed, 1 warning, 1 not applicable, 1 skipped
-Documents: runtimes-custom, runtimes-api, snapstart-runtime-hooks are https://docs.aws.amazon.com/lambda/latest/dg/<name>.html
+Documents: runtimes-custom, runtimes-api, snapstart-runtime-hooks-custom are https://docs.aws.amazon.com/lambda/latest/dg/<name>.html
 ";
         assert_eq!(report().table(), expected);
     }

@@ -18,7 +18,8 @@ use std::pin::Pin;
 
 use crate::bench::Bench;
 use crate::document::{
-    Document, HTTP, HTTP_1, JSON, LIMITS, RUNTIME_ENVIRONMENT, RUNTIMES_API, RUNTIMES_CUSTOM, SNAPSTART_HOOKS,
+    AWS_CLIENTS, Document, HTTP, HTTP_1, JSON, LIMITS, RUNTIME_ENVIRONMENT, RUNTIMES_API, RUNTIMES_CUSTOM,
+    SNAPSTART_HOOKS,
 };
 use crate::verdict::Outcome;
 
@@ -129,7 +130,7 @@ pub const RULES: &[Rule] = &[
         "invocation.id-echo",
         invocation::id_echo,
         Should,
-        RUNTIMES_API,
+        AWS_CLIENTS,
         "sends Lambda-Runtime-Invocation-Id back with the answer",
         "when an event has the header Lambda-Runtime-Invocation-Id, send it with /response and /error: by it the \
          platform tells an attempt from one that has timed out"

@@ -99,7 +99,7 @@ fn a_handler_that_does_not_play_along_makes_rules_not_applicable_and_fails_none(
     let report = json(&run);
     assert_eq!(report["summary"]["failed"], 0, "{}", run.stdout);
     let not_applicable = with_verdict(&report, "not_applicable");
-    for id in ["payload.unicode", "error.report", "context.deadline", "stream.body", "concurrency.limit"] {
+    for id in ["payload.unicode", "error.report", "context.deadline", "stream.body", "concurrency.at-once"] {
         assert!(not_applicable.contains(&id), "{id} in {}", run.stdout);
     }
     // Those that any handler is good enough for.
@@ -187,6 +187,17 @@ fn a_shell_script_with_curl_passes_with_the_check_handler() {
         rules.iter().flat_map(|rule| ["--rule", rule]).chain(["--format", "json"]).collect();
     let report = json(&check(&function, &arguments));
     assert_eq!(with_verdict(&report, "passed").len(), 2 + rules.len(), "{report:#}");
+}
+
+#[test]
+fn an_interrupted_check_says_how_far_it_came_and_leaves_nothing() {
+    let function = Function::scripted("note('started')\nwhile True: time.sleep(3600)");
+    let run = Program::check(&[&function.target()]).run_interrupted(|| {
+        function.noted(1);
+    });
+    assert_eq!(run.code, Some(130), "{}", run.stderr);
+    assert!(run.stdout.contains("skipped         init.next"), "{}", run.stdout);
+    assert!(run.stdout.contains("0 passed, 0 failed"), "{}", run.stdout);
 }
 
 #[test]
