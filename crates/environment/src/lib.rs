@@ -32,3 +32,4 @@ pub use pool::{InvokeError, Limits, Pool};
 pub use spec::{
     Credentials, Entrypoint, INIT_LIMIT, InitializationType, LogFormat, LogLevel, Spec, extension_files,
 };
+pub use variables::variables_of_runtime;

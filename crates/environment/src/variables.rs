@@ -128,6 +128,12 @@ pub(crate) fn of_runtime(spec: &Spec, local: &Local<'_>) -> BTreeMap<String, Str
     all
 }
 
+/// The same, for a runtime that somebody else than an environment starts, with its Runtime API at `runtime_api`.
+#[must_use]
+pub fn variables_of_runtime(spec: &Spec, runtime_api: &str, log_stream: &str) -> BTreeMap<String, String> {
+    of_runtime(spec, &Local { runtime_api, metadata_token: &uuid::Uuid::new_v4().to_string(), log_stream })
+}
+
 impl LogFormat {
     /// The value of `AWS_LAMBDA_LOG_FORMAT`.
     #[must_use]

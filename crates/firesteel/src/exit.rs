@@ -7,9 +7,9 @@ use std::process::ExitCode;
 /// The exit codes, as `--help` lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// The function succeeded; the server ended in order.
+    /// The function succeeded; the server ended in order; the runtime keeps the rules.
     Success = 0,
-    /// The function failed. Its error JSON is on stdout.
+    /// The function failed, its error JSON is on stdout; or the runtime that was checked did, the report is.
     FunctionFailed = 1,
     /// Wrong usage or bad input: nothing was run.
     Usage = 2,

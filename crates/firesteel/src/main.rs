@@ -41,6 +41,7 @@ fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Invoke(arguments) => commands::invoke::run(arguments).await,
+            Command::Check(arguments) => commands::check::run(arguments).await,
             Command::Serve(arguments) => commands::serve::run(arguments).await,
             Command::Logs(arguments) => commands::logs::run(arguments).await,
         }

@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "api",
             "catalog",
+            "check",
             "environment",
             "image",
             "invoke",
@@ -30,6 +31,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("catalog", &["image"]),
     ("runtimes", &[]),
     ("environment", &["image", "runtime-api", "sandbox"]),
+    // Not `runtime-api`: two implementations of one protocol that share nothing check each other.
+    ("check", &["sandbox"]),
     ("runtime-api", &[]),
     // For its protocol only: what it does on the other side of the boundary is its own business.
     ("sandbox", &["sandbox-init"]),
@@ -48,6 +51,8 @@ const FORBIDDEN: &[(&str, &str, &str)] = &[
     ("sandbox", "runtime-api", "a sandbox knows not one Lambda word"),
     ("runtime-api", "environment", "it parses, forwards and renders; it decides nothing"),
     ("runtime-api", "sandbox", "a call is known by its socket, not by its process"),
+    ("check", "runtime-api", "it judges runtimes by the documents, not by our reading of them elsewhere"),
+    ("check", "environment", "a runtime that passes must not owe it to our lifecycle"),
     ("catalog", "environment", "the durable truth does not know what happens to run"),
     ("catalog", "invoke", "the durable truth does not know who asks it"),
     ("invoke", "api", "what happens to a request does not depend on its wire format"),

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub(crate) mod check;
 pub(crate) mod invoke;
 mod invoke_endpoint;
 pub(crate) mod logs;

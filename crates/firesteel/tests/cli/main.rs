@@ -18,6 +18,7 @@
 
 mod harness;
 
+mod check;
 mod concurrency;
 mod endpoint;
 mod extensions;

@@ -1,12 +1,13 @@
-//! Runs of the program that end by themselves: `firesteel invoke`.
+//! Runs of the program that end by themselves: `firesteel invoke`, `firesteel check`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::process;
@@ -40,6 +41,11 @@ impl Program {
         Self::new("serve", arguments)
     }
 
+    /// `firesteel check ARGUMENTS…`
+    pub(crate) fn check(arguments: &[&str]) -> Self {
+        Self::new("check", arguments)
+    }
+
     fn new(subcommand: &str, arguments: &[&str]) -> Self {
         let arguments = [&[subcommand], arguments].concat();
         Program {
@@ -70,23 +76,32 @@ impl Program {
     /// Runs it and checks what holds for every run: no panic, no process left, no file left.
     #[track_caller]
     pub(crate) fn run(self) -> Run {
-        self.run_reading(true, true)
+        self.run_reading(true, true, |_| ())
+    }
+
+    /// Likewise, with a Ctrl-C once `ready` returns.
+    #[track_caller]
+    pub(crate) fn run_interrupted(self, ready: impl FnOnce()) -> Run {
+        self.run_reading(true, true, |child| {
+            ready();
+            process::signal(child, Signal::INT);
+        })
     }
 
     /// Likewise, with a stdout that nobody reads any more.
     #[track_caller]
     pub(crate) fn run_with_closed_stdout(self) -> Run {
-        self.run_reading(false, true)
+        self.run_reading(false, true, |_| ())
     }
 
     /// Likewise, with such a stderr.
     #[track_caller]
     pub(crate) fn run_with_closed_stderr(self) -> Run {
-        self.run_reading(true, false)
+        self.run_reading(true, false, |_| ())
     }
 
     #[track_caller]
-    fn run_reading(self, reads_stdout: bool, reads_stderr: bool) -> Run {
+    fn run_reading(self, reads_stdout: bool, reads_stderr: bool, meanwhile: impl FnOnce(&Child)) -> Run {
         let mut command = Command::new(super::FIRESTEEL);
         command.args(&self.arguments).envs(self.variables);
         command.arg("--data").arg(self.data.as_deref().unwrap_or(self.own_data.path()));
@@ -101,6 +116,7 @@ impl Program {
         drop(stdin);
         let stdout = child.stdout.take().filter(|_| reads_stdout).map(all);
         let stderr = child.stderr.take().filter(|_| reads_stderr).map(all);
+        meanwhile(&child);
         let status = process::ended(&mut child);
         let run = Run {
             code: status.code(),
