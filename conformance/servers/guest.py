@@ -141,6 +141,8 @@ def report_init(body, *headers):
 def serve(handler):
     while True:
         event = next_event()
+        if event.status != 200:
+            sys.exit("next: %s" % event)
         respond(event.id, handler(event))
 
 
@@ -273,4 +275,8 @@ def observe(*types, protocol="HTTP", events=(), wait=None, **more):
             os._exit(0)
 
 
-exec(compile(SCRIPT, WHO, "exec"))
+try:
+    exec(compile(SCRIPT, WHO, "exec"))
+except ConnectionError:
+    # The server went first.
+    sys.exit(1)

@@ -15,6 +15,8 @@ def write(scenario, folder, notes, interpreter=HERE):
     code, layer = folder / "code", folder / "layer"
     code.mkdir()
     program(code / "bootstrap", "runtime", scenario.runtime, notes, interpreter)
+    if scenario.bootstrap:
+        (code / "bootstrap").write_text(scenario.bootstrap)
     (layer / "extensions").mkdir(parents=True)
     for name, script in scenario.extensions.items():
         program(layer / "extensions" / name, name, script, notes, interpreter)

@@ -7,6 +7,7 @@ is a function and what a caller does with it:
 |---|---|
 | `name`, `rule` | unique in its area; what must hold, in a sentence |
 | `runtime` | the runtime's script (`guest.py` lies under it) |
+| `bootstrap` | text of the bootstrap instead of a script |
 | `extensions` | scripts of external extensions, by name |
 | `files` | other files of the layer: text, executable unless its name ends in `.plain` |
 | `caller` | calls, and says what must come of it (`stage.py` lies under it) |
@@ -38,6 +39,7 @@ class Scenario:
     source: str
     caller: str
     runtime: str = ENDLESS
+    bootstrap: str = ""
     extensions: dict = dataclasses.field(default_factory=dict)
     files: dict = dataclasses.field(default_factory=dict)
     environment: dict = dataclasses.field(default_factory=dict)

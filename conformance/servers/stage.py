@@ -45,7 +45,13 @@ class Reply:
         """Objects and lists are compared as JSON, texts byte by byte."""
         return self._answered(None, body)
 
+    def answers(self, body):
+        """Likewise, of whatever kind the answer is: for rules of the runtime's side."""
+        like(self.json() if isinstance(body, (dict, list)) else self.text, body, "body")
+        return self
+
     def fails(self, body):
+        """As `succeeds`, of a function that failed."""
         return self._answered("Unhandled", body)
 
     def fails_by_platform(self, error_type, text):
