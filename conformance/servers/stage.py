@@ -3,10 +3,13 @@
 import base64
 import http.client
 import json
+import os
+import signal
 import threading
 import time
 import traceback
 import urllib.parse
+from pathlib import Path
 
 import event_stream
 import expect
@@ -295,6 +298,14 @@ class Stage:
             raise Mismatch(f"{times} lines like {line!r} wanted, {len(found())} in the log:\n{self.log()}")
         return found()[0] if times else None
 
+    def reports(self, times=1):
+        """Numbers of so many REPORT lines, by name: times in milliseconds, sizes in MB."""
+        def found():
+            return [line for line in self.server.log() if line.startswith("REPORT RequestId: ")]
+        self.eventually(lambda: len(found()) >= times)
+        like(len(found()), times, "number of REPORT lines")
+        return [dict(numbers(line)) for line in found()]
+
     def json_log(self, until="platform.report"):
         """The log as JSON objects, once one of this type is there."""
         def lines():
@@ -302,6 +313,17 @@ class Stage:
         if not self.eventually(lambda: any(line.get("type") == until for line in lines())):
             raise Mismatch(f"no {until} in the log:\n{self.log()}")
         return lines()
+
+    # What is done to guests from outside.
+
+    def kill(self, who="runtime"):
+        """SIGKILL to a guest, frozen or not; returns when it is no more."""
+        program = "/bootstrap" if who == "runtime" else f"/extensions/{who}"
+        pids = [pid for pid in descendants(self.server.server.process.pid) if any(part.endswith(program) for part in command_line(pid))]
+        expect.holds(pids, f"no process of {who}")
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        expect.holds(self.eventually(lambda: not any(command_line(pid) for pid in pids)), f"{who} does not end")
 
     # The end, and waiting.
 
@@ -318,6 +340,33 @@ class Stage:
                 return False
             time.sleep(0.01)
         return True
+
+
+def numbers(report):
+    for part in report.split("\t")[1:]:
+        if ": " in part and part.split(" ")[-1] in ("ms", "MB"):
+            yield number(part)
+
+
+def number(part):
+    name, value = part.split(": ")
+    return name, float(value.split()[0])
+
+
+def descendants(pid):
+    try:
+        children = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    except OSError:
+        return []
+    return children + [below for child in children for below in descendants(child)]
+
+
+def command_line(pid):
+    """Nothing of a process that has ended."""
+    try:
+        return [part.decode("utf-8", "replace") for part in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") if part]
+    except OSError:
+        return []
 
 
 def read_notes(path):

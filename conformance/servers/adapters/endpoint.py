@@ -14,7 +14,7 @@ import re
 import urllib.parse
 
 HIDDEN = ("wait_for(", "first_time(", "notes()")
-OF_THE_SERVER = ("stop(", "open_gate(", "logged(", "log()", "json_log(", "restart(")
+OF_THE_SERVER = ("stop(", "open_gate(", "logged(", "reports(", "log()", "json_log(", "kill(")
 
 
 def function_name(scenario):
