@@ -46,15 +46,17 @@ class Connection:
         """One answer; ConnectionError when there is none."""
         head = self.until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         headers = dict((name.lower(), value.strip()) for name, value in (line.split(":", 1) for line in head[1:]))
-        if headers.get("transfer-encoding") == "chunked":
-            body = b""
-            while (size := int(self.until(b"\r\n"), 16)):
-                body += self.exactly(size)
-                self.exactly(2)
-            self.until(b"\r\n")
-        else:
-            body = self.exactly(int(headers.get("content-length", "0")))
-        return Answer(int(head[0].split()[1]), headers, body)
+        return Answer(int(head[0].split()[1]), headers, self.body(headers))
+
+    def body(self, headers):
+        if headers.get("transfer-encoding") != "chunked":
+            return self.exactly(int(headers.get("content-length", "0")))
+        body = b""
+        while (size := int(self.until(b"\r\n"), 16)):
+            body += self.exactly(size)
+            self.exactly(2)
+        self.until(b"\r\n")
+        return body
 
     def close(self):
         self.socket.close()
@@ -246,7 +248,7 @@ def http_listener(peer, answer):
         while True:
             first, *lines = connection.until(b"\r\n\r\n").decode("latin-1").split("\r\n")
             headers = dict((name.lower(), value.strip()) for name, value in (line.split(":", 1) for line in lines))
-            body = connection.exactly(int(headers["content-length"]))
+            body = connection.body(headers)
             status = answer(body)
             if status == 200:
                 note({"request": first, "headers": headers, "batch": json.loads(body)})
@@ -262,17 +264,19 @@ def tcp_listener(peer, answer):
                 note({"batch": [json.loads(line)]})
 
 
-def observe(*types, protocol="HTTP", events=(), wait=None, **more):
-    """An extension that subscribes to these types and then attends."""
-    register(*events or ("SHUTDOWN",))
-    port = listen(protocol)
-    note(subscribe(subscription(port, *types, protocol=protocol, **more)))
-    while True:
-        event = next_extension_event().json()
-        if event["eventType"] == "SHUTDOWN":
-            # What the invocation and the end of the runtime left is on its way.
-            time.sleep(0.3)
-            os._exit(0)
+def linger():
+    """Stays to the end, and then for what the last invocation and the end of the runtime have left to deliver."""
+    while next_extension_event().json()["eventType"] != "SHUTDOWN":
+        pass
+    time.sleep(0.3)
+    os._exit(0)
+
+
+def observe(*types, protocol="HTTP", events=("SHUTDOWN",), **more):
+    """An extension that subscribes to these types."""
+    register(*events)
+    note(subscribe(subscription(listen(protocol), *types, protocol=protocol, **more)))
+    linger()
 
 
 try:

@@ -96,30 +96,49 @@ def update(found, path):
 
 def kept_columns(old, run_now):
     """`{server: {(area, name): sign}}` of the columns that nobody ran now."""
-    kept, header = {}, None
+    kept, servers_of_old = {}, []
     for line in old.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if cells[0] == "area":
-            header = cells
-        elif header and line.startswith("| ") and len(cells) == len(header):
-            for server, sign in zip(header[2:], cells[2:]):
-                if server not in run_now:
+        if cells[:2] == ["area", "scenario"]:
+            servers_of_old = cells[2:]
+        elif servers_of_old and len(cells) == 2 + len(servers_of_old):
+            for server, sign in zip(servers_of_old, cells[2:]):
+                if server not in run_now and sign in SIGN.values():
                     kept.setdefault(server, {})[cells[0], cells[1]] = sign
     return kept
 
 
 def section(found, kept):
-    names = servers(found)
-    lines = []
-    for server in names:
-        lines.append(f"{server}: {counts(found, server)}.")
-    for server, signs in kept.items():
-        holding = sum(sign == SIGN["passed"] for sign in signs.values())
-        lines.append(f"{server}: {holding} of {len(signs)} held when it was last run.")
-    lines += ["", "| " + " | ".join(["area", "scenario", *names, *kept]) + " |", "|---" * (2 + len(names) + len(kept)) + "|"]
-    for verdicts in rows(found).values():
-        scenario = next(iter(verdicts.values())).scenario
-        signs = [SIGN[verdicts[server].verdict] for server in names]
-        signs += [column.get((scenario.area, scenario.name), "?") for column in kept.values()]
-        lines.append("| " + " | ".join([scenario.area, scenario.name, *signs]) + " |")
-    return "\n".join(lines) + "\n"
+    """How many hold in each area, and, folded, every scenario."""
+    signs = {}
+    for result in found:
+        signs.setdefault((result.scenario.area, result.scenario.name), {})[result.server] = SIGN[result.verdict]
+    names = [*servers(found), *kept]
+    for server, column in kept.items():
+        for scenario, row in signs.items():
+            row[server] = column.get(scenario, "?")
+
+    lines = header("area", "scenarios", *names)
+    for area in dict.fromkeys(area for area, _ in signs):
+        rows_of_area = [row for (of, _), row in signs.items() if of == area]
+        lines.append(table_row(area, len(rows_of_area), *(holding(rows_of_area, server) for server in names)))
+    lines.append(table_row("all", len(signs), *(holding(signs.values(), server) for server in names)))
+    lines += ["", "<details><summary>Every scenario</summary>", "", *header("area", "scenario", *names)]
+    lines += [table_row(area, name, *(row[server] for server in names)) for (area, name), row in signs.items()]
+    return "\n".join([*lines, "", "</details>", ""])
+
+
+def holding(rows, server):
+    seen = [row[server] for row in rows]
+    text = str(seen.count(SIGN["passed"]))
+    if missing := seen.count(SIGN["inexpressible"]):
+        text += f" ({missing} not expressible)"
+    return text
+
+
+def header(*cells):
+    return [table_row(*cells), "|---" * len(cells) + "|"]
+
+
+def table_row(*cells):
+    return "| " + " | ".join(map(str, cells)) + " |"

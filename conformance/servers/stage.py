@@ -271,11 +271,17 @@ class Stage:
         like(answer, '200 "OK"', "answer to the subscription")
 
     def events(self, who, until=None):
-        """What a subscriber was sent, once an event of this type has come."""
+        """What a subscriber was sent. With `until`, an event of that type must be there: since nothing is delivered to
+        an environment that is frozen between invocations, it may come only while the server ends."""
         def received():
             return [event for note in self.notes(who) if "batch" in note for event in note["batch"]]
-        if until and not self.eventually(lambda: any(event["type"] == until for event in received())):
-            raise Mismatch(f"no {until} at {who}: {received()!r}")
+
+        def there():
+            return any(event["type"] == until for event in received())
+        if until and not self.eventually(there, 0.3):
+            self.stop()
+            if not there():
+                raise Mismatch(f"no {until} at {who}: {received()!r}")
         return received()
 
     def event(self, who, kind):
