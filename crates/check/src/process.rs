@@ -149,6 +149,7 @@ async fn keep_last(mut pipe: Receiver, output: Arc<Mutex<VecDeque<u8>>>) {
 fn mounts(target: &Target, tmp: PathBuf) -> sandbox::Mounts {
     let below_tmp = |path: &Path| path.starts_with(TMP);
     let hides_code = below_tmp(&target.program) || target.read_only.iter().any(|folder| below_tmp(folder));
-    let own = if hides_code { Vec::new() } else { vec![sandbox::OwnFolder { folder: tmp, at: TMP.into() }] };
-    sandbox::Mounts { read_only: target.read_only.clone(), own }
+    let own_tmp = sandbox::Bind { from: tmp, at: TMP.into(), read_only: false };
+    let binds = if hides_code { Vec::new() } else { vec![own_tmp] };
+    sandbox::Mounts { read_only: target.read_only.clone(), binds }
 }

@@ -1,0 +1,382 @@
+"""What a scenario's `caller` has at hand: the calls, what they were answered, what the guests noted, what was logged."""
+
+import base64
+import http.client
+import json
+import os
+import signal
+import threading
+import time
+import traceback
+import urllib.parse
+from pathlib import Path
+
+import event_stream
+import expect
+from expect import Mismatch, difference, like
+
+PATIENCE_S = 5
+LIMIT_S = 40
+INVOKE = "/2015-03-31/functions/{}/invocations"
+STREAM = "/2021-11-15/functions/{}/response-streaming-invocations"
+
+
+class Reply:
+    """What a caller was answered."""
+
+    def __init__(self, status, headers, body, seconds):
+        self.status, self.headers, self.body, self.seconds = status, headers, body, seconds
+
+    def __repr__(self):
+        return f"{self.status} {self.headers} {self.body[:500]!r}"
+
+    @property
+    def text(self):
+        return self.body.decode("utf-8", "backslashreplace")
+
+    def json(self):
+        try:
+            return json.loads(self.body)
+        except ValueError as error:
+            raise Mismatch(f"not JSON: {self!r}") from error
+
+    def header(self, name, wanted):
+        like(self.headers.get(name.lower()), wanted, f"header {name}")
+        return self
+
+    def succeeds(self, body=expect.ANY):
+        """Objects and lists are compared as JSON, texts byte by byte."""
+        return self._answered(None, body)
+
+    def answers(self, body):
+        """Likewise, of whatever kind the answer is: for rules of the runtime's side."""
+        like(self.json() if isinstance(body, (dict, list)) else self.text, body, "body")
+        return self
+
+    def fails(self, body):
+        """As `succeeds`, of a function that failed."""
+        return self._answered("Unhandled", body)
+
+    def fails_by_platform(self, error_type, text):
+        """The error that the platform finds, with the invocation's id."""
+        reply = self.fails({"errorType": error_type, "errorMessage": f"RequestId: <id> Error: {text}"})
+        if "x-amzn-requestid" in self.headers:
+            like(self.json()["errorMessage"].split()[1], self.headers["x-amzn-requestid"], "id in the message")
+        return reply
+
+    def _answered(self, function_error, body):
+        if (self.status, self.headers.get("x-amz-function-error")) != (200, function_error):
+            raise Mismatch(f"200 and X-Amz-Function-Error: {function_error} wanted, {self!r} seen")
+        seen = self.json() if isinstance(body, (dict, list)) else self.text
+        like(seen, body, "body")
+        return self
+
+    def refused(self, status, error, body):
+        seen = (self.status, self.headers.get("x-amzn-errortype"))
+        if seen != (status, error):
+            raise Mismatch(f"{status} {error} wanted, {self!r} seen")
+        like(self.json(), body, "body")
+        return self
+
+    def log_tail(self):
+        tail = self.headers.get("x-amz-log-result")
+        if tail is None:
+            raise Mismatch(f"no X-Amz-Log-Result in {self!r}")
+        return base64.b64decode(tail).decode("utf-8", "replace")
+
+
+class Stream:
+    """The answer of InvokeWithResponseStream, frame by frame."""
+
+    def __init__(self, connection, response):
+        self.connection, self.response = connection, response
+        self.headers = lower(response.headers)
+        self.complete = None
+
+    def chunk(self):
+        """The next payload; None after the last one, when `complete` is there."""
+        frame = event_stream.read_frame(self._read)
+        if frame is None:
+            raise Mismatch("the stream ends without InvokeComplete")
+        headers, payload = frame
+        if headers == {":message-type": "event", ":event-type": "PayloadChunk", ":content-type": "application/octet-stream"}:
+            return payload
+        complete = {":message-type": "event", ":event-type": "InvokeComplete", ":content-type": "application/json"}
+        like(headers, complete, "headers of the frame")
+        self.complete = json.loads(payload)
+        holds_end = self._read(1)
+        expect.holds(not holds_end, "the stream goes on after InvokeComplete")
+        return None
+
+    def _read(self, size):
+        return self.response.read(size)
+
+    def until(self, length):
+        """Reads chunks up to so many bytes."""
+        data = b""
+        while len(data) < length:
+            chunk = self.chunk()
+            if chunk is None:
+                raise Mismatch(f"complete after {data!r}: {self.complete}")
+            data += chunk
+        return data
+
+    def rest(self):
+        data = b""
+        while (chunk := self.chunk()) is not None:
+            data += chunk
+        return data
+
+    def ends(self, body, complete):
+        """What is left, and how it ends."""
+        like(self.rest().decode("utf-8", "replace"), body, "rest of the stream")
+        like(self.complete, complete, "InvokeComplete")
+
+    def close(self):
+        self.response.close()
+        self.connection.close()
+
+
+class Later:
+    """A call on its way."""
+
+    def __init__(self, function):
+        self.thread = threading.Thread(target=self._run, args=(function,), daemon=True)
+        self.thread.start()
+
+    def _run(self, function):
+        self.value = self.error = None
+        try:
+            self.value = function()
+        except BaseException as error:
+            self.error = error
+
+    def result(self):
+        self.thread.join(LIMIT_S)
+        if self.thread.is_alive():
+            raise Mismatch(f"no answer within {LIMIT_S} s")
+        if self.error:
+            raise self.error
+        return self.value
+
+    @property
+    def answered(self):
+        return not self.thread.is_alive()
+
+
+def lower(headers):
+    return {name.lower(): value for name, value in headers.items()}
+
+
+class Stage:
+    def __init__(self, scenario, server, folder):
+        self.scenario, self.server, self.folder = scenario, server, folder
+        self.function, self.arn = server.function, server.arn
+        self.stopped = False
+
+    def play(self):
+        names = {name: getattr(self, name) for name in dir(self) if not name.startswith("_")}
+        names |= {name: getattr(expect, name) for name in ("like", "holds", "between", "Mismatch", "ANY", "NUMBER", "TEXT")}
+        names |= {"json": json, "base64": base64, "time": time, "http": http}
+        exec(compile(self.scenario.caller, self.scenario.full_name, "exec"), names)
+
+    def failed_at(self, error):
+        """The line of the scenario that failed."""
+        lines = self.scenario.caller.splitlines()
+        for frame in reversed(traceback.extract_tb(error.__traceback__)):
+            if frame.filename == self.scenario.full_name:
+                return lines[frame.lineno - 1].strip()
+        return ""
+
+    # Calls.
+
+    def call(self, method, path, body=b"", headers=None, endpoint=None):
+        connection = http.client.HTTPConnection(*(endpoint or self.server.endpoint), timeout=LIMIT_S)
+        began = time.monotonic()
+        try:
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            return Reply(response.status, lower(response.headers), response.read(), time.monotonic() - began)
+        finally:
+            connection.close()
+
+    def invoke(self, event="{}", headers=None, name=None, qualifier=None):
+        path = INVOKE.format(urllib.parse.quote(name or self.function, safe=""))
+        if qualifier is not None:
+            path += "?" + urllib.parse.urlencode({"Qualifier": qualifier})
+        headers = {**(headers or {}), **({"X-Amz-Log-Type": "Tail"} if self.folder is None else {})}
+        reply = self.call("POST", path, event.encode() if isinstance(event, str) else event, headers)
+        if self.folder is None:
+            self.server.keep_tail(reply.headers)
+        return reply
+
+    def invoke_with_log(self, event="{}"):
+        reply = self.invoke(event, {"X-Amz-Log-Type": "Tail"})
+        return reply, reply.log_tail()
+
+    def invoke_later(self, *arguments, **more):
+        return Later(lambda: self.invoke(*arguments, **more))
+
+    def stream(self, event="{}", headers=None):
+        connection = http.client.HTTPConnection(*self.server.endpoint, timeout=LIMIT_S)
+        connection.request("POST", STREAM.format(self.function), event.encode(), headers or {})
+        response = connection.getresponse()
+        if response.status != 200:
+            raise Mismatch(f"200 wanted, {Reply(response.status, lower(response.headers), response.read(), 0)!r} seen")
+        like(response.headers["Content-Type"], "application/vnd.amazon.eventstream", "content type")
+        return Stream(connection, response)
+
+    def url(self, method="GET", path="/", body=b"", headers=None):
+        """A call of the function's URL, read whole."""
+        return self.call(method, path, body, headers, self.server.url_endpoint)
+
+    def open_url(self, path="/"):
+        """Likewise, to be read as it comes."""
+        connection = http.client.HTTPConnection(*self.server.url_endpoint, timeout=LIMIT_S)
+        connection.request("GET", path)
+        return connection.getresponse()
+
+    # What guests noted, and what tells them to go on.
+
+    def open_gate(self, name="gate"):
+        (self.folder / name).touch()
+
+    def records(self):
+        return self.server.notes() if self.folder is None else read_notes(self.folder / "notes")
+
+    def notes(self, who="runtime"):
+        return [record["note"] for record in self.records() if record["who"] == who]
+
+    def noted_at(self, note, who="runtime"):
+        """Unix time of the first note like this."""
+        for record in self.records():
+            if record["who"] == who and difference(record["note"], note) is None:
+                return record["at"]
+        raise Mismatch(f"{who} did not note {note!r} but {self.notes(who)!r}")
+
+    def noted(self, *wanted, who="runtime"):
+        """Exactly these are noted, now or soon."""
+        self.eventually(lambda: len(self.notes(who)) >= len(wanted))
+        like(self.notes(who), wanted, f"notes of {who}")
+
+    def notes_when(self, enough, who="runtime"):
+        """The notes, as soon as they satisfy this."""
+        if not self.eventually(lambda: enough(self.notes(who))):
+            raise Mismatch(f"notes of {who}, after {PATIENCE_S} s: {self.notes(who)!r}")
+        return self.notes(who)
+
+    def subscribed(self, who):
+        """The subscription was accepted."""
+        answer = self.notes_when(lambda notes: notes, who)[0]
+        like(answer, '200 "OK"', "answer to the subscription")
+
+    def events(self, who, until=None):
+        """What a subscriber was sent. With `until`, an event of that type must be there: since nothing is delivered to
+        an environment that is frozen between invocations, it may come only while the server ends."""
+        def received():
+            return [event for note in self.notes(who) if "batch" in note for event in note["batch"]]
+
+        def there():
+            return any(event["type"] == until for event in received())
+        if until and not self.eventually(there, 0.3):
+            self.stop()
+            if not there():
+                raise Mismatch(f"no {until} at {who}: {received()!r}")
+        return received()
+
+    def event(self, who, kind):
+        """The only event of its type."""
+        found = [event for event in self.events(who, kind) if event["type"] == kind]
+        like(len(found), 1, f"number of {kind}")
+        return found[0]
+
+    # What was logged.
+
+    def log(self):
+        return "\n".join(self.server.log())
+
+    def logged(self, line, times=1):
+        """Lines like this, now or soon."""
+        def found():
+            return [seen for seen in self.server.log() if difference(seen, line) is None]
+        self.eventually(lambda: len(found()) >= times)
+        if len(found()) != times:
+            raise Mismatch(f"{times} lines like {line!r} wanted, {len(found())} in the log:\n{self.log()}")
+        return found()[0] if times else None
+
+    def reports(self, times=1):
+        """Numbers of so many REPORT lines, by name: times in milliseconds, sizes in MB."""
+        def found():
+            return [line for line in self.server.log() if line.startswith("REPORT RequestId: ")]
+        self.eventually(lambda: len(found()) >= times)
+        like(len(found()), times, "number of REPORT lines")
+        return [dict(numbers(line)) for line in found()]
+
+    def json_log(self, until="platform.report"):
+        """The log as JSON objects, once one of this type is there."""
+        def lines():
+            return [json.loads(line) for line in self.server.log() if line.startswith("{")]
+        if not self.eventually(lambda: any(line.get("type") == until for line in lines())):
+            raise Mismatch(f"no {until} in the log:\n{self.log()}")
+        return lines()
+
+    # What is done to guests from outside.
+
+    def kill(self, who="runtime"):
+        """SIGKILL to a guest, frozen or not; returns when it is no more."""
+        program = "/bootstrap" if who == "runtime" else f"/extensions/{who}"
+        pids = [pid for pid in descendants(self.server.server.process.pid) if any(part.endswith(program) for part in command_line(pid))]
+        expect.holds(pids, f"no process of {who}")
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        expect.holds(self.eventually(lambda: not any(command_line(pid) for pid in pids)), f"{who} does not end")
+
+    # The end, and waiting.
+
+    def stop(self):
+        """The server is asked to end, as by SIGTERM, and has."""
+        if not self.stopped:
+            self.stopped = True
+            self.server.stop()
+
+    def eventually(self, condition, patience_s=PATIENCE_S):
+        deadline = time.monotonic() + patience_s
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
+
+
+def numbers(report):
+    for part in report.split("\t")[1:]:
+        if ": " in part and part.split(" ")[-1] in ("ms", "MB"):
+            yield number(part)
+
+
+def number(part):
+    name, value = part.split(": ")
+    return name, float(value.split()[0])
+
+
+def descendants(pid):
+    try:
+        children = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    except OSError:
+        return []
+    return children + [below for child in children for below in descendants(child)]
+
+
+def command_line(pid):
+    """Nothing of a process that has ended."""
+    try:
+        return [part.decode("utf-8", "replace") for part in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") if part]
+    except OSError:
+        return []
+
+
+def read_notes(path):
+    if not path.exists():
+        return []
+    # The last line may be on its way.
+    return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
