@@ -18,7 +18,7 @@ LOGS = ["PlatformLogsSubscription", "PlatformExtension", "PlatformStart", "Platf
 
 
 def two_invocations(args, layer, subscription, **variables):
-    """Returns the rendezvous, the request ids, and the server's log, after everything has ended in order."""
+    """Returns the rendezvous and the request ids, after everything has ended in order."""
     with served(args, FUNCTIONS / "plain", layers=[layer], **variables) as (server, rendezvous):
         ids = []
         for name in ("first", "second"):
@@ -33,7 +33,7 @@ def two_invocations(args, layer, subscription, **variables):
     if subscription:
         holds(f"{subscription}\tName: {extension}\tState: Subscribed\tTypes: [" in lines, f"no line {subscription}:\n{lines}")
     holds("Error parsing" not in lines, f"the crate could not read what it was sent:\n{lines}")
-    return rendezvous, ids, lines
+    return rendezvous, ids
 
 
 def check_events(rendezvous, ids):
@@ -46,19 +46,16 @@ def check_events(rendezvous, ids):
     holds(events[0]["deadlineMs"] <= events[1]["deadlineMs"], f"deadlines: {events}")
 
 
-def check_telemetry(rendezvous, ids, said):
-    """`said` is the line that the extension itself prints, if any."""
-    telemetry = [event for batch in rendezvous.told_json("telemetry") for event in batch]
+def check_telemetry(telemetry, ids):
+    told = [(event["type"], subject(event)) for event in telemetry]
+    kinds = {kind for kind, _ in told}
     for kind in PLATFORM:
-        holds(any(event["type"] == kind for event in telemetry), f"no {kind} in {sorted({e['type'] for e in telemetry})}")
+        holds(kind in kinds, f"no {kind} in {sorted(kinds)}")
     for name, request_id in zip(("first", "second"), ids):
         in_order = [("platform.start", request_id), ("function", f"handling {name}"), ("platform.runtimeDone", request_id),
                     ("platform.report", request_id)]
-        told = [(event["type"], subject(event)) for event in telemetry]
         equal([each for each in told if each in in_order], in_order, f"events of the {name} invocation")
-    if said:
-        holds(("extension", said) in told, f"no line of the extension in {told}")
-    return telemetry
+    holds(("extension", "subscribed") in told, f"no line of the extension's own in {told}")
 
 
 def subject(event):
@@ -67,8 +64,8 @@ def subject(event):
     return record.get("requestId") if isinstance(record, dict) else record.rstrip("\n")
 
 
-def shell(args, scratch):
-    rendezvous, ids, _ = two_invocations(args, LAYERS / "shell", None)
+def shell(args, layer):
+    rendezvous, ids = two_invocations(args, layer, None)
     check_events(rendezvous, ids)
     registered = rendezvous.told_json("registered")
     wanted = {"functionName": FUNCTION, "functionVersion": "$LATEST", "handler": "lambda_function.lambda_handler",
@@ -76,24 +73,16 @@ def shell(args, scratch):
     equal(registered, [wanted], "answer to the registration")
 
 
-def python_telemetry(args, scratch):
-    rendezvous, ids, _ = two_invocations(args, LAYERS / "python", "TELEMETRY", SUBSCRIBER_PORT=free_port())
+def telemetry(args, layer):
+    rendezvous, ids = two_invocations(args, layer, "TELEMETRY", SUBSCRIBER_PORT=free_port())
     check_events(rendezvous, ids)
-    telemetry = check_telemetry(rendezvous, ids, "subscribed")
-    return f"{len(telemetry)} events in {len(rendezvous.told('telemetry'))} batches"
+    told = [event for batch in rendezvous.told_json("telemetry") for event in batch]
+    check_telemetry(told, ids)
+    return f"{len(told)} events in {len(rendezvous.told('telemetry'))} batches"
 
 
-def rust_telemetry(args, scratch):
-    layer = extension_layer(scratch, args.rust / "rust-telemetry")
-    rendezvous, ids, _ = two_invocations(args, layer, "TELEMETRY", SUBSCRIBER_PORT=free_port())
-    check_events(rendezvous, ids)
-    telemetry = check_telemetry(rendezvous, ids, None)
-    return f"{len(telemetry)} events in {len(rendezvous.told('telemetry'))} batches"
-
-
-def rust_logs(args, scratch):
-    layer = extension_layer(scratch, args.rust / "rust-logs")
-    rendezvous, ids, _ = two_invocations(args, layer, "LOGS", SUBSCRIBER_PORT=free_port())
+def logs(args, layer):
+    rendezvous, ids = two_invocations(args, layer, "LOGS", SUBSCRIBER_PORT=free_port())
     records = [line for batch in rendezvous.told("logs") for line in batch.decode().splitlines()]
     for kind in LOGS:
         holds(any(record.startswith(kind) for record in records), f"no {kind} in {records}")
@@ -105,15 +94,14 @@ def rust_logs(args, scratch):
 
 
 def check_extensions(report, args):
-    crate = "extension on lambda-extension"
-    for name, check, needs in [
-        ("extension in shell", shell, None),
-        ("extension in Python, Telemetry API", python_telemetry, None),
-        (f"{crate}, Telemetry API", rust_telemetry, "rust-telemetry"),
-        (f"{crate}, Logs API", rust_logs, "rust-logs"),
+    report.check("extension in shell", shell, args, LAYERS / "shell")
+    report.check("extension in Python, Telemetry API", telemetry, args, LAYERS / "python")
+    for name, check, program in [
+        ("extension on lambda-extension, Telemetry API", telemetry, args.rust / "rust-telemetry"),
+        ("extension on lambda-extension, Logs API", logs, args.rust / "rust-logs"),
     ]:
-        if needs and not (args.rust / needs).is_file():
-            report.skip(name, f"no {args.rust / needs}; conformance/programs/build makes it")
+        if not program.is_file():
+            report.skip(name, f"no {program}; conformance/programs/build makes it")
             continue
         with tempfile.TemporaryDirectory(prefix="firesteel-programs-") as scratch:
-            report.check(name, check, args, Path(scratch).resolve() / "layer")
+            report.check(name, check, args, extension_layer(Path(scratch).resolve(), program))

@@ -31,6 +31,7 @@ class Rendezvous:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def do_GET(self):
                 self.answer(200 if meeting._wait_for_sign(self.path[1:]) else 503)

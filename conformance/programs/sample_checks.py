@@ -14,7 +14,7 @@ from report import equal, holds
 from stage import FUNCTIONS, invoke, served
 
 PACKAGES = ("requests", "urllib3", "idna", "certifi", "charset_normalizer")
-# The ports that two of them listen on are fixed, and the third one sleeps for seven seconds of each invocation.
+# Those in shell sleep for seven seconds of each invocation.
 TIMEOUT_S = 100
 
 

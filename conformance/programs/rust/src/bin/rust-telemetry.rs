@@ -27,12 +27,14 @@ async fn on_telemetry(events: Vec<LambdaTelemetry>) -> Result<(), Error> {
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    Extension::new()
+    let extension = Extension::new()
         .with_events_processor(service_fn(on_event))
         .with_telemetry_types(&["platform", "function", "extension"])
         .with_telemetry_buffering(LogBuffering { timeout_ms: 25, max_bytes: 262_144, max_items: 1000 })
         .with_telemetry_port_number(std::env::var("SUBSCRIBER_PORT")?.parse()?)
         .with_telemetry_processor(SharedService::new(service_fn(on_telemetry)))
-        .run()
-        .await
+        .register()
+        .await?;
+    println!("subscribed");
+    extension.run().await
 }
