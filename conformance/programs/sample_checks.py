@@ -43,6 +43,11 @@ def layer(sample, scratch, packages_into=None, venv=None):
     return scratch
 
 
+def with_packages(args):
+    """Options of `serve`: the interpreter that the packages were installed for, which extensions find first."""
+    return "--runtime", next((args.venv / "lib").glob("python3.*")).name
+
+
 def shell_extensions(args, scratch):
     """Two of them at once, which are one script by two names."""
     sample = layer(args.samples / "custom-runtime-extension-demo" / "extensionssrc", scratch / "layer")
@@ -69,18 +74,19 @@ def shell_demo(args, scratch):
 def python_extension(args, scratch):
     name = "python-example-extension"
     sample = layer(args.samples / name, scratch / "layer", name, args.venv)
-    with served(args, FUNCTIONS / "plain", layers=[sample], timeout_s=TIMEOUT_S) as (server, _):
+    with served(args, FUNCTIONS / "plain", *with_packages(args), layers=[sample], timeout_s=TIMEOUT_S) as (server, _):
         greeted(server)
     all_said(server, f"EXTENSION\tName: {name}\tState: Ready\tEvents: [INVOKE, SHUTDOWN]",
              f"[{name}] Received event: ", f"[{name}] Received SHUTDOWN event. Exiting.")
 
 
 def python_telemetry_extension(args, scratch):
+    """It imports a name from `re` that Python 3.13 no longer has."""
     name = "python_example_telemetry_api_extension"
     sample = layer(args.samples / "python-example-telemetry-api-extension", scratch / "layer", name, args.venv)
     with Rendezvous() as collector, served(
-            args, FUNCTIONS / "plain", layers=[sample], timeout_s=TIMEOUT_S, DISPATCH_MIN_BATCH_SIZE="1",
-            DISPATCH_POST_URI=f"http://{collector.address}/telemetry") as (server, _):
+            args, FUNCTIONS / "plain", *with_packages(args), layers=[sample], timeout_s=TIMEOUT_S,
+            DISPATCH_MIN_BATCH_SIZE="1", DISPATCH_POST_URI=f"http://{collector.address}/telemetry") as (server, _):
         greeted(server)
         greeted(server)
         server.close()
