@@ -90,9 +90,9 @@ def with_awslambdaric(packages, folder):
     return folder
 
 
-def with_aws_lambda_ric(node, folder):
+def with_aws_lambda_ric(node, folder, function=FUNCTIONS / "nodejs"):
     """A function's folder as `npm install` leaves it; what the client was built with stays behind."""
-    shutil.copytree(FUNCTIONS / "nodejs", folder)
+    shutil.copytree(function, folder)
     shutil.copytree(node / "node_modules" / "aws-lambda-ric", folder / "node_modules" / "aws-lambda-ric", symlinks=True,
                     ignore=shutil.ignore_patterns("deps", "build"))
     return folder

@@ -43,7 +43,7 @@ def options(scenario, layer):
     if scenario.max_concurrency > 1:
         given += ["--max-concurrency", str(scenario.max_concurrency)]
     if scenario.url:
-        given += ["--url", f"{NAME}={scenario.url}"]
+        given += ["--url-stream" if scenario.url == "RESPONSE_STREAM" else "--url", NAME]
     return given
 
 
@@ -55,7 +55,7 @@ class Running:
         self.server = ServerProcess(command)
         self.endpoint = self._address(r"http://(127\.0\.0\.1):(\d+)/2015-03-31/functions/")
         if url:
-            self.url_endpoint = self._address(r"http://(127\.0\.0\.1|localhost):(\d+)/(?!2015-03-31)")
+            self.url_endpoint = self._address(r"http://(127\.0\.0\.1):(\d+)/ is the URL of")
 
     def _address(self, pattern):
         def said():

@@ -52,14 +52,15 @@ pub(crate) fn invoke_complete(end: &StreamEnd) -> Bytes {
     message(&[(":event-type", "InvokeComplete"), content_type, (":message-type", "event")], &payload)
 }
 
-/// The last message of a stream that the service could not bring to its end.
-pub(crate) fn exception(error: &ApiError) -> Bytes {
-    let content_type = (":content-type", "application/json");
-    let headers = [(":exception-type", error.class()), content_type, (":message-type", "exception")];
-    message(&headers, error.body().to_string().as_bytes())
+/// The last message of a stream that the service could not bring to its end. The model has no exceptions in this
+/// stream, so it is an error by name and text, which clients show as such.
+pub(crate) fn error(error: &ApiError) -> Bytes {
+    let text = error.to_string();
+    let headers = [(":error-code", error.class()), (":error-message", &text), (":message-type", "error")];
+    message(&headers, b"")
 }
 
-fn message(headers: &[(&'static str, &'static str)], payload: &[u8]) -> Bytes {
+fn message(headers: &[(&'static str, &str)], payload: &[u8]) -> Bytes {
     let headers_bytes: usize = headers.iter().map(|(name, value)| 1 + name.len() + 1 + 2 + value.len()).sum();
     let total_bytes = PRELUDE_BYTES + headers_bytes + payload.len() + CHECKSUM_BYTES;
     let mut message = BytesMut::with_capacity(total_bytes);
@@ -123,14 +124,12 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_the_platform_is_an_exception() {
-        let message = exception(&ApiError::Service);
-        assert_eq!(
-            payload(&message),
-            r#"{"Message":"An error occurred and the request cannot be processed.","Type":"Service"}"#
-        );
+    fn a_failure_of_the_platform_has_name_and_text() {
+        let message = error(&ApiError::Service);
+        assert_eq!(payload(&message), "");
         let text = String::from_utf8_lossy(&message);
-        assert!(text.contains(":exception-type\u{7}\0\u{10}ServiceException"), "{text}");
-        assert!(text.contains(":message-type\u{7}\0\u{9}exception"), "{text}");
+        assert!(text.contains(":error-code\u{7}\0\u{10}ServiceException"), "{text}");
+        assert!(text.contains("An error occurred and the request cannot be processed."), "{text}");
+        assert!(text.contains(":message-type\u{7}\0\u{5}error"), "{text}");
     }
 }

@@ -66,13 +66,19 @@ pub fn spec(
             LogFormat::Text => None,
             LogFormat::Json => Some(firesteel_environment::LogFormat::Json),
         },
-        application_log_level: function.application_log_level().map(log_level),
+        // INFO unless chosen, in JSON: runtimes would else print from WARN on.
+        application_log_level: match function.log_format() {
+            LogFormat::Text => None,
+            LogFormat::Json => Some(function.application_log_level().map_or(INFO, log_level)),
+        },
         system_log_level: function.system_log_level().map(log_level),
         account_id: account.to_owned(),
         extensions: places.opt.map(firesteel_environment::extension_files).unwrap_or_default(),
         initialization: InitializationType::OnDemand,
     })
 }
+
+const INFO: firesteel_environment::LogLevel = firesteel_environment::LogLevel::Info;
 
 fn log_level(level: LogLevel) -> firesteel_environment::LogLevel {
     match level {

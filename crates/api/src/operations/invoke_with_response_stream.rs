@@ -79,7 +79,7 @@ fn messages(body: ResponseStream) -> impl Stream<Item = Result<Bytes, Infallible
         }
         let last = match body.end().await {
             Ok(end) => event_stream::invoke_complete(&end),
-            Err(error) => event_stream::exception(&ApiError::from(error)),
+            Err(error) => event_stream::error(&ApiError::from(error)),
         };
         Some((Ok(last), None))
     })
@@ -117,7 +117,7 @@ mod tests {
         sender.try_send(Bytes::from("a")).unwrap();
         drop(end_sender);
         assert_eq!(messages.next().await.unwrap().unwrap(), event_stream::payload_chunk(b"a"));
-        assert_eq!(messages.next().await.unwrap().unwrap(), event_stream::exception(&ApiError::Service));
+        assert_eq!(messages.next().await.unwrap().unwrap(), event_stream::error(&ApiError::Service));
         assert!(messages.next().await.is_none());
     }
 

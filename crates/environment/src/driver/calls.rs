@@ -122,13 +122,12 @@ impl Driver {
         }
     }
 
-    /// Where the body goes: straight to a caller who reads streams from a runtime that writes one.
+    /// Where the body goes: straight to a caller who reads streams. Whether the runtime says that it streams is not
+    /// asked, as the service does not ask: AWS's own runtime for Go streams without saying so.
     fn intake(&mut self, answer: &AnswerHead) -> Intake {
         let runtime_api::AnswerKind::Response { content_type } = &answer.kind else { return Intake::Collect };
         let Some(current) = &mut self.current else { return Intake::Collect };
-        if answer.mode != ResponseMode::Streaming
-            || current.invocation().delivery != ResponseDelivery::Streamed
-        {
+        if current.invocation().delivery != ResponseDelivery::Streamed {
             return Intake::Collect;
         }
         let (chunks, chunks_receiver) = mpsc::channel(CHUNKS);
@@ -276,9 +275,12 @@ impl Driver {
     fn subscribe(&mut self, extension: Uuid, subscription: Subscription) -> Result<(), runtime_api::Refusal> {
         let index = self.extension(extension).ok_or(UNKNOWN)?;
         self.judge(Event::Subscribe(index)).map_err(rendered)?;
-        if let Some(extension) = self.state.extensions.members().get(index) {
-            self.log.subscribe(&extension.name, subscription);
+        let Some(extension) = self.state.extensions.members().get(index) else { return Err(UNKNOWN) };
+        if self.log.subscription_of(&extension.name).is_some_and(|api| api != subscription.api) {
+            // One API or the other, as AWS has it.
+            return Err(runtime_api::Refusal::Extension(ExtensionRefusal::SubscriptionClosed));
         }
+        self.log.subscribe(&extension.name, subscription);
         Ok(())
     }
 

@@ -154,9 +154,11 @@ impl Driver {
             };
             // By name, as AWS sorts them.
             let events = [("INVOKE", extension.invoke), ("SHUTDOWN", extension.shutdown)];
+            // The rules are ahead of what is told: one that waited at the end of the init may have its event by now.
+            let stage = if extension.stage == Stage::Running { Stage::Ready } else { extension.stage };
             self.log.platform(&PlatformEvent::Extension {
                 name: extension.name.to_string(),
-                state: extension.stage.name(),
+                state: stage.name(),
                 events: events.into_iter().filter(|(_, wanted)| *wanted).map(|(name, _)| name).collect(),
                 error_type,
             });

@@ -97,6 +97,10 @@ impl Audience {
         self.members.push(member);
     }
 
+    pub(super) fn api_of(&self, name: &str) -> Option<Api> {
+        self.members.iter().find(|member| member.name == name).map(|member| member.api)
+    }
+
     pub(super) fn leave(&mut self) {
         self.members.clear();
     }

@@ -26,7 +26,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use firesteel_runtime_api::telemetry::{Dropped, Subscription};
+use firesteel_runtime_api::telemetry::{Api, Dropped, Subscription};
 use jiff::Timestamp;
 
 use self::about::About;
@@ -189,6 +189,11 @@ impl Log {
         };
         self.audience.join(name, subscription, &self.about);
         self.platform(&event);
+    }
+
+    /// Through which API an extension has subscribed.
+    pub(crate) fn subscription_of(&self, name: &str) -> Option<Api> {
+        self.audience.api_of(name)
     }
 
     /// Resolves when subscribers have all that they were told until now, or it is given up. To be bounded in time.

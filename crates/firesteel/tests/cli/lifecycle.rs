@@ -107,7 +107,7 @@ def run(event):
 serve(run)
 "#,
     );
-    let server = Server::of(&function, &[]);
+    let server = Server::with_one_environment(&function, &[]);
     server.invoke("{}").failed("Runtime.ExitError", "Runtime exited with error: exit status 1");
     assert_eq!(server.invoke("{}").success(), "kept");
 }
