@@ -333,7 +333,7 @@ fn every_sequence_of_events_keeps_the_books() {
 #[test]
 fn every_sequence_of_events_with_extensions_keeps_the_books() {
     let (states, depth) = walk(new(&["external"]), &with_extensions());
-    assert_eq!(states.len(), 5624);
+    assert_eq!(states.len(), 7580);
     assert!(depth > 8);
 }
 
@@ -692,10 +692,32 @@ fn calls_of_extensions_are_refused_as_aws_refuses_them() {
     let init_error = Event::ExtensionErrorPosted(0, ExtensionErrorPhase::Init);
     assert_eq!(refused(&ready, init_error.clone()), transition("Ready", "InitError"));
 
-    let failed = after(vec![Event::Start, register("external", true, false), init_error.clone()]);
-    assert!(matches!(failed.phase, Phase::Ending(_)));
-    assert!(step(&failed, init_error).is_ok_and(|(same, effects)| same == failed && effects.is_empty()));
-    assert_eq!(refused(&failed, Event::ExtensionNextCalled(0)), transition("InitError", "Ready"));
+    let reported = after(vec![Event::Start, register("external", true, false), init_error.clone()]);
+    assert!(step(&reported, init_error).is_ok_and(|(same, effects)| same == reported && effects.is_empty()));
+    assert_eq!(refused(&reported, Event::ExtensionNextCalled(0)), transition("InitError", "Ready"));
+}
+
+#[test]
+fn what_an_extension_reported_is_the_reason_for_its_end() {
+    let failure = Failure::Extension(ExtensionFailure::InitError(0));
+    let budget = Budget { reason: ShutdownReason::Failure, ..BUDGET };
+    story(
+        &["external"],
+        &[
+            (Event::Start, &[Effect::BeginInit { limited: true }, Effect::StartExtensions]),
+            (register("external", false, false), &[Effect::StartRuntime]),
+            // It has the time to end on its own.
+            (Event::ExtensionErrorPosted(0, ExtensionErrorPhase::Init), &[]),
+            (
+                Event::ExtensionExited(0),
+                &[
+                    Effect::InitEnded(InitResult::Failed(failure)),
+                    Effect::End(Action::Begin(budget)),
+                    Effect::End(Action::TerminateRuntime),
+                ],
+            ),
+        ],
+    );
 }
 
 #[test]

@@ -267,9 +267,13 @@ impl Driver {
         error_type: String,
     ) -> Result<(), runtime_api::Refusal> {
         let index = self.extension(extension).ok_or(UNKNOWN)?;
+        // An internal one has no process whose end would be told of.
         self.cause.extension = Some(error_type.clone());
-        self.cause.extension_errors.insert(index, error_type);
-        self.judge(Event::ExtensionErrorPosted(index, phase)).map_err(rendered)
+        self.cause.extension_errors.entry(index).or_insert(error_type);
+        self.judge(Event::ExtensionErrorPosted(index, phase)).map_err(|refusal| {
+            self.cause.extension_errors.remove(&index);
+            rendered(refusal)
+        })
     }
 
     fn subscribe(&mut self, extension: Uuid, subscription: Subscription) -> Result<(), runtime_api::Refusal> {

@@ -6,7 +6,7 @@
 use firesteel_runtime_api::{ExtensionErrorPhase, ShutdownReason};
 
 use super::event::{Effect, ExtensionFailure, Failure, Finish, Refusal};
-use super::extensions::{self, Index};
+use super::extensions::Index;
 use super::state::{Ending, InitStage, Initializing, Invoking, Phase, Purpose, Stage, Then};
 use super::{Step, Verdict, ending};
 
@@ -27,15 +27,11 @@ impl Step {
     }
 
     pub(super) fn extension_error_posted(&mut self, index: Index, phase: ExtensionErrorPhase) -> Verdict {
-        let (news, failure) = match phase {
-            ExtensionErrorPhase::Init => {
-                (self.state.extensions.init_error(index)?, ExtensionFailure::InitError(index))
-            }
-            ExtensionErrorPhase::Exit => {
-                (self.state.extensions.exit_error(index)?, ExtensionFailure::ExitError(index))
-            }
+        let failure = match phase {
+            ExtensionErrorPhase::Init => self.state.extensions.init_error(index)?,
+            ExtensionErrorPhase::Exit => self.state.extensions.exit_error(index)?,
         };
-        if news {
+        if let Some(failure) = failure {
             self.extension_failed(failure);
         }
         Ok(())
@@ -72,16 +68,19 @@ impl Step {
         Ok(())
     }
 
-    pub(super) fn extension_ended(
-        &mut self,
-        index: Index,
-        stage: extensions::Stage,
-        failure: ExtensionFailure,
-    ) -> Verdict {
-        if matches!(self.state.phase, Phase::New | Phase::Cold | Phase::Terminated) {
-            return Err(Refusal::Irrelevant);
-        }
-        self.state.extensions.ended(index, stage)?;
+    pub(super) fn extension_launch_failed(&mut self, index: Index) -> Verdict {
+        let failure = self.state.extensions.launch_failed(index)?;
+        self.extension_ended(failure);
+        Ok(())
+    }
+
+    pub(super) fn extension_exited(&mut self, index: Index) -> Verdict {
+        let failure = self.state.extensions.exited(index)?;
+        self.extension_ended(failure);
+        Ok(())
+    }
+
+    fn extension_ended(&mut self, failure: ExtensionFailure) {
         if let Phase::Ending(Ending { then, step }) = self.state.phase {
             let (step, actions) = ending::extension_exited(&self.state.extensions, step);
             self.state.phase = Phase::Ending(Ending { then, step });
@@ -89,7 +88,6 @@ impl Step {
         } else {
             self.extension_failed(failure);
         }
-        Ok(())
     }
 
     /// An extension is as vital as the runtime.

@@ -5,7 +5,7 @@
 //!  internal:          register ──────┘                    └─ an event ─► Running
 //!
 //!  Registered ─ init/error ─► InitError      Registered, Ready, Running ─ exit/error ─► ExitError
-//!  Started ─ exec failed ─► LaunchError      external, any ─ its process ended ─► Exited
+//!  Started ─ exec failed ─► LaunchError      external, others ─ its process ended ─► Exited
 //! ```
 //!
 //! Part of the rules: synchronous, total, no I/O. Used by the lifecycles, which decide what a change means; what is
@@ -18,6 +18,8 @@
 use std::sync::Arc;
 
 use firesteel_runtime_api::ExtensionRefusal;
+
+use super::event::ExtensionFailure;
 
 /// Most extensions of an environment, external and internal together.
 pub const MAX_EXTENSIONS: usize = 10;
@@ -82,6 +84,8 @@ pub struct Extension {
     pub shutdown: bool,
     /// It was told that the environment ends.
     pub told_of_shutdown: bool,
+    /// Its process ended, or never began.
+    pub exited: bool,
 }
 
 /// All extensions of an environment.
@@ -118,10 +122,11 @@ impl Extensions {
             invoke: false,
             shutdown: false,
             told_of_shutdown: false,
+            exited: false,
         };
         self.members = self.files.iter().map(started).collect();
         for surplus in self.members.iter_mut().skip(MAX_EXTENSIONS) {
-            surplus.stage = Stage::LaunchError;
+            (surplus.stage, surplus.exited) = (Stage::LaunchError, true);
         }
         self.members.len() <= MAX_EXTENSIONS
     }
@@ -167,6 +172,7 @@ impl Extensions {
             invoke,
             shutdown: false,
             told_of_shutdown: false,
+            exited: false,
         });
         Ok(self.members.len() - 1)
     }
@@ -183,36 +189,52 @@ impl Extensions {
         }
     }
 
-    /// `init/error`. True when it is news.
-    pub(super) fn init_error(&mut self, index: Index) -> Result<bool, ExtensionRefusal> {
+    /// `init/error`. The failure that it is, if that is final: one with a process of its own is given the time to end
+    /// it, and fails with that.
+    pub(super) fn init_error(&mut self, index: Index) -> Result<Option<ExtensionFailure>, ExtensionRefusal> {
         let extension = self.member(index)?;
         match extension.stage {
             Stage::Registered => {
                 extension.stage = Stage::InitError;
-                Ok(true)
+                Ok((!extension.external).then_some(ExtensionFailure::InitError(index)))
             }
-            Stage::InitError => Ok(false),
+            Stage::InitError => Ok(None),
             other => Err(other.refuse("InitError")),
         }
     }
 
-    /// `exit/error`. True when it is news.
-    pub(super) fn exit_error(&mut self, index: Index) -> Result<bool, ExtensionRefusal> {
+    /// `exit/error`. As [`Extensions::init_error`].
+    pub(super) fn exit_error(&mut self, index: Index) -> Result<Option<ExtensionFailure>, ExtensionRefusal> {
         let extension = self.member(index)?;
         match extension.stage {
             Stage::Registered | Stage::Ready | Stage::Running => {
                 extension.stage = Stage::ExitError;
-                Ok(true)
+                Ok((!extension.external).then_some(ExtensionFailure::ExitError(index)))
             }
-            Stage::ExitError => Ok(false),
+            Stage::ExitError => Ok(None),
             other => Err(other.refuse("ExitError")),
         }
     }
 
-    /// Its process ended, or never began.
-    pub(super) fn ended(&mut self, index: Index, stage: Stage) -> Result<(), ExtensionRefusal> {
-        self.member(index)?.stage = stage;
-        Ok(())
+    /// Its process could not be started.
+    pub(super) fn launch_failed(&mut self, index: Index) -> Result<ExtensionFailure, ExtensionRefusal> {
+        let extension = self.member(index)?;
+        (extension.stage, extension.exited) = (Stage::LaunchError, true);
+        Ok(ExtensionFailure::Launch(index))
+    }
+
+    /// Its process ended. What it had reported before is the reason.
+    pub(super) fn exited(&mut self, index: Index) -> Result<ExtensionFailure, ExtensionRefusal> {
+        let extension = self.member(index)?;
+        extension.exited = true;
+        Ok(match extension.stage {
+            Stage::InitError => ExtensionFailure::InitError(index),
+            Stage::ExitError => ExtensionFailure::ExitError(index),
+            _ => {
+                extension.stage = Stage::Exited;
+                ExtensionFailure::Crash(index)
+            }
+        })
     }
 
     /// Every process that was started has registered.
@@ -266,9 +288,7 @@ impl Extensions {
     }
 
     fn running_processes(&self) -> impl Iterator<Item = Index> + '_ {
-        let runs = |extension: &Extension| {
-            extension.external && !matches!(extension.stage, Stage::Exited | Stage::LaunchError)
-        };
+        let runs = |extension: &Extension| extension.external && !extension.exited;
         self.members.iter().enumerate().filter(move |(_, extension)| runs(extension)).map(|(index, _)| index)
     }
 

@@ -61,12 +61,8 @@ pub fn step(state: &State, event: Event) -> Result<(State, Effects), Refusal> {
         Event::Subscribe(index) => step.subscribe(index),
         Event::LaunchFailed => step.runtime_ended(Failure::Launch),
         Event::RuntimeExited => step.runtime_ended(Failure::Exited),
-        Event::ExtensionLaunchFailed(index) => {
-            step.extension_ended(index, extensions::Stage::LaunchError, ExtensionFailure::Launch(index))
-        }
-        Event::ExtensionExited(index) => {
-            step.extension_ended(index, extensions::Stage::Exited, ExtensionFailure::Crash(index))
-        }
+        Event::ExtensionLaunchFailed(index) => step.extension_launch_failed(index),
+        Event::ExtensionExited(index) => step.extension_exited(index),
         Event::InitDeadlinePassed => step.init_deadline_passed(),
         Event::RestoreDeadlinePassed => step.restore_deadline_passed(),
         Event::InvokeDeadlinePassed => step.invoke_deadline_passed(),

@@ -108,7 +108,11 @@ fn its_end_is_the_invocations() {
         ("sys.exit(0)", "Extension.Crash", "exit code 0"),
         ("sys.exit(3)", "Extension.Crash", "exit status 3"),
         ("os.kill(os.getpid(), 9)", "Extension.Crash", "signal: killed"),
-        ("extension_report(id, 'exit', 'Extension.Mine')", "Extension.ExitError", "Extension.Mine"),
+        (
+            "extension_report(id, 'exit', 'Extension.Mine')\nsys.exit(5)",
+            "Extension.ExitError",
+            "exit status 5",
+        ),
     ] {
         let function = failing(act);
         let server = server(&function, &["--timeout", "30"]);
@@ -125,9 +129,9 @@ fn an_init_that_fails_because_of_one_is_done_again_and_then_fails() {
         ("sys.exit(4)", "Extension.Crash", "exit status 4"),
         ("id, _ = register('bad', [])\nsys.exit(0)", "Extension.Crash", "exit code 0"),
         (
-            "id, _ = register('bad', [])\nextension_report(id, 'init', 'Extension.NoLicence')\ntime.sleep(60)",
+            "id, _ = register('bad', [])\nextension_report(id, 'init', 'Extension.NoLicence')\nsys.exit(6)",
             "Extension.InitError",
-            "Extension.NoLicence",
+            "exit status 6",
         ),
     ] {
         let script = format!("note('begins')\n{script}");
