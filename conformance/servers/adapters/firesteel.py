@@ -43,7 +43,7 @@ def options(scenario, layer):
     if scenario.max_concurrency > 1:
         given += ["--max-concurrency", str(scenario.max_concurrency)]
     if scenario.url:
-        given += ["--url", f"{NAME}={scenario.url}"]
+        given += ["--url-stream" if scenario.url == "RESPONSE_STREAM" else "--url", NAME]
     return given
 
 
