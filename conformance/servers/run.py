@@ -81,7 +81,7 @@ def run(selected, adapters, jobs, shown):
 def pack(selected, folder):
     folder.mkdir(parents=True, exist_ok=True)
     for scenario in selected:
-        if Endpoint("").inexpressible(scenario) is None:
+        if Endpoint(None, None).inexpressible(scenario) is None:
             with tempfile.TemporaryDirectory() as work:
                 code, _ = package.write(scenario, Path(work), None, package.ELSEWHERE)
                 shutil.copytree(code, folder / function_name(scenario), dirs_exist_ok=True)
@@ -92,7 +92,7 @@ def adapters_of(args):
         if name == "firesteel":
             yield Firesteel(args.program)
         elif name == "endpoint":
-            yield Endpoint(args.endpoint)
+            yield Endpoint(args.endpoint, args.arn_prefix)
         else:
             rie = Rie(args.rie)
             if why := rie.broken():
@@ -107,6 +107,8 @@ def main():
     parser.add_argument("--program", metavar="PATH", type=Path, default=ROOT / "target/debug/firesteel", help="firesteel")
     parser.add_argument("--rie", metavar="PATH", type=Path, default=ROOT / "target/ci/aws-lambda-rie", help="the emulator")
     parser.add_argument("--endpoint", metavar="URL", help="of the server `endpoint`")
+    parser.add_argument("--arn-prefix", metavar="ARN", default="arn:aws:lambda:us-east-1:000000000000",
+                        help="of the functions there, up to the account [%(default)s]")
     parser.add_argument("--only", metavar="REGEX", type=re.compile, help="only scenarios whose `area: name` matches")
     parser.add_argument("-j", "--jobs", metavar="N", type=int, default=2, help="scenarios at a time [2]")
     parser.add_argument("--quiet-rie", action="store_true", help="why the emulator fails a scenario is not printed")

@@ -1,7 +1,7 @@
 """Any server that speaks the Lambda API, with the functions deployed by its user.
 
     run.py --pack FOLDER            writes a package for every scenario that can be run so
-    run.py --server endpoint --endpoint http://HOST:PORT
+    run.py --server endpoint --endpoint http://HOST:PORT --arn-prefix arn:aws:lambda:REGION:ACCOUNT
 
 Each package is a folder with a `bootstrap`, to be deployed under the folder's name with a timeout of five seconds and
 `python3` on the PATH. Guests and caller share no folder there, so notes travel in the log, of which a caller sees the
@@ -25,8 +25,8 @@ def function_name(scenario):
 class Endpoint:
     name = "endpoint"
 
-    def __init__(self, url):
-        self.url = url
+    def __init__(self, url, arn_prefix):
+        self.url, self.arn_prefix = url, arn_prefix
 
     def inexpressible(self, scenario):
         if scenario.has_layer:
@@ -42,14 +42,14 @@ class Endpoint:
         return None
 
     def start(self, scenario, _code, _layer, _folder):
-        return Running(urllib.parse.urlsplit(self.url), function_name(scenario))
+        return Running(urllib.parse.urlsplit(self.url), self.arn_prefix, function_name(scenario))
 
 
 class Running:
-    def __init__(self, url, function):
+    def __init__(self, url, arn_prefix, function):
         self.endpoint = (url.hostname, url.port or 80)
         self.function = function
-        self.arn = f"arn:aws:lambda:<any>:function:{function}"
+        self.arn = f"{arn_prefix}:function:{function}"
         self.tails = []
 
     def __enter__(self):
