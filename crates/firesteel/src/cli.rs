@@ -171,7 +171,9 @@ Exit codes:
 #[derive(Debug, Args)]
 #[command(after_help = CHECK_EXIT_CODES)]
 // Three seconds are a function's limit unless it says otherwise; a check is not to fail on a machine that is busy.
-#[command(mut_arg("timeout", |timeout| timeout.default_value("10")))]
+#[command(mut_arg("timeout", |timeout| {
+    timeout.default_value("10").help("How long an answer of the runtime may take, in seconds")
+}))]
 pub(crate) struct CheckArguments {
     /// A runtime with a handler in it: a bootstrap executable, a folder or a .zip
     #[arg(required_unless_present = "print_handler")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::bench::Bench;
-use crate::event::{Event, echo};
+use crate::event::echo;
 use crate::platform::{Closing, Letters, Reply};
 use crate::rules::init::TO_END;
 use crate::session::{Heard, Session, played, same_value, seen};
@@ -85,7 +85,7 @@ async fn closing(bench: &mut Bench<'_>, closing: Closing) -> Outcome {
     let event = session.action(&echo(&json!("closed after the event")));
     session.next().await?.reply(event.reply().closing(closing));
     session.answer(&event).await?.reply(Reply::accepted().closing(closing));
-    let event: Event = session.action(&echo(&json!("closed after the response")));
+    let event = session.action(&echo(&json!("closed after the response")));
     session.invoke(&event).await?.reply(Reply::accepted().closing(closing));
     session.next().await.map(drop)
 }

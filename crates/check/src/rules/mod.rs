@@ -310,7 +310,8 @@ pub const RULES: &[Rule] = &[
         Should,
         HTTP_1,
         "opens a new connection when a kept one was closed without a word",
-        "when a kept connection turns out to be closed before an answer has begun, send the request again on a new one"
+        "when a kept connection turns out to be closed before an answer has begun, send the request again on a new one; a \
+         POST, too: a second answer to an event is refused"
     ),
     rule!(
         "connection.patience",
