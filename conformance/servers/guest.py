@@ -1,6 +1,6 @@
 # The guest's side of a scenario: a runtime or an extension that does what the scenario's script says and nothing else, over
 # raw sockets: no retries, no checks. `package.py` puts it in front of every script, with WHO (`runtime` or the extension's
-# name), FOLDER (where notes and gates are; None if the caller cannot see the guest's files) and SCRIPT set above.
+# name), FOLDER (where notes and gates are) and SCRIPT set above.
 import base64, json, os, signal, socket, sys, threading, time, uuid
 
 HOST, PORT = os.environ["AWS_LAMBDA_RUNTIME_API"].rsplit(":", 1)
@@ -88,9 +88,6 @@ kept = Connection()
 def note(value):
     """Strings stay, answers become `<status> <body>`, all else is JSON."""
     line = json.dumps({"who": WHO, "at": time.time(), "note": str(value) if isinstance(value, Answer) else value})
-    if FOLDER is None:
-        os.write(1, ("NOTE " + line + "\n").encode())
-        return
     file = os.open(FOLDER + "/notes", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     os.write(file, (line + "\n").encode())
     os.close(file)

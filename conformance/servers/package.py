@@ -11,7 +11,7 @@ ELSEWHERE = "#!/usr/bin/env python3"
 
 
 def write(scenario, folder, notes, interpreter=HERE):
-    """`notes` is where guests leave what the caller reads; None where they cannot."""
+    """`notes` is where guests leave what the caller reads."""
     code, layer = folder / "code", folder / "layer"
     code.mkdir()
     program(code / "bootstrap", "runtime", scenario.runtime, notes, interpreter)

@@ -57,7 +57,7 @@ def judge(scenario, adapter, folder):
     try:
         code, layer = package.write(scenario, folder, notes)
         with adapter.start(scenario, code, layer, folder) as server:
-            stage = Stage(scenario, server, None if isinstance(adapter, Endpoint) else notes)
+            stage = Stage(scenario, server, adapter.notes_of(scenario) if isinstance(adapter, Endpoint) else notes)
             stage.play()
         return "passed", ""
     except Exception as error:
@@ -78,12 +78,12 @@ def run(selected, adapters, jobs, shown):
     return found
 
 
-def pack(selected, folder):
+def pack(selected, folder, endpoint):
     folder.mkdir(parents=True, exist_ok=True)
     for scenario in selected:
-        if Endpoint(None, None).inexpressible(scenario) is None:
+        if endpoint.inexpressible(scenario) is None:
             with tempfile.TemporaryDirectory() as work:
-                code, _ = package.write(scenario, Path(work), None, package.ELSEWHERE)
+                code, _ = package.write(scenario, Path(work), endpoint.notes_of(scenario), package.ELSEWHERE)
                 shutil.copytree(code, folder / function_name(scenario), dirs_exist_ok=True)
 
 
@@ -92,7 +92,7 @@ def adapters_of(args):
         if name == "firesteel":
             yield Firesteel(args.program)
         elif name == "endpoint":
-            yield Endpoint(args.endpoint, args.arn_prefix)
+            yield Endpoint(args.endpoint, args.arn_prefix, args.shared)
         else:
             rie = Rie(args.rie)
             if why := rie.broken():
@@ -109,6 +109,7 @@ def main():
     parser.add_argument("--endpoint", metavar="URL", help="of the server `endpoint`")
     parser.add_argument("--arn-prefix", metavar="ARN", default="arn:aws:lambda:us-east-1:000000000000",
                         help="of the functions there, up to the account [%(default)s]")
+    parser.add_argument("--shared", metavar="FOLDER", type=Path, help="an absolute path, where functions there leave notes")
     parser.add_argument("--only", metavar="REGEX", type=re.compile, help="only scenarios whose `area: name` matches")
     parser.add_argument("-j", "--jobs", metavar="N", type=int, default=2, help="scenarios at a time [2]")
     parser.add_argument("--quiet-rie", action="store_true", help="why the emulator fails a scenario is not printed")
@@ -123,7 +124,7 @@ def main():
 
     selected = scenarios.read_all(args.only)
     if args.pack:
-        pack(selected, args.pack)
+        pack(selected, args.pack, Endpoint(shared=args.shared))
         return 0
     adapters = list(adapters_of(args))
     found = run(selected, adapters, args.jobs, {adapter.name for adapter in adapters} - ({"rie"} if args.quiet_rie else set()))
