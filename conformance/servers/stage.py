@@ -177,7 +177,10 @@ class Stage:
         expect.holds(pids, f"no process of {who}")
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
-        expect.holds(self.eventually(lambda: not any(command_line(pid) for pid in pids)), f"{who} does not end")
+        gone = self.eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+        expect.holds(gone, f"{who} does not end")
+        # That the server has been told by whoever reaped it cannot be seen from outside.
+        time.sleep(0.2)
 
     # The end, and waiting.
 
