@@ -44,6 +44,7 @@ fn alphabet() -> Vec<Event> {
         Event::RuntimeExited,
         Event::InitDeadlinePassed,
         Event::RestoreDeadlinePassed,
+        Event::ExitOverdue,
         Event::InvokeDeadlinePassed,
         Event::EndingTimeUp,
         Event::Emptied,
@@ -155,6 +156,9 @@ impl Bookkeeper {
             Effect::ReleaseRestore { .. } => {
                 assert!(!self.initializing && self.parked && self.runtime_started);
                 (self.parked, self.restoring) = (false, true);
+            }
+            Effect::AwaitExit => {
+                assert!(self.runtime_started && (self.initializing || self.restoring));
             }
             Effect::RestoreEnded(_) => {
                 assert!(self.restoring, "only what began can end");
@@ -326,14 +330,14 @@ fn walk(first: State, alphabet: &[Event]) -> (HashSet<State>, u32) {
 fn every_sequence_of_events_keeps_the_books() {
     let (states, depth) = walk(new(&[]), &alphabet());
     // More or fewer: a state was added or cannot be reached any more, which is to be meant.
-    assert_eq!(states.len(), 33);
+    assert_eq!(states.len(), 43);
     assert!(depth > 5);
 }
 
 #[test]
 fn every_sequence_of_events_with_extensions_keeps_the_books() {
     let (states, depth) = walk(new(&["external"]), &with_extensions());
-    assert_eq!(states.len(), 7580);
+    assert_eq!(states.len(), 8100);
     assert!(depth > 8);
 }
 
@@ -611,6 +615,14 @@ fn an_extension_that_ends_takes_the_invocation_along() {
 }
 
 #[test]
+fn a_runtime_that_reported_a_failure_may_end_on_its_own() {
+    let failed = Effect::InitEnded(InitResult::Failed(Failure::InitError));
+    for end in [Event::RuntimeExited, Event::ExitOverdue, Event::InitDeadlinePassed] {
+        story(&[], &[START, (Event::InitErrorPosted, &[Effect::AwaitExit]), (end, &[failed, KILL_ALL])]);
+    }
+}
+
+#[test]
 fn a_restore_comes_between_init_and_invocation() {
     let asked = (Event::RestoreNextCalled, [Effect::Park, Effect::RuntimeInitialized, INITIALIZED]);
     let released = [asked.1.as_slice(), &[Effect::ReleaseRestore { limited: true }]].concat();
@@ -637,8 +649,9 @@ fn a_restore_comes_between_init_and_invocation() {
             START,
             (Event::Invoke(A), &[]),
             (asked.0, &released),
+            (Event::RestoreErrorPosted, &[Effect::AwaitExit]),
             (
-                Event::RestoreErrorPosted,
+                Event::RuntimeExited,
                 &[
                     Effect::RestoreEnded(InitResult::Failed(Failure::RestoreError)),
                     Effect::Fail(A, Failure::RestoreError),

@@ -25,6 +25,9 @@ const MEMORY_AGE: Duration = Duration::from_millis(5);
 /// How long a runtime's hooks after a restore may take (AWS: "snapstart-runtime-hooks").
 const RESTORE_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long a runtime that reported a failure may take to end. They do so at once, after a line or two in the log.
+const EXIT_LIMIT: Duration = Duration::from_secs(1);
+
 /// How long an extension may wait for its SHUTDOWN while telemetry is on its way to it.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
@@ -38,6 +41,13 @@ impl Driver {
             Effect::InitEnded(result) => self.init_ended(result),
             Effect::ReleaseRestore { limited } => self.release_restore(limited),
             Effect::RestoreEnded(result) => self.restore_ended(result),
+            Effect::AwaitExit => {
+                let overdue = Instant::now() + EXIT_LIMIT;
+                // A deadline that comes first ends it as well.
+                if self.timer.as_ref().is_none_or(|(at, _)| overdue < *at) {
+                    self.timer = Some((overdue, Event::ExitOverdue));
+                }
+            }
             Effect::BeginInvocation(_) => self.begin_invocation(),
             Effect::DeliverToExtension(index, _) => self.deliver_to_extension(index),
             Effect::Deliver(_) => self.deliver(),

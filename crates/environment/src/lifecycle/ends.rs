@@ -7,7 +7,7 @@ use firesteel_runtime_api::{ExtensionErrorPhase, ShutdownReason};
 
 use super::event::{Effect, ExtensionFailure, Failure, Finish, Refusal};
 use super::extensions::Index;
-use super::state::{Ending, InitStage, Initializing, Invoking, Phase, Purpose, Stage, Then};
+use super::state::{Ending, Initializing, Invoking, Phase, Purpose, Stage, Then};
 use super::{Step, Verdict, ending};
 
 impl Step {
@@ -44,10 +44,7 @@ impl Step {
         self.state.runtime_runs = false;
         match self.state.phase {
             // Whatever the runtime left running goes with it, so that the next init finds a clean sandbox.
-            Phase::Initializing(Initializing { purpose, stage: InitStage::Restoring }) => {
-                self.fail_restore(purpose, failure);
-            }
-            Phase::Initializing(Initializing { purpose, .. }) => self.fail_init(purpose, failure),
+            Phase::Initializing(initializing) => self.fail_initializing(initializing, failure),
             Phase::Idle => {
                 self.effects.push(Effect::Wake);
                 self.end(Then::Reset { waiting: None }, ShutdownReason::Failure);
@@ -94,10 +91,7 @@ impl Step {
     pub(super) fn extension_failed(&mut self, failure: ExtensionFailure) {
         let failure = Failure::Extension(failure);
         match self.state.phase {
-            Phase::Initializing(Initializing { purpose, stage: InitStage::Restoring }) => {
-                self.fail_restore(purpose, failure);
-            }
-            Phase::Initializing(Initializing { purpose, .. }) => self.fail_init(purpose, failure),
+            Phase::Initializing(initializing) => self.fail_initializing(initializing, failure),
             Phase::Idle => {
                 self.effects.push(Effect::Wake);
                 self.end(Then::Reset { waiting: None }, ShutdownReason::Failure);

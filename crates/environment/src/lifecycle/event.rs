@@ -64,6 +64,8 @@ pub enum Event {
     InitDeadlinePassed,
     /// The hooks after a restore took longer than they may.
     RestoreDeadlinePassed,
+    /// A runtime that reported a failure has not ended in time.
+    ExitOverdue,
     /// The invocation took longer than the function's timeout.
     InvokeDeadlinePassed,
     /// The time for the present step of the end is over.
@@ -99,6 +101,8 @@ pub enum Effect {
     },
     /// The restore came to its end.
     RestoreEnded(InitResult),
+    /// The runtime reported a failure and is about to end: it has a moment for that, from here.
+    AwaitExit,
     /// The invocation's clock starts: take the deadline, write START.
     BeginInvocation(Uuid),
     /// Hand the event to an extension.

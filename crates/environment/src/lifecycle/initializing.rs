@@ -5,8 +5,9 @@
 //!  (if there are any)                └────── restore/next ─► Barrier ─ all asked ─► Restoring ─ next ─┘
 //! ```
 //!
-//! An init that fails in its own phase is done again inside the invocation that waits for it; there, a failure is
-//! final. A restore that fails is not tried again.
+//! A runtime that reports a failure has a moment to end on its own, in which it may log or flush; what it reported is
+//! the reason, whatever comes next. An init that fails in its own phase is done again inside the invocation that waits
+//! for it; there, a failure is final. A restore that fails is not tried again.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use firesteel_runtime_api::ExtensionRefusal;
 
 use super::event::{Effect, ExtensionFailure, Failure, InitResult, Refusal};
 use super::extensions::{self, Index};
-use super::state::{InitStage, Initializing, Phase, Purpose, Then};
+use super::state::{InitStage, Initializing, Phase, Purpose, Report, Then};
 use super::{Step, Verdict};
 
 impl Step {
@@ -80,14 +81,30 @@ impl Step {
     pub(super) fn init_error_posted(&mut self) -> Verdict {
         match self.state.initializing() {
             Some(Initializing { purpose, stage: InitStage::Runtime }) => {
-                self.fail_init(purpose, Failure::InitError);
+                self.reported(purpose, Report::Init);
                 Ok(())
             }
             Some(Initializing { purpose, stage: InitStage::Restoring }) => {
-                self.fail_restore(purpose, Failure::RestoreError);
+                self.reported(purpose, Report::Restore);
                 Ok(())
             }
             Some(_) | None => Err(self.state.refuse_transition("InitError")),
+        }
+    }
+
+    fn reported(&mut self, purpose: Purpose, report: Report) {
+        let stage = InitStage::Reported(report);
+        self.state.phase = Phase::Initializing(Initializing { purpose, stage });
+        self.effects.push(Effect::AwaitExit);
+    }
+
+    pub(super) fn exit_overdue(&mut self) -> Verdict {
+        match self.state.initializing() {
+            Some(initializing @ Initializing { stage: InitStage::Reported(_), .. }) => {
+                self.fail_initializing(initializing, Failure::TimedOut);
+                Ok(())
+            }
+            Some(_) | None => Err(Refusal::Irrelevant),
         }
     }
 
@@ -109,7 +126,7 @@ impl Step {
     pub(super) fn restore_error_posted(&mut self) -> Verdict {
         match self.state.initializing() {
             Some(Initializing { purpose, stage: InitStage::Restoring }) => {
-                self.fail_restore(purpose, Failure::RestoreError);
+                self.reported(purpose, Report::Restore);
                 Ok(())
             }
             Some(_) | None => Err(self.state.refuse_transition("RuntimeRestoreErrorState")),
@@ -136,7 +153,7 @@ impl Step {
             return Err(ExtensionRefusal::UnknownIdentifier.into());
         }
         match self.state.initializing() {
-            Some(Initializing { stage: InitStage::Restoring, .. }) | None => {
+            Some(Initializing { stage: InitStage::Restoring | InitStage::Reported(_), .. }) | None => {
                 Err(ExtensionRefusal::SubscriptionClosed.into())
             }
             Some(_) => Ok(()),
@@ -145,11 +162,17 @@ impl Step {
 
     pub(super) fn init_deadline_passed(&mut self) -> Verdict {
         match self.state.initializing() {
-            Some(Initializing {
-                purpose: purpose @ Purpose::InitPhase { .. },
-                stage: InitStage::Extensions | InitStage::Runtime | InitStage::Barrier { .. },
-            }) => {
-                self.fail_init(purpose, Failure::TimedOut);
+            Some(
+                initializing @ Initializing {
+                    purpose: Purpose::InitPhase { .. },
+                    stage:
+                        InitStage::Extensions
+                        | InitStage::Runtime
+                        | InitStage::Barrier { .. }
+                        | InitStage::Reported(Report::Init),
+                },
+            ) => {
+                self.fail_initializing(initializing, Failure::TimedOut);
                 Ok(())
             }
             Some(_) | None => Err(Refusal::Irrelevant),
@@ -158,16 +181,34 @@ impl Step {
 
     pub(super) fn restore_deadline_passed(&mut self) -> Verdict {
         match self.state.initializing() {
-            Some(Initializing { purpose, stage: InitStage::Restoring }) => {
-                self.fail_restore(purpose, Failure::TimedOut);
+            Some(
+                initializing @ Initializing {
+                    stage: InitStage::Restoring | InitStage::Reported(Report::Restore),
+                    ..
+                },
+            ) => {
+                self.fail_initializing(initializing, Failure::TimedOut);
                 Ok(())
             }
             Some(_) | None => Err(Refusal::Irrelevant),
         }
     }
 
+    /// The first failure wins: what was reported before is the reason.
+    pub(super) fn fail_initializing(&mut self, initializing: Initializing, failure: Failure) {
+        let Initializing { purpose, stage } = initializing;
+        match stage {
+            InitStage::Extensions | InitStage::Runtime | InitStage::Barrier { .. } => {
+                self.fail_init(purpose, failure);
+            }
+            InitStage::Restoring => self.fail_restore(purpose, failure),
+            InitStage::Reported(Report::Init) => self.fail_init(purpose, Failure::InitError),
+            InitStage::Reported(Report::Restore) => self.fail_restore(purpose, Failure::RestoreError),
+        }
+    }
+
     /// In the init phase the invocation that waits gets a second init inside itself; there, a failure is final.
-    pub(super) fn fail_init(&mut self, purpose: Purpose, failure: Failure) {
+    fn fail_init(&mut self, purpose: Purpose, failure: Failure) {
         self.effects.push(Effect::InitEnded(InitResult::Failed(failure)));
         match purpose {
             Purpose::InitPhase { waiting } => self.end(Then::Reset { waiting }, failure.shutdown_reason()),
@@ -176,7 +217,7 @@ impl Step {
     }
 
     /// A restore that fails is not tried again: the caller is told.
-    pub(super) fn fail_restore(&mut self, purpose: Purpose, failure: Failure) {
+    fn fail_restore(&mut self, purpose: Purpose, failure: Failure) {
         self.effects.push(Effect::RestoreEnded(InitResult::Failed(failure)));
         match purpose {
             Purpose::InitPhase { waiting: None } => {

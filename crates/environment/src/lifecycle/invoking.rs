@@ -71,7 +71,7 @@ impl Step {
                     self.initialized(purpose);
                     Ok(())
                 }
-                InitStage::Extensions | InitStage::Barrier { restore: true } => {
+                InitStage::Extensions | InitStage::Barrier { restore: true } | InitStage::Reported(_) => {
                     Err(self.state.refuse_transition("Ready"))
                 }
             },
@@ -150,15 +150,8 @@ impl Step {
 
     pub(super) fn invoke_deadline_passed(&mut self) -> Verdict {
         match self.state.phase {
-            Phase::Initializing(Initializing { purpose: Purpose::Suppressed { invocation }, stage }) => {
-                let failed = InitResult::Failed(Failure::TimedOut);
-                self.effects.push(match stage {
-                    InitStage::Restoring => Effect::RestoreEnded(failed),
-                    InitStage::Extensions | InitStage::Runtime | InitStage::Barrier { .. } => {
-                        Effect::InitEnded(failed)
-                    }
-                });
-                self.fail_invocation(invocation, Failure::TimedOut);
+            Phase::Initializing(initializing @ Initializing { purpose: Purpose::Suppressed { .. }, .. }) => {
+                self.fail_initializing(initializing, Failure::TimedOut);
                 Ok(())
             }
             Phase::Invoking(Invoking { invocation, stage }) => {

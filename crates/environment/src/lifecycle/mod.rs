@@ -41,7 +41,9 @@ pub use self::event::{
     AnswerKind, Effect, Effects, Event, ExtensionFailure, Failure, Finish, InitResult, Refusal,
 };
 use self::extensions::Extensions;
-pub use self::state::{Ending, InitStage, Initializing, Invoking, Phase, Purpose, Stage, State, Then};
+pub use self::state::{
+    Ending, InitStage, Initializing, Invoking, Phase, Purpose, Report, Stage, State, Then,
+};
 
 /// One event in one state: the next state and what to do, or why not.
 pub fn step(state: &State, event: Event) -> Result<(State, Effects), Refusal> {
@@ -65,6 +67,7 @@ pub fn step(state: &State, event: Event) -> Result<(State, Effects), Refusal> {
         Event::ExtensionExited(index) => step.extension_exited(index),
         Event::InitDeadlinePassed => step.init_deadline_passed(),
         Event::RestoreDeadlinePassed => step.restore_deadline_passed(),
+        Event::ExitOverdue => step.exit_overdue(),
         Event::InvokeDeadlinePassed => step.invoke_deadline_passed(),
         Event::EndingTimeUp => step.ending_time_up(),
         Event::Emptied => step.emptied(),

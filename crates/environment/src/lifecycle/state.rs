@@ -78,6 +78,17 @@ pub enum InitStage {
     },
     /// It was told that it has been restored, and runs its hooks.
     Restoring,
+    /// It reported that it failed, and has a moment to end on its own: to log, to flush what it holds.
+    Reported(Report),
+}
+
+/// What a runtime reported before its first event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Report {
+    /// `init/error`
+    Init,
+    /// `restore/error`, or `init/error` after a restore.
+    Restore,
 }
 
 /// An invocation that is under way.
@@ -152,6 +163,8 @@ impl State {
                 InitStage::Barrier { restore: false } => "Ready",
                 InitStage::Barrier { restore: true } => "RestoreReady",
                 InitStage::Restoring => "Restoring",
+                InitStage::Reported(Report::Init) => "InitError",
+                InitStage::Reported(Report::Restore) => "RuntimeRestoreErrorState",
             },
             Phase::Idle => "Ready",
             Phase::Invoking(Invoking { stage, .. }) => match stage {
