@@ -73,7 +73,7 @@ class RuntimeApi {
         log(this.wording.refused(answer.status, answer.body));
       }
     } catch {
-      // The connection was lost; whether the post arrived is unknown, so it is not repeated. The next call reconnects.
+      // There is nobody to post it to. The next call tries to connect again, and is the one to say so.
     }
   }
 
@@ -83,16 +83,17 @@ class RuntimeApi {
     const message = `${method} ${BASE}${path} HTTP/1.1\r\n${this.common}${headers}${length}\r\n${body ?? ""}`;
     // One after the other: a function can answer twice, and the second answer has to wait for the first one's.
     this.#inFlight += 1;
-    const answer = this.#inFlight === 1 ? this.#attempt(method, message) : this.#last.then(() => this.#attempt(method, message));
+    const answer = this.#inFlight === 1 ? this.#attempt(message) : this.#last.then(() => this.#attempt(message));
     this.#last = answer.then(() => {}, () => {}).finally(() => { this.#inFlight -= 1; });
     return answer;
   }
 
-  #attempt(method, message) {
+  // A kept connection may have been closed while the handler worked. Without a byte of an answer the message is sent
+  // again on a fresh one, as AWS's client does: most likely it never arrived, and a second answer to an event is refused.
+  #attempt(message) {
     const kept = this.#socket !== undefined;
     const first = this.#send(message);
-    // A kept connection may have been lost unnoticed; asking for the next event again is harmless.
-    return kept && method === "GET" ? first.catch(() => this.#send(message)) : first;
+    return kept ? first.catch((lost) => lost.answerHasBegun ? Promise.reject(lost) : this.#send(message)) : first;
   }
 
   #send(message) {
@@ -120,7 +121,7 @@ class RuntimeApi {
         this.#socket = undefined;
         const reader = this.#reader;
         this.#reader = undefined;
-        reader?.lost(new Error("connection to the Runtime API lost"));
+        reader?.lost(new ConnectionLost(reader.hasBegun));
       }
     };
     socket.on("data", (bytes) => this.#reader?.push(bytes));
@@ -128,6 +129,13 @@ class RuntimeApi {
     socket.on("close", lost);
     this.#socket = socket;
     return socket;
+  }
+}
+
+class ConnectionLost extends Error {
+  constructor(answerHasBegun) {
+    super("connection to the Runtime API lost");
+    this.answerHasBegun = answerHasBegun;
   }
 }
 
@@ -143,6 +151,7 @@ function log(message) {
 
 // One HTTP answer, fed piece by piece.
 class AnswerReader {
+  hasBegun = false;
   #pending = Buffer.alloc(0);
   #parts = [];
   #wanted = 0;
@@ -155,6 +164,7 @@ class AnswerReader {
   }
 
   push(bytes) {
+    this.hasBegun = true;
     this.#pending = this.#pending.length === 0 ? bytes : Buffer.concat([this.#pending, bytes]);
     while (this.#step()) {
       // Each step says whether it got what it needed.

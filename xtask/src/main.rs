@@ -1,7 +1,7 @@
 //! Development tasks, run as `cargo xtask TASK`.
 //!
-//! One folder per task; today there is `bench`. `floor` is a part of `bench` that needs a process of its own, and is
-//! of no use by hand.
+//! One folder per task; today there is `bench`. `floor` and `guest` are parts of `bench` that need a process of their
+//! own, and are of no use by hand.
 
 #![forbid(unsafe_code)]
 
@@ -26,12 +26,16 @@ enum Task {
     /// The smallest server that hands a runtime its events; started by `bench`.
     #[command(hide = true)]
     Floor(bench::floor::Options),
+    /// A function or an extension that `bench` needs; started by the server that is measured.
+    #[command(hide = true)]
+    Guest(bench::guest::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Bench(options) => bench::run(&options).map_err(|error| explain(&error)),
         Task::Floor(options) => bench::floor::run(&options).map_err(|error| explain(&error)),
+        Task::Guest(options) => bench::guest::run(&options).map_err(|error| explain(&error)),
     };
     match done {
         Ok(code) => code,

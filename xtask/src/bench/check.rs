@@ -5,13 +5,19 @@
 
 use serde::Serialize;
 
-use super::report::{Contestant, Report, Warm};
+use super::report::{Contestant, Report, SlowReader, Subscriber, Warm};
 use super::server::Memory;
 
 const WARM_TO_FLOOR: f64 = 1.5;
 const THROUGHPUT_TO_FLOOR: f64 = 0.7;
 const COLD_OVER_SPAWN_MS: f64 = 4.0;
 const MEMORY_MIB: f64 = 25.0;
+const CHUNK_P50_MS: f64 = 1.0;
+const CHUNK_TO_FLOOR: f64 = 1.5;
+const STREAM_TO_FLOOR: f64 = 0.7;
+const SLOW_READER_MIB: f64 = 8.0;
+const SILENT_TO_HEALTHY: f64 = 1.1;
+const TOLD_LOST: f64 = 1.0;
 
 /// A figure and what it is held against.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,6 +43,10 @@ impl Check {
     /// Held against a single figure.
     fn one(what: &'static str, unit: &'static str, target: f64, figure: Option<f64>) -> Self {
         Self { what, unit, bound: Bound::AtMost, target, figure, rounds: Vec::new() }
+    }
+
+    fn at_least(self) -> Self {
+        Self { bound: Bound::AtLeast, ..self }
     }
 
     /// Held against the median of the ratios of rounds.
@@ -67,6 +77,10 @@ pub(crate) fn checks(report: &Report) -> Vec<Check> {
         Some((percentile(&ours.latency) - percentile(&bare.latency)) / 1e3)
     };
     let rss_mib = |when: fn(&Warm) -> Option<Memory>| Some(when(report.warm(ours)?)?.rss_mib());
+    let streaming = |who| report.streaming(who);
+    let chunk = |who| streaming(who).map_or(&[][..], |row| &row.p50_us_per_round);
+    let stream = |who| streaming(who).map_or(&[][..], |row| &row.mb_per_s);
+    let subscribed = |by| report.subscribed(by).map_or(&[][..], |row| &row.p50_us_per_round);
     vec![
         Check::ratio(
             "warm p50, to the floor's",
@@ -94,6 +108,43 @@ pub(crate) fn checks(report: &Report) -> Vec<Check> {
         ),
         Check::one("resident memory, just started", "MiB", MEMORY_MIB, rss_mib(|row| row.started)),
         Check::one("resident memory, after 100 invokes", "MiB", MEMORY_MIB, rss_mib(|row| row.used)),
+        Check::one(
+            "streamed chunk p50",
+            "ms",
+            CHUNK_P50_MS,
+            streaming(ours).map(|row| row.latency.p50_us / 1e3),
+        ),
+        Check::ratio(
+            "streamed chunk p50, to the floor's",
+            Bound::AtMost,
+            CHUNK_TO_FLOOR,
+            ratios(chunk(ours), chunk(floor)),
+        ),
+        Check::ratio(
+            "streamed bytes, to the floor's",
+            Bound::AtLeast,
+            STREAM_TO_FLOOR,
+            ratios(stream(ours), stream(floor)),
+        ),
+        Check::one(
+            "memory gained by a slow reader",
+            "MiB",
+            SLOW_READER_MIB,
+            report.slow_reader.as_ref().map(SlowReader::growth_mib),
+        ),
+        Check::ratio(
+            "warm p50, silent to healthy subscriber",
+            Bound::AtMost,
+            SILENT_TO_HEALTHY,
+            ratios(subscribed(Subscriber::Silent), subscribed(Subscriber::Healthy)),
+        ),
+        Check::one(
+            "telemetry told to be lost",
+            "events",
+            TOLD_LOST,
+            report.subscribed(Subscriber::Silent).map(|row| row.lost as f64),
+        )
+        .at_least(),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! The floor: the least a server can do and still hand a runtime its events.
 //!
 //! One front listener; N environments, each a spawned runtime with a listener of its own. A `next` waits on a
-//! channel, a `response` travels back to the caller. No check, no log, no deadline, no limit, no isolation: whatever
+//! channel, a `response` travels back to the caller, a streamed one piece by piece. No check, no log, no deadline, no limit, no isolation: whatever
 //! a real server costs above this, it costs by its own doing. Same HTTP library and same kind of async runtime as
 //! Firesteel, in a process of its own, as Firesteel is. Started by `bench` as a hidden task of xtask.
 //!
@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Channel, Either, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -130,11 +130,14 @@ fn first_request(listener: &std::net::TcpListener) -> io::Result<()> {
     Ok(())
 }
 
+/// Whole, or still on its way.
+type Body = Either<Full<Bytes>, Channel<Bytes>>;
+
 /// An event on its way to a runtime, and the way back.
 #[derive(Debug)]
 struct Job {
     event: Bytes,
-    reply: oneshot::Sender<Bytes>,
+    reply: oneshot::Sender<Body>,
 }
 
 /// Runtimes that have asked for an event. One permit of `count` for each entry of `waiting`; callers beyond that
@@ -153,7 +156,7 @@ impl Idle {
         receiver
     }
 
-    async fn run(&self, event: Bytes) -> Option<Bytes> {
+    async fn run(&self, event: Bytes) -> Option<Body> {
         self.count.acquire().await.ok()?.forget();
         let runtime = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
         let (reply, answered) = oneshot::channel();
@@ -190,7 +193,7 @@ async fn serve(options: &Options) -> Result<(), FloorError> {
         async move {
             let event = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
             match idle.run(event).await {
-                Some(answer) => reply(StatusCode::OK, answer),
+                Some(answer) => Response::new(answer),
                 None => reply(StatusCode::BAD_GATEWAY, Bytes::new()),
             }
         }
@@ -209,7 +212,7 @@ async fn environment(function: &Path, idle: Arc<Idle>) -> Result<Child, FloorErr
     let listen = |source| FloorError::Listen { address: any, source };
     let listener = TcpListener::bind(any).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
-    let running: Arc<Mutex<Option<oneshot::Sender<Bytes>>>> = Arc::default();
+    let running: Arc<Mutex<Option<oneshot::Sender<Body>>>> = Arc::default();
     let handle = move |request: Request<Incoming>| {
         let (idle, running) = (Arc::clone(&idle), Arc::clone(&running));
         async move {
@@ -220,10 +223,15 @@ async fn environment(function: &Path, idle: Arc<Idle>) -> Result<Child, FloorErr
                 *running.lock().unwrap_or_else(PoisonError::into_inner) = Some(job.reply);
                 return next(job.event);
             }
-            let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-            let caller = running.lock().unwrap_or_else(PoisonError::into_inner).take();
-            // A caller that went away needs no answer.
-            let _ = caller.map(|caller| caller.send(body));
+            let caller = || running.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if request.headers().contains_key("Lambda-Runtime-Function-Response-Mode") {
+                relay(request.into_body(), caller()).await;
+            } else {
+                let body =
+                    request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+                // A caller that went away needs no answer.
+                let _ = caller().map(|caller| caller.send(Either::Left(Full::new(body))));
+            }
             reply(StatusCode::ACCEPTED, Bytes::from_static(b"{\"status\":\"OK\"}\n"))
         }
     };
@@ -237,11 +245,23 @@ async fn environment(function: &Path, idle: Arc<Idle>) -> Result<Child, FloorErr
         .map_err(|source| FloorError::Spawn { function: function.to_owned(), source })
 }
 
+/// Hands the caller a streamed answer as it comes, one piece at a time.
+async fn relay(mut answer: Incoming, caller: Option<oneshot::Sender<Body>>) {
+    let (mut sender, body) = Channel::new(1);
+    // A caller that went away is found out by the first piece.
+    let _ = caller.map(|caller| caller.send(Either::Right(body)));
+    while let Some(Ok(piece)) = answer.frame().await {
+        if sender.send(piece).await.is_err() {
+            return;
+        }
+    }
+}
+
 /// Serves every connection of `listener` with `handle`, for ever.
 async fn accept<H, F>(listener: TcpListener, handle: H)
 where
     H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
-    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
 {
     loop {
         // A connection lost before it was accepted is the client's to notice.
@@ -259,7 +279,7 @@ where
 }
 
 /// An event as a runtime receives it.
-fn next(event: Bytes) -> Response<Full<Bytes>> {
+fn next(event: Bytes) -> Response<Body> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let id = format!("00000000-0000-4000-8000-{count:012x}");
@@ -276,12 +296,12 @@ fn next(event: Bytes) -> Response<Full<Bytes>> {
             "arn:aws:lambda:us-east-1:000000000000:function:function",
         )
         .header("Lambda-Runtime-Trace-Id", trace)
-        .body(Full::new(event))
+        .body(Either::Left(Full::new(event)))
         .expect("constant names, and values of digits and hyphens, make a response")
 }
 
-fn reply(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
+fn reply(status: StatusCode, body: Bytes) -> Response<Body> {
+    let mut response = Response::new(Either::Left(Full::new(body)));
     *response.status_mut() = status;
     response
 }
@@ -297,8 +317,9 @@ mod tests {
         let caller = tokio::spawn(async move { asked.run(Bytes::from_static(b"event")).await });
         let job = idle.enter().await.unwrap();
         assert_eq!(job.event, "event");
-        job.reply.send(Bytes::from_static(b"answer")).unwrap();
-        assert_eq!(caller.await.unwrap().as_deref(), Some(b"answer".as_slice()));
+        job.reply.send(Either::Left(Full::from("answer"))).unwrap();
+        let answer = caller.await.unwrap().unwrap();
+        assert_eq!(answer.collect().await.unwrap().to_bytes(), "answer");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 /// How long one answer may take before the client gives up.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// The event of every invoke, and what the function's answer to it must hold.
 const EVENT: &str = r#"{"name":"bench"}"#;
@@ -34,6 +34,8 @@ pub(crate) enum InvokeError {
     Malformed(#[source] httparse::Error),
     #[error("the answer is not HTTP/1.1: chunk size unreadable")]
     MalformedChunk,
+    #[error("the answer is not a stream as it should be: {0}")]
+    MalformedStream(String),
     #[error("unexpected answer {status}: {body}")]
     Unexpected { status: u16, body: String },
 }
@@ -45,6 +47,21 @@ pub(crate) enum Answer {
     Greeting,
     /// 429: every environment was busy; the caller tries again.
     Throttled,
+}
+
+/// A connection on which nothing waits for ever.
+pub(super) fn connect(address: SocketAddr) -> Result<TcpStream, InvokeError> {
+    if !address.ip().is_loopback() {
+        return Err(InvokeError::NotLoopback(address));
+    }
+    TcpStream::connect_timeout(&address, ANSWER_LIMIT)
+        .and_then(|stream| {
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(ANSWER_LIMIT))?;
+            stream.set_write_timeout(Some(ANSWER_LIMIT))?;
+            Ok(stream)
+        })
+        .map_err(|source| InvokeError::Connection { address, source })
 }
 
 /// One caller on one kept-alive connection.
@@ -59,17 +76,7 @@ pub(crate) struct Client {
 impl Client {
     /// Connects, and prepares the request that every [`Client::invoke`] sends.
     pub(crate) fn connect(address: SocketAddr, function: &str) -> Result<Self, InvokeError> {
-        if !address.ip().is_loopback() {
-            return Err(InvokeError::NotLoopback(address));
-        }
-        let stream = TcpStream::connect_timeout(&address, ANSWER_LIMIT)
-            .and_then(|stream| {
-                stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(ANSWER_LIMIT))?;
-                stream.set_write_timeout(Some(ANSWER_LIMIT))?;
-                Ok(stream)
-            })
-            .map_err(|source| InvokeError::Connection { address, source })?;
+        let stream = connect(address)?;
         let request = format!(
             "POST /2015-03-31/functions/{function}/invocations HTTP/1.1\r\nHost: {address}\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{EVENT}",
@@ -236,7 +243,7 @@ fn dechunk(mut rest: &[u8]) -> Result<Option<Vec<u8>>, InvokeError> {
     }
 }
 
-fn holds(body: &[u8], part: &[u8]) -> bool {
+pub(super) fn holds(body: &[u8], part: &[u8]) -> bool {
     body.windows(part.len()).any(|window| window == part)
 }
 

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! mod.rs      options, what must be built first, the order of things
-//! phases.rs   what is measured: warm, throughput, cold
+//! phases.rs   what is measured: warm, throughput, cold; streaming.rs and subscribers.rs for what their names say
 //! ours.rs  floor.rs  rie.rs    the contestants, each knowing its own command line
 //! server.rs   a contestant's process: start, await, memory, end
-//! load.rs     the callers and their percentiles
+//! load.rs     the callers and their percentiles; response_stream.rs a caller that is streamed to
+//! guest.rs    the function and the extension of the last two phases
 //! report.rs   the figures, as JSON too; check.rs holds them against the targets, table.rs shows them
 //! ```
 //!
@@ -21,12 +22,16 @@ use tempfile::TempDir;
 
 mod check;
 pub(crate) mod floor;
+pub(crate) mod guest;
 mod load;
 mod ours;
 mod phases;
 mod report;
+mod response_stream;
 mod rie;
 mod server;
+mod streaming;
+mod subscribers;
 mod table;
 
 use phases::Setup;
@@ -113,6 +118,10 @@ async fn measure(setup: &Setup) -> Report {
     phases::throughput(setup, &mut report).await;
     progress("cold starts");
     phases::cold(setup, &mut report).await;
+    progress("streaming");
+    streaming::run(setup, &mut report).await;
+    progress("telemetry subscribers");
+    subscribers::run(setup, &mut report).await;
     report
 }
 
@@ -152,7 +161,7 @@ fn found(path: &Path) -> Result<PathBuf, BenchError> {
     path.canonicalize().map_err(|source| BenchError::Missing { path: path.to_owned(), source })
 }
 
-/// Says on standard error what is going on; a run takes about a minute.
+/// Says on standard error what is going on; a run takes about a minute and a half.
 fn progress(what: &str) {
     // Nobody reads along when standard error is gone.
     let _ = writeln!(io::stderr(), "bench: {what}");

@@ -9,16 +9,36 @@ use super::server::{Server, StartError, free_address};
 /// How long an invoke may wait for an environment to fall idle, where environments are bounded.
 const WAIT_MS: &str = "5000";
 
-/// Starts `firesteel serve` with `function` under each of `names`, of which the first is the one invoked.
-/// `environments` is the greatest number the function may have at once, without it Firesteel's own default.
+/// How long a function may take, in seconds.
+const TIMEOUT_S: &str = "60";
+
+/// What is to be served, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Serving<'a> {
+    pub(super) function: &'a Path,
+    /// The function is served under each of them; the first is the one invoked.
+    pub(super) names: &'a [String],
+    /// The greatest number of environments at once, without it Firesteel's own default.
+    pub(super) environments: Option<usize>,
+    /// With extensions. What the platform tells is in the log then, as JSON.
+    pub(super) layer: Option<&'a Path>,
+}
+
+impl<'a> Serving<'a> {
+    /// A function that is invoked by one caller.
+    pub(super) fn one(function: &'a Path, names: &'a [String]) -> Self {
+        Self { function, names, environments: None, layer: None }
+    }
+}
+
+/// Starts `firesteel serve`.
 pub(super) async fn start(
     firesteel: &Path,
-    function: &Path,
-    names: &[String],
-    environments: Option<usize>,
+    serving: Serving<'_>,
     data: &Path,
     log: PathBuf,
 ) -> Result<Server, StartError> {
+    let Serving { function, names, environments, layer } = serving;
     let prepare = |source| StartError::Prepare { program: firesteel.display().to_string(), source };
     let address = free_address().map_err(prepare)?;
     let mut command = Command::new(firesteel);
@@ -28,5 +48,10 @@ pub(super) async fn start(
     if let Some(count) = environments {
         command.args(["--max-environments", &count.to_string(), "--wait-ms", WAIT_MS]);
     }
+    if let Some(layer) = layer {
+        command.arg("--layer").arg(layer).args(["--log-format", "json"]);
+    }
+    // A slow reader makes its function slow.
+    command.args(["--timeout", TIMEOUT_S]);
     Server::start(command, address, names.first().map_or("function", String::as_str), log).await
 }

@@ -5,6 +5,8 @@
 //! | warm | one caller, [`ROUNDS`] rounds; in each, every contestant answers [`INVOKES`] times |
 //! | throughput | [`CALLERS`] callers on [`ENVIRONMENTS`] environments, floor and Firesteel by turns |
 //! | cold | [`STARTS`] times: a bare spawn, then a Firesteel function never invoked before |
+//! | streaming | see [`streaming`](super::streaming) |
+//! | subscribers | see [`subscribers`](super::subscribers) |
 //!
 //! Contestants take turns within a phase, and the order turns round with each round, so that a machine that gets
 //! slower or hotter does so for all. Between turns the others' servers idle. A contestant that fails leaves the
@@ -14,9 +16,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::load::{Client, InvokeError, Percentiles, rush};
+use super::ours::{self, Serving};
 use super::report::{Cold, Contestant, Report, Throughput, Warm};
 use super::server::{Memory, Server, StartError};
-use super::{floor, ours, rie};
+use super::{floor, rie};
 use crate::explain;
 
 /// Rounds of the warm measurement, and timed invokes per round and contestant.
@@ -48,14 +51,18 @@ pub(super) struct Setup {
 }
 
 impl Setup {
-    async fn floor(&self, environments: usize) -> Result<Server, StartError> {
-        floor::start(&self.function, environments, self.scratch.join("floor.log")).await
+    pub(super) async fn floor(&self, function: &Path, environments: usize) -> Result<Server, StartError> {
+        floor::start(function, environments, self.scratch.join("floor.log")).await
     }
 
     /// `phase` gives each of Firesteel's servers a data folder that was never used.
-    async fn ours(&self, phase: &str, names: &[String], limit: Option<usize>) -> Result<Server, StartError> {
-        let data = self.scratch.join(phase);
-        ours::start(&self.firesteel, &self.function, names, limit, &data, self.scratch.join("ours.log")).await
+    pub(super) async fn ours(&self, phase: &str, serving: Serving<'_>) -> Result<Server, StartError> {
+        ours::start(&self.firesteel, serving, &self.scratch.join(phase), self.log_of(phase)).await
+    }
+
+    /// What Firesteel's server of this phase prints.
+    pub(super) fn log_of(&self, phase: &str) -> PathBuf {
+        self.scratch.join(format!("{phase}.log"))
     }
 
     async fn rie(&self, emulator: &Path) -> Result<Server, StartError> {
@@ -64,14 +71,14 @@ impl Setup {
 }
 
 /// A contestant within a phase, and what it has done so far.
-struct Entrant<T> {
-    contestant: Contestant,
-    server: Server,
-    figures: T,
+pub(super) struct Entrant<T> {
+    pub(super) contestant: Contestant,
+    pub(super) server: Server,
+    pub(super) figures: T,
 }
 
 /// Servers that started; the failures of those that did not go into the report.
-fn entrants<T: Default>(
+pub(super) fn entrants<T: Default>(
     started: Vec<(Contestant, Result<Server, StartError>)>,
     phase: &str,
     report: &mut Report,
@@ -87,7 +94,7 @@ fn entrants<T: Default>(
 }
 
 /// Lets each entrant take its turn; those that fail are stopped and leave.
-async fn turns<T>(
+pub(super) async fn turns<T>(
     running: &mut Vec<Entrant<T>>,
     phase: &str,
     report: &mut Report,
@@ -117,9 +124,10 @@ struct WarmSoFar {
 /// Latency of one caller, and the servers' memory.
 pub(super) async fn warm(setup: &Setup, report: &mut Report) {
     const PHASE: &str = "warm invokes";
+    let names = ["function".to_owned()];
     let mut started = vec![
-        (Contestant::Floor, setup.floor(1).await),
-        (Contestant::Ours, setup.ours("warm", &["function".to_owned()], None).await),
+        (Contestant::Floor, setup.floor(&setup.function, 1).await),
+        (Contestant::Ours, setup.ours("warm", Serving::one(&setup.function, &names)).await),
     ];
     if let Some(emulator) = &setup.rie {
         started.push((Contestant::Rie, setup.rie(emulator).await));
@@ -173,9 +181,11 @@ struct RushesSoFar {
 /// Invokes per second with more callers than environments. The emulator has one environment and takes no part.
 pub(super) async fn throughput(setup: &Setup, report: &mut Report) {
     const PHASE: &str = "throughput";
+    let names = ["function".to_owned()];
+    let serving = Serving { environments: Some(ENVIRONMENTS), ..Serving::one(&setup.function, &names) };
     let started = vec![
-        (Contestant::Floor, setup.floor(ENVIRONMENTS).await),
-        (Contestant::Ours, setup.ours("throughput", &["function".to_owned()], Some(ENVIRONMENTS)).await),
+        (Contestant::Floor, setup.floor(&setup.function, ENVIRONMENTS).await),
+        (Contestant::Ours, setup.ours("throughput", serving).await),
     ];
     let mut running = entrants::<RushesSoFar>(started, PHASE, report);
 
@@ -205,8 +215,8 @@ pub(super) async fn throughput(setup: &Setup, report: &mut Report) {
 pub(super) async fn cold(setup: &Setup, report: &mut Report) {
     const PHASE: &str = "cold starts";
     let names: Vec<String> = (1..=STARTS).map(|number| format!("f{number}")).collect();
-    let mut running =
-        entrants::<()>(vec![(Contestant::Ours, setup.ours("cold", &names, None).await)], PHASE, report);
+    let started = vec![(Contestant::Ours, setup.ours("cold", Serving::one(&setup.function, &names)).await)];
+    let mut running = entrants::<()>(started, PHASE, report);
     let mut emulator = setup.rie.as_deref();
     let (mut bare, mut ours, mut emulated) = (Vec::new(), Vec::new(), Vec::new());
 

@@ -55,6 +55,52 @@ pub(crate) struct Cold {
     pub(crate) latency: Percentiles,
 }
 
+/// A streamed answer.
+#[derive(Debug, Serialize)]
+pub(crate) struct Streaming {
+    pub(crate) contestant: Contestant,
+    /// From a write of the function's to the caller's read.
+    pub(crate) latency: Percentiles,
+    pub(crate) p50_us_per_round: Vec<f64>,
+    /// To a caller that reads as fast as it can, one figure per turn.
+    pub(crate) mb_per_s: Vec<f64>,
+}
+
+/// Firesteel's own memory while a caller reads slowly what a function writes fast.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct SlowReader {
+    /// All that the function wrote arrived, or there is no such row.
+    pub(crate) bytes: usize,
+    pub(crate) took_s: f64,
+    pub(crate) start_kib: u64,
+    pub(crate) peak_kib: u64,
+}
+
+impl SlowReader {
+    pub(crate) fn growth_mib(&self) -> f64 {
+        self.peak_kib.saturating_sub(self.start_kib) as f64 / 1024.0
+    }
+}
+
+/// Warm invokes of a function with an extension that subscribed to telemetry.
+#[derive(Debug, Serialize)]
+pub(crate) struct Subscribed {
+    pub(crate) subscriber: Subscriber,
+    pub(crate) latency: Percentiles,
+    pub(crate) p50_us_per_round: Vec<f64>,
+    /// How many events were lost to it, by the server's log.
+    pub(crate) lost: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Subscriber {
+    /// Takes what it is sent.
+    Healthy,
+    /// Accepts the connection and reads nothing.
+    Silent,
+}
+
 /// Where the figures come from; without it they mean nothing.
 #[derive(Debug, Serialize)]
 pub(crate) struct Machine {
@@ -87,6 +133,9 @@ pub(crate) struct Report {
     pub(crate) warm: Vec<Warm>,
     pub(crate) throughput: Vec<Throughput>,
     pub(crate) cold: Vec<Cold>,
+    pub(crate) streaming: Vec<Streaming>,
+    pub(crate) slow_reader: Option<SlowReader>,
+    pub(crate) subscribed: Vec<Subscribed>,
     /// What the emulator answers when two call at once.
     pub(crate) rie_pairs: Option<Pairs>,
     /// What could not run, and why.
@@ -100,6 +149,9 @@ impl Report {
             warm: Vec::new(),
             throughput: Vec::new(),
             cold: Vec::new(),
+            streaming: Vec::new(),
+            slow_reader: None,
+            subscribed: Vec::new(),
             rie_pairs: None,
             failures: Vec::new(),
         }
@@ -119,6 +171,14 @@ impl Report {
 
     pub(crate) fn cold(&self, who: Contestant) -> Option<&Cold> {
         self.cold.iter().find(|row| row.contestant == who)
+    }
+
+    pub(crate) fn streaming(&self, who: Contestant) -> Option<&Streaming> {
+        self.streaming.iter().find(|row| row.contestant == who)
+    }
+
+    pub(crate) fn subscribed(&self, by: Subscriber) -> Option<&Subscribed> {
+        self.subscribed.iter().find(|row| row.subscriber == by)
     }
 
     pub(crate) fn json(&self) -> String {

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::check::{Bound, Check, checks, median};
 use super::phases::{CALLERS, ENVIRONMENTS};
-use super::report::{Cold, Contestant, Machine, Report, Throughput, Warm};
+use super::report::{Cold, Contestant, Machine, Report, Streaming, Subscribed, Subscriber, Throughput, Warm};
 use super::rie::Pairs;
 use super::server::Memory;
 
@@ -48,11 +48,42 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
 
     row("memory (2), started", warm(|row| cell(row.started.as_ref(), memory)))?;
     row("     after 100 invokes", warm(|row| cell(row.used.as_ref(), memory)))?;
+
+    let streaming =
+        |show: fn(&Streaming) -> String| Contestant::ALL.map(|who| cell(report.streaming(who), show));
+    row("streamed chunk (3), p50", streaming(|row| micros(row.latency.p50_us)))?;
+    row("                p90", streaming(|row| micros(row.latency.p90_us)))?;
+    row("                p99", streaming(|row| micros(row.latency.p99_us)))?;
+    row("                chunks", streaming(|row| row.latency.count.to_string()))?;
+    let mb_per_s =
+        |row: &Streaming| cell(median(&row.mb_per_s).as_ref(), |figure| format!("{figure:.0} MB/s"));
+    row("streamed bytes", streaming(mb_per_s))?;
+
     writeln!(
         out,
         "\n(1) floor: a bare process, from spawn to its first `next`; others: from request to answer"
     )?;
     writeln!(out, "(2) of the server's own process, resident / proportional set size")?;
+    writeln!(out, "(3) from the function's write to the caller's read, each chunk alone on its way")?;
+
+    if let Some(slow) = &report.slow_reader {
+        writeln!(
+            out,
+            "\nslow reader: {} MB in {:.1} s, resident memory of firesteel {:.1} MiB at first, {:.1} MiB at most",
+            slow.bytes / 1_000_000,
+            slow.took_s,
+            slow.start_kib as f64 / 1024.0,
+            slow.peak_kib as f64 / 1024.0
+        )?;
+    }
+    for Subscribed { subscriber, latency, lost, .. } in &report.subscribed {
+        let how = match subscriber {
+            Subscriber::Healthy => "takes all",
+            Subscriber::Silent => "reads nothing",
+        };
+        let [p50, p99] = [latency.p50_us, latency.p99_us].map(micros);
+        writeln!(out, "telemetry subscriber that {how}: warm p50 {p50}, p99 {p99}, {lost} events lost")?;
+    }
 
     if let Some(Pairs { invokes, answered, throttled, failed, ended }) = &report.rie_pairs {
         write!(
@@ -68,7 +99,7 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         }
     }
 
-    writeln!(out, "\n{:<36}{:>10}{:>12}{:>15}   verdict", "target", "", "measured", "rounds")?;
+    writeln!(out, "\n{:<40}{:>12}{:>14}{:>15}   verdict", "target", "", "measured", "rounds")?;
     for check in checks(report) {
         let Check { what, unit, bound, target, figure, rounds } = &check;
         let sign = match bound {
@@ -80,7 +111,7 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         let least = rounds.iter().copied().fold(f64::INFINITY, f64::min);
         let most = rounds.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let spread = if rounds.is_empty() { String::new() } else { format!("{least:.2} – {most:.2}") };
-        writeln!(out, "{what:<36}{bound:>10}{figure:>12}{spread:>15}   {}", check.verdict())?;
+        writeln!(out, "{what:<40}{bound:>12}{figure:>14}{spread:>15}   {}", check.verdict())?;
     }
     for failure in &report.failures {
         writeln!(out, "\ncould not run: {failure}")?;

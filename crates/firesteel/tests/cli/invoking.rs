@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::function::{ECHO, Function, zip};
+use crate::harness::function::{ECHO, Function, nodejs_is_there, zip};
 use crate::harness::program::Program;
 use crate::harness::{folder, skipped};
 
@@ -332,11 +332,7 @@ fn a_shell_script_with_curl_is_a_runtime() {
 
 #[test]
 fn a_nodejs_function_is_a_target() {
-    let version = std::process::Command::new("node").arg("--version").output();
-    let major: Option<u32> = version.ok().and_then(|output| {
-        String::from_utf8(output.stdout).ok()?.trim_start_matches('v').split('.').next()?.parse().ok()
-    });
-    if major.is_none_or(|major| major < 18) {
+    if !nodejs_is_there() {
         skipped("a_nodejs_function_is_a_target", "no Node.js of version 18 or later on PATH");
         return;
     }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::harness::function::{ECHO, Function, python};
+use crate::harness::function::{ECHO, Function, nodejs_is_there, python};
 use crate::harness::program::{Program, Run};
 use crate::harness::skipped;
 
@@ -166,6 +166,23 @@ fn the_managed_python_runtime_passes_with_the_check_handler() {
     // Known, and those of AWS's own client.
     let warnings = with_verdict(&report, "failed");
     assert_eq!(warnings, ["payload.too-large", "error.type-header"], "{report:#}");
+}
+
+/// The rule about a connection that is lost while the handler works among them: a response must not be lost with it.
+#[test]
+fn the_managed_nodejs_runtime_passes_with_the_check_handler() {
+    if !nodejs_is_there() {
+        let reason = "no Node.js of version 18 or later on PATH";
+        skipped("the_managed_nodejs_runtime_passes_with_the_check_handler", reason);
+        return;
+    }
+    let handler = Program::check(&["--print-handler", "node"]).run();
+    let function = Function::empty().with("index.mjs", handler.success(), 0o644);
+    let report = json(&check(&function, &["--format", "json"]));
+    assert_eq!(report["summary"]["failed"], 0, "{report:#}");
+    // Known, and those of AWS's own client.
+    let warnings = with_verdict(&report, "failed");
+    assert_eq!(warnings, ["error.type-header", "connection.broken-platform"], "{report:#}");
 }
 
 #[test]

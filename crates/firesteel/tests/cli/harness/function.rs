@@ -138,3 +138,12 @@ pub(crate) fn python() -> &'static Path {
         PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
     })
 }
+
+/// Whether PATH has a Node.js for which there is a managed runtime.
+pub(crate) fn nodejs_is_there() -> bool {
+    let version = Command::new("node").arg("--version").output();
+    let major: Option<u32> = version.ok().and_then(|output| {
+        String::from_utf8(output.stdout).ok()?.trim_start_matches('v').split('.').next()?.parse().ok()
+    });
+    major.is_some_and(|major| major >= 18)
+}
