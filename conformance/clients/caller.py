@@ -1,8 +1,8 @@
 """Callers: the AWS CLI and two SDKs, behind one way of asking.
 
 A request is a dictionary with `endpoint`, `function` and, each if wanted, `payload` (bytes), `invocation_type`,
-`log_type`, `qualifier` and `client_context` (as the caller sends it, base64). What a caller's user then has is an
-`Answer` or a `Refusal`. The SDKs run as processes of their own that take a JSON request a line, binary members as
+`log_type`, `qualifier` and `client_context` (as the caller sends it, base64), and `stream` for InvokeWithResponseStream.
+What a caller's user then has is an `Answer`, a `Streamed` or a `Refusal`. The SDKs run as processes of their own that take a JSON request a line, binary members as
 base64; the AWS CLI is run once for each call.
 """
 
@@ -31,6 +31,24 @@ class Answer:
     @property
     def json(self):
         return json.loads(self.payload)
+
+    @property
+    def log(self):
+        return base64.b64decode(self.log_result, validate=True)
+
+
+@dataclass
+class Streamed:
+    """What came in the events of a stream: the chunks put together, and the members of its end."""
+
+    status: int
+    payload: bytes
+    executed_version: str | None
+    content_type: str | None
+    error_code: str | None
+    error_details: str | None
+    log_result: str | None
+    request_id: str | None
 
     @property
     def log(self):
@@ -70,6 +88,7 @@ class Sdk:
     """`generic_class` is what errors are caught as whose code the API's model does not have."""
 
     shows_everything = True
+    streams = True
 
     def __init__(self, name, command, generic_class):
         self.name = name
@@ -88,7 +107,8 @@ class Sdk:
         if "broken" in seen:
             raise BrokenCaller(seen["broken"])
         if "error" not in seen:
-            return Answer(**{**seen, "payload": base64.b64decode(seen["payload"])})
+            kind = Streamed if request.get("stream") else Answer
+            return kind(**{**seen, "payload": base64.b64decode(seen["payload"])})
         error = seen["error"]
         return Refusal(error.pop("class"), **error)
 
@@ -103,6 +123,8 @@ class CommandLine:
 
     name = "aws cli"
     shows_everything = False
+    # It leaves out operations that answer in events.
+    streams = False
     OPTIONS = {"function": "--function-name", "invocation_type": "--invocation-type", "log_type": "--log-type",
                "qualifier": "--qualifier", "client_context": "--client-context"}
     REFUSED = re.compile(r"An error occurred \((\w+)\) when calling the Invoke operation(?: \([^)]*\))?: (.*)", re.S)

@@ -18,6 +18,7 @@ ARN = "arn:aws:lambda:us-east-1:000000000000:function:calls"
 NAMED_ID = re.compile(r"RequestId: ([0-9a-f-]{36}) Error: (.*)", re.S)
 
 CHECKS = []
+STREAMING = []
 WHILE_FULL = []
 
 
@@ -56,6 +57,12 @@ class Stage:
         answer = self.answered(*arguments, **request)
         equal((answer.status, answer.function_error), (200, "Unhandled"), "status and function error")
         equal(answer.executed_version, "$LATEST", "executed version")
+        return answer
+
+    def streamed(self, *arguments, **request):
+        answer = self.answered(*arguments, stream=True, **request)
+        equal((answer.status, answer.executed_version), (200, "$LATEST"), "status and executed version")
+        equal(answer.content_type, "application/vnd.amazon.eventstream", "content type")
         return answer
 
     def refused(self, code, status, message, *arguments, kind="User", modelled=True, **request):
@@ -284,6 +291,57 @@ def client_context(stage):
     sent = base64.b64encode(json.dumps(context).encode()).decode()
     seen = stage.succeeded("describe", client_context=sent).json
     equal((seen["custom"], seen["app"]), (context["custom"], "till"), "client context")
+
+
+def check_streaming(function):
+    return check(function, STREAMING)
+
+
+@check_streaming
+def streamed_success(stage):
+    answer = stage.streamed("greet", more={"name": "Ada"})
+    result = json.loads(answer.payload)
+    equal((result["message"], result["requestId"]), ("Hello, Ada!", answer.request_id), "message and request id")
+    equal((answer.error_code, answer.error_details, answer.log_result), (None, None, None), "members of the end")
+
+
+@check_streaming
+def streamed_response_of_many_chunks(stage):
+    answer = stage.streamed("large", more={"characters": 1_000_000})
+    equal(answer.payload, b'"' + b"x" * 1_000_000 + b'"', "payload")
+
+
+@check_streaming
+def streamed_log_tail(stage):
+    log = stage.streamed("log", log_type="Tail", more={"lines": 2, "token": "streamed"}).log
+    holds(b"line 1 of streamed\n" in log and b"\nREPORT RequestId: " in log, f"log: {log!r}")
+
+
+@check_streaming
+def streamed_error_of_the_handler(stage):
+    answer = stage.streamed("fail")
+    equal((answer.payload, answer.error_code), (b"", "Unhandled"), "payload and error code")
+    error = json.loads(answer.error_details)
+    equal((error["errorType"], error["errorMessage"]), ("OrderError", "no such order: é"), "type and message")
+
+
+@check_streaming
+def streamed_timeout(stage):
+    answer = stage.streamed("hang", more={"token": "streamed timeout"})
+    error = json.loads(answer.error_details)
+    equal(answer.error_code, "Unhandled", "error code")
+    equal(error["errorMessage"], f"RequestId: {answer.request_id} Error: Task timed out after 3.00 seconds", "message")
+
+
+@check_streaming
+def streamed_event_that_is_not_json(stage):
+    stage.refused("InvalidRequestContentException", 400, "Could not parse request body into json: .+", raw=b"{", stream=True)
+
+
+@check_streaming
+def streaming_an_unknown_function(stage):
+    stage.refused("ResourceNotFoundException", 404, "Function not found: .+:function:nobody", "greet", function="nobody",
+                  stream=True)
 
 
 def check_while_full(function):

@@ -32,13 +32,15 @@ def check_callers(report, args):
     present = []
     for name, make in caller.callers(args.venv, args.node):
         if make is None:
-            for check, _ in caller_checks.CHECKS + caller_checks.WHILE_FULL:
+            streaming = [] if name == "aws cli" else caller_checks.STREAMING
+            for check, _ in caller_checks.CHECKS + streaming + caller_checks.WHILE_FULL:
                 report.skip(f"{name}: {check}", "not installed where --venv and --node say")
         else:
             present.append(make())
     try:
         with Server(args.firesteel, {"calls": CALLED}) as server:
             run(report, present, server, caller_checks.CHECKS)
+            run(report, [each for each in present if each.streams], server, caller_checks.STREAMING)
         check_while_full(report, args, present)
     except ServerBroke as broke:
         report.fail("callers: the server", str(broke))

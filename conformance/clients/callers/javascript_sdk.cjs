@@ -27,7 +27,9 @@ async function observe(request) {
   for (const [member, name] of Object.entries(MEMBERS)) if (name in request) input[member] = request[name];
   if ("payload" in request) input.Payload = Buffer.from(request.payload, "base64");
   try {
-    const answer = await clientOf(request.endpoint).send(new sdk.InvokeCommand(input));
+    const client = clientOf(request.endpoint);
+    if (request.stream) return await streamed(await client.send(new sdk.InvokeWithResponseStreamCommand(input)));
+    const answer = await client.send(new sdk.InvokeCommand(input));
     return {
       status: answer.StatusCode,
       payload: Buffer.from(answer.Payload ?? []).toString("base64"),
@@ -52,6 +54,27 @@ async function observe(request) {
       },
     };
   }
+}
+
+async function streamed(answer) {
+  const chunks = [];
+  let end;
+  for await (const event of answer.EventStream) {
+    if (end) return { broken: `after the end: ${JSON.stringify(event)}` };
+    if (event.PayloadChunk) chunks.push(event.PayloadChunk.Payload);
+    else end = event.InvokeComplete;
+  }
+  if (!end) return { broken: "no end" };
+  return {
+    status: answer.StatusCode,
+    payload: Buffer.concat(chunks).toString("base64"),
+    executed_version: answer.ExecutedVersion ?? null,
+    content_type: answer.ResponseStreamContentType ?? null,
+    error_code: end.ErrorCode ?? null,
+    error_details: end.ErrorDetails ?? null,
+    log_result: end.LogResult ?? null,
+    request_id: answer.$metadata.requestId,
+  };
 }
 
 (async () => {

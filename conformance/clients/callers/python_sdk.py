@@ -20,6 +20,8 @@ def observe(client, request):
     if "payload" in request:
         members["Payload"] = base64.b64decode(request["payload"])
     try:
+        if request.get("stream"):
+            return streamed(client.invoke_with_response_stream(**members))
         answer = client.invoke(**members)
     except ClientError as error:
         details, metadata = error.response["Error"], error.response["ResponseMetadata"]
@@ -40,6 +42,29 @@ def observe(client, request):
         "function_error": answer.get("FunctionError"),
         "executed_version": answer.get("ExecutedVersion"),
         "log_result": answer.get("LogResult"),
+        "request_id": answer["ResponseMetadata"]["RequestId"],
+    }
+
+
+def streamed(answer):
+    payload, end = b"", None
+    for event in answer["EventStream"]:
+        if end is not None:
+            return {"broken": f"after the end: {event}"}
+        if "PayloadChunk" in event:
+            payload += event["PayloadChunk"]["Payload"]
+        else:
+            end = event["InvokeComplete"]
+    if end is None:
+        return {"broken": "no end"}
+    return {
+        "status": answer["StatusCode"],
+        "payload": base64.b64encode(payload).decode(),
+        "executed_version": answer.get("ExecutedVersion"),
+        "content_type": answer.get("ResponseStreamContentType"),
+        "error_code": end.get("ErrorCode"),
+        "error_details": end.get("ErrorDetails"),
+        "log_result": end.get("LogResult"),
         "request_id": answer["ResponseMetadata"]["RequestId"],
     }
 

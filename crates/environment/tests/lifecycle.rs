@@ -673,7 +673,7 @@ fn calls_of_extensions_are_refused_as_aws_refuses_them() {
     assert_eq!(refused(&registered, Event::ExtensionNextCalled(1)), ExtensionRefusal::UnknownIdentifier);
     assert_eq!(refused(&registered, Event::Subscribe(1)), ExtensionRefusal::UnknownIdentifier);
 
-    let mut full = registered.clone();
+    let mut full = registered;
     for n in 1..10 {
         full = step(&full, register(&format!("internal{n}"), false, false)).unwrap().0;
     }

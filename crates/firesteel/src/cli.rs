@@ -77,6 +77,19 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
     pub(crate) listen: SocketAddr,
 
+    /// Give a function a URL, whose HTTP requests it answers (invoke mode BUFFERED), on a port of the system's choice or
+    /// on ADDRESS; may be repeated
+    #[arg(long, value_name = "NAME[=ADDRESS]", value_parser = url)]
+    pub(crate) url: Vec<Url>,
+
+    /// Likewise in invoke mode RESPONSE_STREAM: answers are bytes, or a prelude and bytes; may be repeated
+    #[arg(long, value_name = "NAME[=ADDRESS]", value_parser = url)]
+    pub(crate) url_stream: Vec<Url>,
+
+    /// How fast streamed responses leave: as fast as they are read, or 6 MiB at once and then 2 MiB a second, as on AWS
+    #[arg(long, value_enum, value_name = "BANDWIDTH", default_value = "unlimited")]
+    pub(crate) stream_bandwidth: StreamBandwidth,
+
     /// Most execution environments at a time, over all functions; beyond it callers are throttled
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) max_environments: u16,
@@ -98,6 +111,19 @@ pub(crate) struct ServeArguments {
 
     #[command(flatten)]
     pub(crate) server: ServerArguments,
+}
+
+/// A function that is to have a URL, and where that listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Url {
+    pub(crate) function: String,
+    pub(crate) address: SocketAddr,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StreamBandwidth {
+    Unlimited,
+    Aws,
 }
 
 #[derive(Debug, Args)]
@@ -158,6 +184,12 @@ pub(crate) struct ServerArguments {
     pub(crate) account_id: String,
 }
 
+fn url(value: &str) -> Result<Url, String> {
+    let (function, address) = value.split_once('=').unwrap_or((value, "127.0.0.1:0"));
+    let address = address.parse().map_err(|_| format!("`{address}` is no address such as 127.0.0.1:9001"))?;
+    Ok(Url { function: function.to_owned(), address })
+}
+
 fn region(value: &str) -> Result<String, String> {
     let parts: Vec<&str> = value.split('-').collect();
     let letters = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
@@ -190,6 +222,17 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_url_may_have_an_address() {
+        let parsed = |function: &str, address: &str| {
+            Ok(Url { function: function.into(), address: address.parse().unwrap() })
+        };
+        assert_eq!(url("hello"), parsed("hello", "127.0.0.1:0"));
+        assert_eq!(url("hello=127.0.0.1:9001"), parsed("hello", "127.0.0.1:9001"));
+        assert_eq!(url("hello=[::1]:9001"), parsed("hello", "[::1]:9001"));
+        assert!(url("hello=9001").is_err() && url("hello=").is_err());
     }
 
     #[test]

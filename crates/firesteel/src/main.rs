@@ -11,6 +11,8 @@ mod data_folder;
 mod event;
 mod exit;
 mod function;
+mod function_urls;
+mod listen;
 mod log_printer;
 mod notice;
 mod variables_file;

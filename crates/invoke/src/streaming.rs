@@ -143,8 +143,7 @@ impl ResponseStream {
     }
 
     /// The same, no faster than `bandwidth`.
-    #[must_use]
-    pub fn within(mut self, bandwidth: Option<Bandwidth>) -> Self {
+    fn within(mut self, bandwidth: Option<Bandwidth>) -> Self {
         self.bucket = bandwidth.map(|bandwidth| TokenBucket::full(bandwidth, Instant::now()));
         self
     }

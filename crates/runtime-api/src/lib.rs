@@ -12,6 +12,8 @@
 //! lifecycle, and renders what the lifecycle answers, to the byte. It decides nothing: whether a call
 //! is allowed, which request id is the current one and when an event is delivered are all the
 //! lifecycle's. It never looks into a payload.
+//!
+//! What an environment has to tell its extensions goes the other way, from [`telemetry`] to listeners of theirs.
 #![forbid(unsafe_code)]
 
 mod answering;

@@ -1,4 +1,4 @@
-//! The table of protocol errors: what the Runtime API answers to a call the lifecycle does not allow.
+//! The table of protocol errors: what a runtime is answered when the lifecycle does not allow its call.
 //!
 //! | refusal | status | `errorType` |
 //! |---|---|---|

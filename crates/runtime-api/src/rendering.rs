@@ -1,7 +1,7 @@
 //! What goes back to the guest, to the byte.
 //!
-//! Which error it is, is in `refusal` and `extension_refusal`. JSON is spelled as the service spells it: no spaces, a trailing newline, and
-//! the characters HTML cares about escaped.
+//! Errors are in `refusal` and `extension_refusal`. JSON is spelled as the service spells it: no spaces, a trailing
+//! newline, and the characters HTML cares about escaped.
 
 use std::fmt::Write;
 
@@ -9,7 +9,6 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Response, StatusCode};
-
 use uuid::Uuid;
 
 use crate::routes::header;

@@ -40,8 +40,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 pub struct Surface {
     /// `restore/next` and `restore/error`, which AWS routes in environments with SnapStart only.
     pub snap_start: bool,
-    /// The credentials endpoint, which is for the same environments. They are what it gives as long as this
-    /// listener is served.
+    /// The credentials endpoint, for the same environments. It gives these for as long as it is served.
     pub credentials: Option<Credentials>,
 }
 

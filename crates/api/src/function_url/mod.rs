@@ -119,7 +119,8 @@ async fn handle(
         Err(Refusal::Api(error)) => error.into_response_to(request_id),
         Err(refusal) => {
             if let Refusal::Uninterpretable(cause) = &refusal {
-                tracing::warn!(%request_id, %cause, function = %door.url.function, "{refusal}");
+                let error = &**cause as &(dyn std::error::Error + 'static);
+                tracing::warn!(%request_id, function = %door.url.function, error, "{refusal}");
             }
             let content_type = [(header::CONTENT_TYPE, JSON)];
             (StatusCode::BAD_GATEWAY, content_type, "Internal Server Error").into_response()
@@ -252,6 +253,78 @@ impl From<InvokeError> for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use firesteel_invoke::{StreamEnd, StreamError};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio::sync::{mpsc, oneshot};
+
+    /// What a caller reads, until the connection ends, of an answer that a function begins with `pieces`.
+    async fn read(content_type: &str, pieces: &[&'static [u8]], end: Option<StreamEnd>) -> String {
+        let (sender, chunks) = mpsc::channel(8);
+        let (end_sender, end_receiver) = oneshot::channel();
+        let reply = StreamReply {
+            executed_version: "$LATEST".into(),
+            trace: String::new(),
+            content_type: content_type.into(),
+            body: ResponseStream::forwarded(chunks, end_receiver),
+        };
+        for piece in pieces {
+            sender.try_send(Bytes::from_static(piece)).unwrap();
+        }
+        match end {
+            Some(end) => end_sender.send(end).unwrap(),
+            None => drop(end_sender),
+        }
+        let reply = Arc::new(std::sync::Mutex::new(Some(reply)));
+        let answer = move || async move {
+            let reply = reply.lock().unwrap().take().unwrap();
+            streamed(reply).await.map_err(|refusal| (StatusCode::BAD_GATEWAY, refusal.to_string()))
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        tokio::spawn(axum::serve(listener, Router::new().fallback(answer)).into_future());
+        caller.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut text = String::new();
+        caller.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    fn failed() -> StreamEnd {
+        let error = StreamError { code: "Mine".into(), details: "{}".into() };
+        StreamEnd { error: Some(error), log_tail: None }
+    }
+
+    const GOOD: StreamEnd = StreamEnd { error: None, log_tail: None };
+
+    #[tokio::test]
+    async fn pieces_are_chunks_and_a_good_end_is_the_last() {
+        let text = read("text/x", &[b"ab", b"c"], Some(GOOD)).await;
+        assert!(text.starts_with("HTTP/1.1 200 OK\r\ncontent-type: text/x\r\n"), "{text}");
+        assert!(text.ends_with("\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_has_no_last_chunk_and_keeps_what_came_before() {
+        for end in [Some(failed()), None] {
+            let text = read("", &[b"ab"], end.clone()).await;
+            assert!(text.ends_with("\r\n\r\n2\r\nab\r\n"), "{text}");
+            let text = read(HTTP_INTEGRATION, &[b"{\"statusCode\":201}\0\0", b"\0\0\0\0\0\0a"], end).await;
+            assert!(text.starts_with("HTTP/1.1 201 Created\r\n"), "{text}");
+            assert!(text.ends_with("\r\n\r\n1\r\na\r\n"), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_before_the_head_is_told_by_the_status() {
+        for content_type in ["", HTTP_INTEGRATION] {
+            let text = read(content_type, &[], Some(failed())).await;
+            assert!(text.starts_with("HTTP/1.1 502 ") && text.ends_with("the function failed"), "{text}");
+        }
+        let text = read(HTTP_INTEGRATION, &[b"{}"], Some(failed())).await;
+        assert!(text.ends_with("the function failed"), "{text}");
+        let text = read(HTTP_INTEGRATION, &[b"{}"], Some(GOOD)).await;
+        assert!(text.ends_with("the answer of the function is no HTTP response"), "{text}");
+    }
 
     #[test]
     fn the_http_integration_is_known_by_its_type_alone() {

@@ -13,7 +13,7 @@ const LIMIT_BYTES: usize = 1024 * 1024;
 /// Why there is no prelude.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum InvalidPrelude {
-    #[error("the prelude is not JSON of an answer's head: {0}")]
+    #[error("the prelude is not JSON of an answer's head")]
     Json(#[from] serde_json::Error),
     #[error(transparent)]
     Head(#[from] InvalidHead),

@@ -20,14 +20,14 @@ use super::head::{Head, InvalidHead, Members};
 /// Why what a handler returned is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum InvalidResponse {
-    #[error("it is not JSON: {0}")]
-    NotJson(serde_json::Error),
-    #[error("it has a member of another type: {0}")]
-    Member(serde_json::Error),
+    #[error("it is not JSON")]
+    NotJson(#[source] serde_json::Error),
+    #[error("a member has another type")]
+    Member(#[source] serde_json::Error),
     #[error(transparent)]
     Head(#[from] InvalidHead),
-    #[error("its body is not base64: {0}")]
-    Body(base64::DecodeError),
+    #[error("its body is not base64")]
+    Body(#[source] base64::DecodeError),
 }
 
 #[derive(Deserialize)]

@@ -2,8 +2,6 @@
 //!
 //! Headers are checked before the body is read, the body before the function is looked up.
 
-use std::fmt;
-
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName};
 use base64::Engine;
@@ -95,9 +93,9 @@ async fn payload(body: Body, invocation_type: InvocationType) -> Result<Bytes, A
 
 fn invocation_type(headers: &HeaderMap, allowed: &[InvocationType]) -> Result<InvocationType, ApiError> {
     let Some(given) = text(headers, &INVOCATION_TYPE) else { return Ok(InvocationType::RequestResponse) };
-    let named = allowed.iter().find(|allowed| allowed.to_string() == given);
+    let named = allowed.iter().find(|allowed| allowed.name() == given);
     named.copied().ok_or_else(|| {
-        let names: Vec<_> = allowed.iter().map(InvocationType::to_string).collect();
+        let names: Vec<_> = allowed.iter().map(|allowed| allowed.name()).collect();
         not_in_set(given, "invocationType", &format!("[{}]", names.join(", ")))
     })
 }
@@ -139,12 +137,12 @@ pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a 
     headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty())
 }
 
-impl fmt::Display for InvocationType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl InvocationType {
+    fn name(self) -> &'static str {
+        match self {
             InvocationType::Event => "Event",
             InvocationType::RequestResponse => "RequestResponse",
             InvocationType::DryRun => "DryRun",
-        })
+        }
     }
 }

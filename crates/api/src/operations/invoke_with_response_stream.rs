@@ -8,6 +8,8 @@
 //! What goes wrong before there is an answer is an ordinary error. A function that fails is told of by the end of the
 //! stream, a platform that fails by a last message of its own.
 
+use std::convert::Infallible;
+
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -62,17 +64,10 @@ async fn invoke(invoker: &Invoker, call: Call) -> Result<Response, ApiError> {
     Ok(response)
 }
 
-/// Where the writing of a stream has come to.
-enum Writing {
-    /// The rest of a piece that is cut.
-    Chunks(ResponseStream, Bytes),
-    Done,
-}
-
 /// One message at a time, made when the connection has room for it.
-fn messages(body: ResponseStream) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> + Send {
-    stream::unfold(Writing::Chunks(body, Bytes::new()), async |writing| {
-        let Writing::Chunks(mut body, mut piece) = writing else { return None };
+fn messages(body: ResponseStream) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+    stream::unfold(Some((Bytes::new(), body)), async |rest| {
+        let (mut piece, mut body) = rest?;
         if piece.is_empty()
             && let Some(next) = body.next().await
         {
@@ -80,12 +75,62 @@ fn messages(body: ResponseStream) -> impl Stream<Item = Result<Bytes, std::conve
         }
         if !piece.is_empty() {
             let chunk = piece.split_to(piece.len().min(CHUNK_LIMIT_BYTES));
-            return Some((Ok(event_stream::payload_chunk(&chunk)), Writing::Chunks(body, piece)));
+            return Some((Ok(event_stream::payload_chunk(&chunk)), Some((piece, body))));
         }
         let last = match body.end().await {
             Ok(end) => event_stream::invoke_complete(&end),
             Err(error) => event_stream::exception(&ApiError::from(error)),
         };
-        Some((Ok(last), Writing::Done))
+        Some((Ok(last), None))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use firesteel_invoke::{StreamEnd, StreamError};
+    use futures_util::StreamExt;
+    use tokio::sync::{mpsc, oneshot};
+
+    #[tokio::test]
+    async fn each_piece_is_a_message_at_once() {
+        let (sender, chunks) = mpsc::channel(1);
+        let (end_sender, end) = oneshot::channel();
+        let mut messages = Box::pin(messages(ResponseStream::forwarded(chunks, end)));
+        for piece in ["a", "b"] {
+            sender.try_send(Bytes::from(piece)).unwrap();
+            let message = messages.next().await.unwrap().unwrap();
+            assert_eq!(message, event_stream::payload_chunk(piece.as_bytes()));
+        }
+        let error = StreamError { code: "Mine".into(), details: "{}".into() };
+        let end = StreamEnd { error: Some(error), log_tail: None };
+        end_sender.send(end.clone()).unwrap();
+        assert_eq!(messages.next().await.unwrap().unwrap(), event_stream::invoke_complete(&end));
+        assert!(messages.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_platform_that_fails_is_the_last_message() {
+        let (sender, chunks) = mpsc::channel(1);
+        let (end_sender, end) = oneshot::channel();
+        let mut messages = Box::pin(messages(ResponseStream::forwarded(chunks, end)));
+        sender.try_send(Bytes::from("a")).unwrap();
+        drop(end_sender);
+        assert_eq!(messages.next().await.unwrap().unwrap(), event_stream::payload_chunk(b"a"));
+        assert_eq!(messages.next().await.unwrap().unwrap(), event_stream::exception(&ApiError::Service));
+        assert!(messages.next().await.is_none());
+    }
+
+    /// What is not asked for is not read, so that a slow reader slows the runtime.
+    #[tokio::test]
+    async fn messages_are_made_when_they_are_asked_for() {
+        let (sender, chunks) = mpsc::channel(1);
+        let (_end, end) = oneshot::channel();
+        let mut messages = Box::pin(messages(ResponseStream::forwarded(chunks, end)));
+        sender.try_send(Bytes::from(vec![0; 2 * CHUNK_LIMIT_BYTES])).unwrap();
+        messages.next().await.unwrap().unwrap();
+        sender.try_send(Bytes::from("b")).unwrap();
+        messages.next().await.unwrap().unwrap();
+        sender.try_send(Bytes::from("c")).unwrap_err();
+    }
 }

@@ -18,7 +18,7 @@ use super::{Driver, rendered};
 use crate::failure::PlatformError;
 use crate::invocation::ResponseDelivery;
 use crate::lifecycle::{self, Event};
-use crate::logs::platform_line::Status;
+use crate::logs::platform_event::Status;
 use crate::outcome::{Answer, ChunkStream};
 
 /// Chunks of a stream between the runtime and its reader. Few: what waits here is memory, and the socket's own

@@ -9,8 +9,7 @@ use uuid::Uuid;
 
 use crate::failure::PlatformError;
 use crate::invocation::{Admitted, Invocation};
-use crate::logs::platform_event::{RuntimeDone, Span, SpanName};
-use crate::logs::platform_line::Status;
+use crate::logs::platform_event::{RuntimeDone, Span, SpanName, Status};
 use crate::outcome::{Answer, StreamEnd};
 
 #[derive(Debug)]

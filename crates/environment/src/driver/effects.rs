@@ -14,8 +14,7 @@ use crate::billing::{self, Usage};
 use crate::lifecycle::ending::{Action, Budget};
 use crate::lifecycle::extensions::{Index, MAX_EXTENSIONS, Stage};
 use crate::lifecycle::{Effect, Event, Failure, Finish, InitResult, Phase as LifePhase};
-use crate::logs::platform_event::{PlatformEvent, Report, RestoreDurations};
-use crate::logs::platform_line::{Phase, Status};
+use crate::logs::platform_event::{Phase, PlatformEvent, Report, RestoreDurations, Status};
 use crate::outcome::Account;
 
 /// How old the memory figure of a REPORT may be. A reading is a tenth of what a warm invocation costs, so those that
@@ -71,7 +70,6 @@ impl Driver {
         self.cause = Cause::default();
         self.parked = Parked::default();
         self.sample_at = Some(self.init.began + MEMORY_SAMPLING);
-        self.log.open_subscriptions();
         self.log.platform(&PlatformEvent::InitStart { phase: self.init.phase });
         if limited {
             self.timer = Some((self.init.began + self.spec.init_limit, Event::InitDeadlinePassed));
@@ -85,11 +83,11 @@ impl Driver {
     fn start_extensions(&mut self) {
         let Driver { generation, state, sandbox, spec, metadata_token, opt, .. } = self;
         let Some(generation) = generation else { return };
-        let to_start =
+        let mut to_start =
             state.extensions.members().iter().filter(|extension| extension.stage == Stage::Started);
-        let started: std::io::Result<()> = to_start
-            .map(|extension| generation.start_extension(sandbox, spec, metadata_token, opt, &extension.name))
-            .collect();
+        let started = to_start.try_for_each(|extension| {
+            generation.start_extension(sandbox, spec, metadata_token, opt, &extension.name)
+        });
         if let Err(error) = started {
             self.cannot_start("an extension", &error);
         }
@@ -282,7 +280,7 @@ impl Driver {
 
     fn tell_runtime_done(&mut self, status: Status) {
         let Some(current) = &self.current else { return };
-        if current.started && self.log.tells_runtime_done(&status) {
+        if current.started && self.log.tells_runtime_done() {
             let report = current.times.runtime_report(current.invocation(), status);
             self.log.platform(&PlatformEvent::RuntimeDone(report));
         }
@@ -393,15 +391,11 @@ impl Driver {
         };
         let event = ExtensionEvent::Shutdown { reason: *reason, deadline_ms: *deadline_ms };
         let Some(reply) = self.parked_extension(index) else { return };
-        match self.log.flush_subscribers() {
-            None => drop(reply.send(Ok(event))),
-            Some(flushed) => {
-                tokio::spawn(async move {
-                    let _ = tokio::time::timeout(FLUSH_LIMIT, flushed).await;
-                    let _ = reply.send(Ok(event));
-                });
-            }
-        }
+        let flushed = self.log.flush_subscribers();
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(FLUSH_LIMIT, flushed).await;
+            let _ = reply.send(Ok(event));
+        });
     }
 
     fn signal(&self, process: &str, signal: sandbox::Signal) {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::Driver;
 use crate::failure::PlatformError;
 use crate::lifecycle::{ExtensionFailure, Failure};
-use crate::logs::platform_line::Status;
+use crate::logs::platform_event::Status;
 use crate::outcome::{Answer, StreamEnd};
 
 /// Why the last failure happened; set before the event that reports it.

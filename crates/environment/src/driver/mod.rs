@@ -121,7 +121,7 @@ enum Rest {
 #[derive(Debug)]
 struct Init {
     began: Instant,
-    phase: crate::logs::platform_line::Phase,
+    phase: crate::logs::platform_event::Phase,
     runtime_started: bool,
     /// The runtime's own part is over and told of.
     runtime_done: bool,
@@ -371,7 +371,7 @@ impl Driver {
 
 impl Init {
     fn begin(limited: bool) -> Self {
-        use crate::logs::platform_line::Phase;
+        use crate::logs::platform_event::Phase;
         Init {
             began: Instant::now(),
             phase: if limited { Phase::Init } else { Phase::Invoke },

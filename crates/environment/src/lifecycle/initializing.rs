@@ -180,7 +180,7 @@ impl Step {
         self.effects.push(Effect::RestoreEnded(InitResult::Failed(failure)));
         match purpose {
             Purpose::InitPhase { waiting: None } => {
-                self.end(Then::Reset { waiting: None }, failure.shutdown_reason())
+                self.end(Then::Reset { waiting: None }, failure.shutdown_reason());
             }
             Purpose::InitPhase { waiting: Some(invocation) } | Purpose::Suppressed { invocation } => {
                 self.fail_invocation(invocation, failure);

@@ -2,34 +2,47 @@
 //!
 //! ```text
 //!  stdout ─┐
-//!  stderr ─┴► capture ─► lines ─┐
-//!                               ├─► Log ─► output (the server's terminal, a test)
-//!  INIT_START START END REPORT ─┘    └──► tail: last 4 096 bytes of the invocation
+//!  stderr ─┴► capture ─► lines ──────────┐          ┌─► output (the server's terminal, a test)
+//!                                        ├─► Log ───┼─► tail: last 4 096 bytes of the invocation
+//!  driver ─► PlatformEvent ─► text: platform_line   └─► audience: subscribed extensions (record)
+//!                          └► JSON: record, if level says so
 //! ```
 //!
 //! The driver owns the [`Log`] of its environment and is the only one to write to it, so lines of one
-//! invocation cannot end up behind its REPORT.
+//! invocation cannot end up behind its REPORT. Levels concern the log in JSON only: subscribers get everything.
 
+mod about;
+mod application_line;
+mod audience;
 pub(crate) mod capture;
+mod level;
 pub(crate) mod platform_event;
-pub(crate) mod platform_line;
+mod platform_line;
+mod record;
 mod tail;
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 
-use crate::spec::{InitializationType, Spec};
-use platform_event::PlatformEvent;
-pub(crate) use tail::Tail;
+use bytes::Bytes;
+use firesteel_runtime_api::telemetry::{Dropped, Subscription};
+use jiff::Timestamp;
+
+use self::about::About;
+use self::audience::{Audience, Happening};
+use self::platform_event::PlatformEvent;
+use self::tail::Tail;
+use crate::spec::{InitializationType, LogLevel, Spec};
 
 /// Who wrote a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The platform.
     Platform,
-    /// The function's own process.
+    /// A process of the function.
     Function,
-    /// An extension's.
+    /// A process of an extension.
     Extension,
 }
 
@@ -66,87 +79,148 @@ impl fmt::Debug for Output {
 /// The log of one environment.
 #[derive(Debug)]
 pub(crate) struct Log {
+    about: About,
+    /// See [`About::application_level`].
+    application_level: Option<LogLevel>,
+    written: Written,
+    audience: Audience,
+}
+
+/// Where written lines go.
+#[derive(Debug)]
+struct Written {
     output: Output,
-    spec: Arc<Spec>,
-    stream: String,
     tail: Option<Tail>,
 }
 
 impl Log {
-    pub(crate) fn new(output: Output, spec: Arc<Spec>, stream: String, _: InitializationType) -> Self {
-        Log { output, spec, stream, tail: None }
+    pub(crate) fn new(
+        output: Output,
+        spec: Arc<Spec>,
+        stream: String,
+        initialization: InitializationType,
+    ) -> Self {
+        let about = About { spec, stream, initialization };
+        Log {
+            application_level: about.application_level(),
+            about,
+            written: Written { output, tail: None },
+            audience: Audience::default(),
+        }
     }
 
     pub(crate) fn stream(&self) -> &str {
-        &self.stream
+        &self.about.stream
     }
 
     /// From here on lines belong to an invocation.
     pub(crate) fn begin_invocation(&mut self) {
-        self.tail.get_or_insert_with(Tail::new).clear();
+        self.written.tail.get_or_insert_with(Tail::new).clear();
     }
 
     /// The end of the invocation's lines.
-    pub(crate) fn tail(&self) -> bytes::Bytes {
-        self.tail.as_ref().map(Tail::to_bytes).unwrap_or_default()
+    pub(crate) fn tail(&self) -> Bytes {
+        self.written.tail.as_ref().map(Tail::to_bytes).unwrap_or_default()
     }
 
+    /// Tells what the platform has to tell. With the start of an init, what happens is kept for late subscribers.
     pub(crate) fn platform(&mut self, event: &PlatformEvent) {
-        let spec = Arc::clone(&self.spec);
-        let stream = self.stream.clone();
-        match event {
-            PlatformEvent::InitStart { phase } => {
-                self.line(Source::Platform, platform_line::init_start(&spec, &stream, *phase).as_bytes())
-            }
-            PlatformEvent::InitReport { phase, status, duration } => {
-                if let Some(line) = platform_line::init_report(&spec, *phase, *duration, status) {
-                    self.line(Source::Platform, line.as_bytes())
-                }
-            }
-            PlatformEvent::Start { request_id, trace, .. } => {
-                self.line(Source::Platform, platform_line::start(&spec, *request_id, trace).as_bytes())
-            }
-            PlatformEvent::Failure { request_id, error } => {
-                for line in platform_line::failure(&spec, *request_id, error) {
-                    self.line(Source::Platform, line.as_bytes())
-                }
-            }
-            PlatformEvent::Report(report) => {
-                let report = platform_line::Report {
-                    request_id: report.request_id,
-                    duration: report.duration,
-                    billed_ms: report.billed_ms,
-                    memory_mib: report.memory_mib,
-                    max_memory_used_mib: report.max_memory_used_mib,
-                    init_duration: report.init_duration,
-                    status: report.status.clone(),
-                };
-                if let Some(line) = platform_line::end(&spec, &report) {
-                    self.line(Source::Platform, line.as_bytes())
-                }
-                self.line(Source::Platform, platform_line::report(&spec, &report).as_bytes());
-            }
-            _ => {}
+        if matches!(event, PlatformEvent::InitStart { .. }) {
+            self.audience.open();
+        }
+        if let Some(Dropped { records, bytes }) = self.audience.take_dropped() {
+            // Not for subscribers: the one that lost something is told by its own delivery.
+            self.write_event(&PlatformEvent::LogsDropped { reason: Dropped::REASON, records, bytes });
+        }
+        self.write_event(event);
+        if !self.audience.is_empty() {
+            self.audience.tell(Happening::Platform(event), Timestamp::now(), &self.about);
         }
     }
 
+    /// Writes a line of a process.
     pub(crate) fn line(&mut self, source: Source, bytes: &[u8]) {
-        (self.output.0)(Line { function: &self.spec.function_name, stream: &self.stream, source, bytes });
+        match self.application_level {
+            Some(least) if source == Source::Function => {
+                if let Some(line) = application_line::at_level(bytes, least, Timestamp::now()) {
+                    self.written.write(&self.about, source, &line);
+                }
+            }
+            _ => self.written.write(&self.about, source, bytes),
+        }
+        if !self.audience.is_empty() {
+            self.audience.tell(Happening::Line(source, bytes), Timestamp::now(), &self.about);
+        }
+    }
+
+    /// Init is over: nothing is kept any more for those who subscribe late.
+    pub(crate) fn close_subscriptions(&mut self) {
+        self.audience.close();
+    }
+
+    fn write_event(&mut self, event: &PlatformEvent) {
+        let Log { about, written, .. } = self;
+        if !about.is_json() {
+            platform_line::write(event, about, &mut |line| {
+                written.write(about, Source::Platform, line.as_bytes());
+            });
+        } else if about.wants(level::of(event, about))
+            && let Some(record) = record::telemetry(event, about)
+        {
+            written.write(about, Source::Platform, &record.to_json(Timestamp::now()));
+        }
+    }
+}
+
+/// What extensions bring about.
+impl Log {
+    /// Whether anybody reads `platform.runtimeDone`: the text log has nothing of it, and the figures in it cost.
+    pub(crate) fn tells_runtime_done(&self) -> bool {
+        self.about.is_json() || !self.audience.is_empty()
+    }
+
+    /// Starts to deliver to an extension, from the beginning of the present init on.
+    pub(crate) fn subscribe(&mut self, name: &str, subscription: Subscription) {
+        let event = PlatformEvent::Subscription {
+            api: subscription.api,
+            name: name.to_owned(),
+            types: subscription.types,
+        };
+        self.audience.join(name, subscription, &self.about);
+        self.platform(&event);
+    }
+
+    /// Resolves when subscribers have all that they were told until now, or it is given up. To be bounded in time.
+    pub(crate) fn flush_subscribers(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.audience.flush()
+    }
+
+    /// The environment is frozen: nothing is sent to subscribers that cannot take it.
+    pub(crate) fn pause_subscribers(&self) {
+        self.audience.set_frozen(true);
+    }
+
+    /// It is not any more.
+    pub(crate) fn resume_subscribers(&self) {
+        self.audience.set_frozen(false);
+    }
+
+    /// Delivers to nobody any more.
+    pub(crate) fn end_subscribers(&mut self) {
+        self.audience.leave();
+    }
+}
+
+impl Written {
+    fn write(&mut self, about: &About, source: Source, bytes: &[u8]) {
+        let (function, stream) = (&about.spec.function_name, &about.stream);
+        (self.output.0)(Line { function, stream, source, bytes });
         if let Some(tail) = &mut self.tail {
             tail.push(bytes);
             tail.push(b"\n");
         }
     }
-    pub(crate) fn subscribe(&mut self, _: &str, _: firesteel_runtime_api::telemetry::Subscription) {}
-    pub(crate) fn open_subscriptions(&mut self) {}
-    pub(crate) fn close_subscriptions(&mut self) {}
-    pub(crate) fn end_subscribers(&mut self) {}
-    pub(crate) fn pause_subscribers(&mut self) {}
-    pub(crate) fn resume_subscribers(&mut self) {}
-    pub(crate) fn flush_subscribers(&self) -> Option<std::future::Ready<()>> {
-        None
-    }
-    pub(crate) fn tells_runtime_done(&self, _: &platform_line::Status) -> bool {
-        false
-    }
 }
+
+#[cfg(test)]
+mod tests;

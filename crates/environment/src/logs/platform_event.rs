@@ -6,8 +6,54 @@ use std::time::{Duration, SystemTime};
 use firesteel_runtime_api::telemetry::{Api, Types};
 use uuid::Uuid;
 
-use super::platform_line::{Phase, Status};
 use crate::failure::PlatformError;
+
+/// How an init, a restore or an invocation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Status {
+    Success,
+    /// The runtime reported an error: a matter of the function, which REPORT does not mention in text.
+    Reported(String),
+    /// The platform found an error.
+    Error(String),
+    Timeout,
+}
+
+/// Which init is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Init,
+    /// Inside an invocation.
+    Invoke,
+}
+
+impl Status {
+    /// As AWS spells it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Status::Success => "success",
+            Status::Reported(_) | Status::Error(_) => "error",
+            Status::Timeout => "timeout",
+        }
+    }
+
+    pub(crate) fn error_type(&self) -> Option<&str> {
+        match self {
+            Status::Reported(error_type) | Status::Error(error_type) => Some(error_type),
+            Status::Success | Status::Timeout => None,
+        }
+    }
+}
+
+impl Phase {
+    /// As AWS spells it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Phase::Init => "init",
+            Phase::Invoke => "invoke",
+        }
+    }
+}
 
 /// One thing to tell.
 #[derive(Debug, Clone)]
@@ -37,7 +83,9 @@ pub(crate) enum PlatformEvent {
     /// How far an extension came, told at the end of init.
     Extension {
         name: String,
+        /// `Ready`, `Registered`, `Started`, `InitError`, …
         state: &'static str,
+        /// `INVOKE`, `SHUTDOWN`
         events: Vec<&'static str>,
         error_type: Option<String>,
     },
@@ -59,6 +107,7 @@ pub(crate) enum PlatformEvent {
     },
     /// END and REPORT.
     Report(Report),
+    /// Events that subscribers did not get. The subscriber concerned is told by its own delivery.
     LogsDropped {
         reason: &'static str,
         records: u64,
@@ -119,4 +168,16 @@ pub(crate) enum SpanName {
     RuntimeOverhead,
     /// The runtime's `next` to the last extension's.
     ExtensionOverhead,
+}
+
+impl SpanName {
+    /// As AWS spells it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            SpanName::ResponseLatency => "responseLatency",
+            SpanName::ResponseDuration => "responseDuration",
+            SpanName::RuntimeOverhead => "runtimeOverhead",
+            SpanName::ExtensionOverhead => "extensionOverhead",
+        }
+    }
 }

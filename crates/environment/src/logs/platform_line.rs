@@ -1,245 +1,133 @@
-//! The platform's own log lines, in text and in JSON.
+//! The platform's own log lines in text, laid out as CloudWatch shows them: tabs between columns.
 //!
-//! Text is laid out as CloudWatch shows it (tabs between columns). In JSON each line is an event of the
-//! Telemetry schema, and those below the default system log level INFO are left out: a warm success prints
-//! `platform.start` and `platform.report`, a failure `platform.runtimeDone` as well.
+//! Not every event has a line: what a successful on-demand init took is told by the next REPORT, and the end of a
+//! runtime's work by END.
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
-use uuid::Uuid;
+use super::about::About;
+use super::platform_event::{PlatformEvent, Report, Status};
+use crate::spec::InitializationType;
+use firesteel_runtime_api::telemetry::{Api, Types};
 
-use crate::spec::{LogFormat, Spec};
-
-/// How an init or an invocation ended, as the log words it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Status {
-    Success,
-    /// The runtime reported an error: a matter of the function, which text logs do not mention.
-    Reported(String),
-    /// The platform found an error.
-    Error(String),
-    Timeout,
-}
-
-/// The figures of one REPORT.
-#[derive(Debug)]
-pub(crate) struct Report {
-    pub(crate) request_id: Uuid,
-    pub(crate) duration: Duration,
-    pub(crate) billed_ms: u64,
-    pub(crate) memory_mib: u32,
-    pub(crate) max_memory_used_mib: u64,
-    pub(crate) init_duration: Option<Duration>,
-    pub(crate) status: Status,
-}
-
-/// Which init a line speaks of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Init,
-    /// Inside an invocation.
-    Invoke,
-}
-
-impl Status {
-    fn name(&self) -> &'static str {
-        match self {
-            Status::Success => "success",
-            Status::Reported(_) | Status::Error(_) => "error",
-            Status::Timeout => "timeout",
-        }
-    }
-
-    fn error_type(&self) -> Option<&str> {
-        match self {
-            Status::Reported(error_type) | Status::Error(error_type) => Some(error_type),
-            Status::Success | Status::Timeout => None,
-        }
-    }
-}
-
-impl Phase {
-    fn name(self) -> &'static str {
-        match self {
-            Phase::Init => "init",
-            Phase::Invoke => "invoke",
-        }
-    }
-}
-
-pub(crate) fn init_start(spec: &Spec, log_stream: &str, phase: Phase) -> String {
-    match format(spec) {
-        LogFormat::Text => {
-            format!(
-                "INIT_START Runtime Version: {}\tRuntime Version ARN: {}",
-                spec.runtime_version,
-                runtime_arn(spec)
-            )
-        }
-        LogFormat::Json => event(
-            "platform.initStart",
-            json!({
-                "initializationType": "on-demand",
-                "phase": phase.name(),
-                "runtimeVersion": spec.runtime_version,
-                "runtimeVersionArn": runtime_arn(spec),
-                "functionName": spec.function_name,
-                "functionVersion": spec.version,
-                "instanceId": log_stream,
-                "instanceMaxMemory": u64::from(spec.memory_mib) * 1024 * 1024,
-            }),
-        ),
-    }
-}
-
-/// An on-demand init is reported only when it failed.
-pub(crate) fn init_report(spec: &Spec, phase: Phase, duration: Duration, status: &Status) -> Option<String> {
-    if *status == Status::Success {
-        return None;
-    }
-    Some(match format(spec) {
-        LogFormat::Text => {
-            let mut line = format!(
-                "INIT_REPORT Init Duration: {}\tPhase: {}\tStatus: {}",
-                ms(duration),
-                phase.name(),
-                status.name()
+/// Writes the lines of an event, each without its newline.
+pub(super) fn write(event: &PlatformEvent, about: &About, write: &mut dyn FnMut(&str)) {
+    match event {
+        PlatformEvent::InitStart { .. } => runtime(about, "INIT_START", write),
+        PlatformEvent::InitReport { phase, status, duration } => {
+            let always = matches!(
+                about.initialization,
+                InitializationType::ProvisionedConcurrency | InitializationType::SnapStart
             );
-            if let Some(error_type) = status.error_type() {
+            if always || *status != Status::Success {
+                write(&format!(
+                    "INIT_REPORT Init Duration: {}\tPhase: {}{}",
+                    ms(*duration),
+                    phase.name(),
+                    failed(status)
+                ));
+            }
+        }
+        PlatformEvent::RestoreStart => runtime(about, "RESTORE_START", write),
+        PlatformEvent::RestoreReport { status, duration } => {
+            write(&format!("RESTORE_REPORT Restore Duration: {}{}", ms(*duration), failed(status)));
+        }
+        PlatformEvent::Extension { name, state, events, error_type } => {
+            let mut line =
+                format!("EXTENSION\tName: {name}\tState: {state}\tEvents: [{}]", events.join(", "));
+            if let Some(error_type) = error_type {
                 line.push_str("\tError Type: ");
                 line.push_str(error_type);
             }
-            line
+            write(&line);
         }
-        LogFormat::Json => {
-            let mut record = json!({
-                "initializationType": "on-demand",
-                "phase": phase.name(),
-                "status": status.name(),
-                "metrics": { "durationMs": precise_ms(duration) },
-            });
-            add_error_type(&mut record, status);
-            event("platform.initReport", record)
+        PlatformEvent::Subscription { api, name, types } => {
+            let heading = match api {
+                Api::Telemetry => "TELEMETRY",
+                Api::Logs => "LOGS",
+            };
+            write(&format!("{heading}\tName: {name}\tState: Subscribed\tTypes: [{}]", capitalised(*types)));
         }
-    })
-}
-
-pub(crate) fn start(spec: &Spec, request_id: Uuid, trace: &str) -> String {
-    match format(spec) {
-        LogFormat::Text => format!("START RequestId: {request_id} Version: {}", spec.version),
-        LogFormat::Json => event(
-            "platform.start",
-            json!({
-                "requestId": request_id,
-                "functionArn": spec.function_arn,
-                "version": spec.version,
-                "tracing": { "type": "X-Amzn-Trace-Id", "value": trace },
-            }),
-        ),
-    }
-}
-
-/// The lines between the function's last and END that tell of a failure found by the platform.
-pub(crate) fn failure(spec: &Spec, request_id: Uuid, failure: &crate::failure::PlatformError) -> Vec<String> {
-    match format(spec) {
-        LogFormat::Text if failure.error_type == "Sandbox.Timedout" => {
-            vec![format!("{} {request_id} {}", now(), failure.message), String::new()]
+        PlatformEvent::Start { request_id, .. } => {
+            write(&format!("START RequestId: {request_id} Version: {}", about.spec.version));
         }
-        LogFormat::Text => vec![failure.text(request_id), failure.error_type.to_owned()],
-        LogFormat::Json => vec![],
-    }
-}
-
-/// END, and the runtime's own failure in JSON.
-pub(crate) fn end(spec: &Spec, report: &Report) -> Option<String> {
-    match format(spec) {
-        LogFormat::Text => Some(format!("END RequestId: {}", report.request_id)),
-        LogFormat::Json if report.status == Status::Success => None,
-        LogFormat::Json => {
-            let mut record = json!({
-                "requestId": report.request_id,
-                "status": report.status.name(),
-                "metrics": { "durationMs": precise_ms(report.duration) },
-            });
-            add_error_type(&mut record, &report.status);
-            Some(event("platform.runtimeDone", record))
+        PlatformEvent::Failure { request_id, error } if error.error_type == "Sandbox.Timedout" => {
+            let now = jiff::Timestamp::now();
+            write(&format!("{now:.3} {request_id} {}", error.message));
+            write("");
         }
-    }
-}
-
-pub(crate) fn report(spec: &Spec, report: &Report) -> String {
-    match format(spec) {
-        LogFormat::Text => {
-            let mut line = format!(
-                "REPORT RequestId: {}\tDuration: {}\tBilled Duration: {} ms\tMemory Size: {} MB\tMax Memory Used: {} MB\t",
-                report.request_id,
-                ms(report.duration),
-                report.billed_ms,
-                report.memory_mib,
-                report.max_memory_used_mib,
-            );
-            if let Some(init) = report.init_duration {
-                line.push_str(&format!("Init Duration: {}\t", ms(init)));
+        PlatformEvent::Failure { request_id, error } => {
+            write(&error.text(*request_id));
+            write(error.error_type);
+        }
+        PlatformEvent::Report(report) => {
+            write(&format!("END RequestId: {}", report.request_id));
+            write(&report_line(report));
+            if let Some(line) = xray(&report.trace) {
+                write(&line);
             }
-            match &report.status {
-                Status::Success | Status::Reported(_) => {}
-                Status::Error(error_type) => {
-                    line.push_str(&format!("Status: error\tError Type: {error_type}"));
-                }
-                Status::Timeout => line.push_str("Status: timeout"),
-            }
-            line
         }
-        LogFormat::Json => {
-            let mut metrics = json!({
-                "durationMs": precise_ms(report.duration),
-                "billedDurationMs": report.billed_ms,
-                "memorySizeMB": report.memory_mib,
-                "maxMemoryUsedMB": report.max_memory_used_mib,
-            });
-            if let (Some(init), Some(metrics)) = (report.init_duration, metrics.as_object_mut()) {
-                metrics.insert("initDurationMs".into(), precise_ms(init));
-            }
-            let mut record = json!({
-                "requestId": report.request_id,
-                "metrics": metrics,
-                "status": report.status.name(),
-            });
-            add_error_type(&mut record, &report.status);
-            event("platform.report", record)
-        }
+        PlatformEvent::InitRuntimeDone { .. }
+        | PlatformEvent::RestoreRuntimeDone { .. }
+        | PlatformEvent::RuntimeDone(_)
+        | PlatformEvent::LogsDropped { .. } => {}
     }
 }
 
-fn format(spec: &Spec) -> LogFormat {
-    spec.log_format.unwrap_or(LogFormat::Text)
-}
-
-/// A runtime version's ARN ends in a digest of the runtime; ours is made of its version, so that the same
-/// interpreter has the same ARN everywhere.
-fn runtime_arn(spec: &Spec) -> String {
-    let name = Uuid::new_v5(&Uuid::NAMESPACE_URL, spec.runtime_version.as_bytes()).simple();
-    format!("arn:aws:lambda:{}::runtime:{name}{name}", spec.region)
-}
-
-fn event(name: &str, record: Value) -> String {
-    let mut all = Map::new();
-    all.insert("time".into(), now().into());
-    all.insert("type".into(), name.into());
-    all.insert("record".into(), record);
-    Value::Object(all).to_string()
-}
-
-fn add_error_type(record: &mut Value, status: &Status) {
-    if let (Some(error_type), Some(record)) = (status.error_type(), record.as_object_mut()) {
-        record.insert("errorType".into(), error_type.into());
+fn runtime(about: &About, heading: &str, write: &mut dyn FnMut(&str)) {
+    if let Some((version, arn)) = about.runtime() {
+        write(&format!("{heading} Runtime Version: {version}\tRuntime Version ARN: {arn}"));
     }
 }
 
-/// UTC with milliseconds, as every time in a log is.
-fn now() -> String {
-    format!("{:.3}", jiff::Timestamp::now())
+fn report_line(report: &Report) -> String {
+    let mut line = format!(
+        "REPORT RequestId: {}\tDuration: {}\tBilled Duration: {} ms\tMemory Size: {} MB\tMax Memory Used: {} MB\t",
+        report.request_id,
+        ms(report.duration),
+        report.billed_ms,
+        report.memory_mib,
+        report.max_memory_used_mib,
+    );
+    if let Some(init) = report.init_duration {
+        line.push_str(&format!("Init Duration: {}\t", ms(init)));
+    }
+    if let Some(restore) = report.restore {
+        line.push_str(&format!(
+            "Restore Duration: {}\tBilled Restore Duration: {} ms\t",
+            ms(restore.duration),
+            restore.billed_ms
+        ));
+    }
+    if !matches!(report.status, Status::Reported(_)) {
+        line.push_str(failed(&report.status).trim_start());
+    }
+    line
+}
+
+/// The columns of a failure, each after a tab.
+fn failed(status: &Status) -> String {
+    match status {
+        Status::Success => String::new(),
+        Status::Reported(error_type) | Status::Error(error_type) => {
+            format!("\tStatus: {}\tError Type: {error_type}", status.name())
+        }
+        Status::Timeout => format!("\tStatus: {}", status.name()),
+    }
+}
+
+/// The line below REPORT of an invocation that is traced. There is no segment of our own: the caller's stands for it.
+fn xray(trace: &str) -> Option<String> {
+    let field = |name| trace.split(';').find_map(|field| field.trim().strip_prefix(name)?.strip_prefix('='));
+    let (root, parent) = (field("Root")?, field("Parent")?);
+    (field("Sampled") == Some("1"))
+        .then(|| format!("XRAY TraceId: {root}\tSegmentId: {parent}\tSampled: true"))
+}
+
+fn capitalised(types: Types) -> String {
+    let names = [(types.platform, "Platform"), (types.function, "Function"), (types.extension, "Extension")];
+    let wanted: Vec<&str> = names.into_iter().filter_map(|(wanted, name)| wanted.then_some(name)).collect();
+    wanted.join(", ")
 }
 
 /// Two decimals, as text prints durations.
@@ -247,85 +135,229 @@ fn ms(duration: Duration) -> String {
     format!("{:.2} ms", duration.as_secs_f64() * 1000.0)
 }
 
-/// Three decimals, as JSON prints them.
-fn precise_ms(duration: Duration) -> Value {
-    json!((duration.as_secs_f64() * 1_000_000.0).round() / 1000.0)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use firesteel_sandbox::Exit;
+    use uuid::Uuid;
+
     use super::*;
     use crate::failure::PlatformError;
-    use crate::spec::tests::spec;
-    use firesteel_sandbox::Exit;
+    use crate::logs::about::tests::about;
+    use crate::logs::platform_event::{Phase, RestoreDurations, RuntimeDone};
+    use crate::spec::Spec;
 
     const ID: Uuid = Uuid::from_u128(7);
+
+    fn lines_of(event: &PlatformEvent, initialization: InitializationType) -> Vec<String> {
+        let mut lines = Vec::new();
+        write(event, &about(initialization), &mut |line| lines.push(line.to_owned()));
+        lines
+    }
+
+    fn lines(event: &PlatformEvent) -> Vec<String> {
+        lines_of(event, InitializationType::OnDemand)
+    }
 
     fn warm() -> Report {
         Report {
             request_id: ID,
+            status: Status::Success,
             duration: Duration::from_micros(3010),
             billed_ms: 4,
             memory_mib: 128,
             max_memory_used_mib: 36,
             init_duration: None,
-            status: Status::Success,
+            restore: None,
+            spans: vec![],
+            trace: "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0".into(),
         }
+    }
+
+    /// The REPORT line.
+    fn report(report: Report) -> String {
+        lines(&PlatformEvent::Report(report)).swap_remove(1)
     }
 
     #[test]
     fn text_lines_are_laid_out_as_cloudwatch_shows_them() {
-        let spec = spec();
-        assert_eq!(start(&spec, ID, ""), format!("START RequestId: {ID} Version: $LATEST"));
-        assert_eq!(end(&spec, &warm()).unwrap(), format!("END RequestId: {ID}"));
+        let start = PlatformEvent::Start {
+            request_id: ID,
+            function_arn: "arn:aws:lambda:us-east-1:000000000000:function:hello".into(),
+            trace: String::new(),
+        };
+        assert_eq!(lines(&start), ["START RequestId: 00000000-0000-0000-0000-000000000007 Version: $LATEST"]);
         assert_eq!(
-            report(&spec, &warm()),
-            format!(
-                "REPORT RequestId: {ID}\tDuration: 3.01 ms\tBilled Duration: 4 ms\tMemory Size: 128 MB\tMax Memory Used: 36 MB\t"
-            )
-        );
-        let cold = Report { init_duration: Some(Duration::from_micros(110_100)), ..warm() };
-        assert!(report(&spec, &cold).ends_with("Max Memory Used: 36 MB\tInit Duration: 110.10 ms\t"));
-        let crashed = Report { status: Status::Error("Runtime.ExitError".into()), ..warm() };
-        assert!(report(&spec, &crashed).ends_with("36 MB\tStatus: error\tError Type: Runtime.ExitError"));
-        let timed_out = Report { status: Status::Timeout, ..warm() };
-        assert!(report(&spec, &timed_out).ends_with("36 MB\tStatus: timeout"));
-        let reported = Report { status: Status::Reported("Runtime.Unknown".into()), ..warm() };
-        assert_eq!(report(&spec, &reported), report(&spec, &warm()));
-        assert_eq!(
-            init_report(&spec, Phase::Init, Duration::from_micros(10_009_130), &Status::Timeout).unwrap(),
-            "INIT_REPORT Init Duration: 10009.13 ms\tPhase: init\tStatus: timeout"
-        );
-        assert_eq!(
-            failure(&spec, ID, &PlatformError::exited(Exit::Code(1))),
+            lines(&PlatformEvent::Report(warm())),
             [
-                format!("RequestId: {ID} Error: Runtime exited with error: exit status 1"),
-                "Runtime.ExitError".into()
+                "END RequestId: 00000000-0000-0000-0000-000000000007",
+                "REPORT RequestId: 00000000-0000-0000-0000-000000000007\tDuration: 3.01 ms\tBilled Duration: 4 ms\t\
+                 Memory Size: 128 MB\tMax Memory Used: 36 MB\t",
             ]
         );
-        let timeout = failure(&spec, ID, &PlatformError::timed_out(Duration::from_secs(3)));
-        assert!(timeout[0].ends_with(&format!("Z {ID} Task timed out after 3.00 seconds")), "{timeout:?}");
-        assert_eq!(timeout[1], "");
+        let cold = Report { init_duration: Some(Duration::from_micros(110_100)), ..warm() };
+        assert!(report(cold).ends_with("Max Memory Used: 36 MB\tInit Duration: 110.10 ms\t"));
+        let crashed = Report { status: Status::Error("Runtime.ExitError".into()), ..warm() };
+        assert!(report(crashed).ends_with("36 MB\tStatus: error\tError Type: Runtime.ExitError"));
+        let timed_out = Report { status: Status::Timeout, ..warm() };
+        assert!(report(timed_out).ends_with("36 MB\tStatus: timeout"));
+        let reported = Report { status: Status::Reported("Runtime.Unknown".into()), ..warm() };
+        assert_eq!(report(reported), report(warm()));
     }
 
     #[test]
-    fn json_lines_are_telemetry_events_at_level_info() {
-        let spec = Spec { log_format: Some(LogFormat::Json), ..spec() };
-        assert_eq!(end(&spec, &warm()), None);
-        let cold = Report { init_duration: Some(Duration::from_micros(145_399)), ..warm() };
-        let line: Value = serde_json::from_str(&report(&spec, &cold)).unwrap();
-        assert_eq!(line["type"], "platform.report");
-        assert_eq!(
-            line["record"]["metrics"],
-            json!({"durationMs": 3.01, "billedDurationMs": 4, "memorySizeMB": 128, "maxMemoryUsedMB": 36, "initDurationMs": 145.399})
+    fn a_restored_environment_reports_its_restore() {
+        let durations = RestoreDurations { duration: Duration::from_micros(511_250), billed_ms: 303 };
+        let restored = Report { restore: Some(durations), ..warm() };
+        assert!(
+            report(restored)
+                .ends_with("36 MB\tRestore Duration: 511.25 ms\tBilled Restore Duration: 303 ms\t")
         );
-        let failed = Report { status: Status::Error("Runtime.ExitError".into()), ..warm() };
-        let line: Value = serde_json::from_str(&end(&spec, &failed).unwrap()).unwrap();
-        assert_eq!(line["type"], "platform.runtimeDone");
-        assert_eq!(line["record"]["errorType"], "Runtime.ExitError");
-        let line: Value = serde_json::from_str(&start(&spec, ID, "Root=1-0-0")).unwrap();
-        assert_eq!(line["record"]["tracing"]["value"], "Root=1-0-0");
-        let time = line["time"].as_str().unwrap();
-        assert!(time.len() == "2026-10-08T06:53:45.183Z".len() && time.ends_with('Z'), "{time}");
+        let start = lines_of(&PlatformEvent::RestoreStart, InitializationType::SnapStart);
+        assert_eq!(start.len(), 1);
+        assert!(
+            start[0].starts_with("RESTORE_START Runtime Version: provided:al2023\tRuntime Version ARN: arn:")
+        );
+        let report =
+            |status| PlatformEvent::RestoreReport { status, duration: Duration::from_micros(1_236_040) };
+        assert_eq!(lines(&report(Status::Success)), ["RESTORE_REPORT Restore Duration: 1236.04 ms"]);
+        assert_eq!(
+            lines(&report(Status::Error("Runtime.RestoreError".into()))),
+            ["RESTORE_REPORT Restore Duration: 1236.04 ms\tStatus: error\tError Type: Runtime.RestoreError"]
+        );
+        assert_eq!(
+            lines(&report(Status::Timeout)),
+            ["RESTORE_REPORT Restore Duration: 1236.04 ms\tStatus: timeout"]
+        );
+    }
+
+    #[test]
+    fn a_traced_invocation_has_a_second_line() {
+        let traced = |trace: &str| {
+            lines(&PlatformEvent::Report(Report { trace: trace.into(), ..warm() })).split_off(2)
+        };
+        assert_eq!(
+            traced("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a:0"),
+            ["XRAY TraceId: 1-5759e988-bd862e3fe1be46a994272793\tSegmentId: 53995c3f42cd8ad8\tSampled: true"]
+        );
+        for silent in
+            ["", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1", "Sampled=1", "Root=1;Parent=2"]
+        {
+            assert!(traced(silent).is_empty(), "{silent}");
+        }
+    }
+
+    #[test]
+    fn a_failure_found_by_the_platform_has_two_lines() {
+        let failure = |error| lines(&PlatformEvent::Failure { request_id: ID, error });
+        assert_eq!(
+            failure(PlatformError::exited(Exit::Code(1))),
+            [
+                "RequestId: 00000000-0000-0000-0000-000000000007 Error: Runtime exited with error: exit status 1",
+                "Runtime.ExitError",
+            ]
+        );
+        let timeout = failure(PlatformError::timed_out(Duration::from_secs(3)));
+        let (time, rest) = timeout[0].split_at("2024-03-04T17:22:38.033Z".len());
+        assert!(time.ends_with('Z') && time.contains('T'), "{timeout:?}");
+        assert_eq!(rest, " 00000000-0000-0000-0000-000000000007 Task timed out after 3.00 seconds");
+        assert_eq!(timeout[1..], [""]);
+    }
+
+    #[test]
+    fn an_init_is_reported_when_it_failed_or_nobody_waits_for_it() {
+        let report = |status| PlatformEvent::InitReport {
+            phase: Phase::Init,
+            status,
+            duration: Duration::from_micros(10_009_130),
+        };
+        let on_demand = InitializationType::OnDemand;
+        assert!(lines_of(&report(Status::Success), on_demand).is_empty());
+        assert_eq!(
+            lines_of(&report(Status::Timeout), on_demand),
+            ["INIT_REPORT Init Duration: 10009.13 ms\tPhase: init\tStatus: timeout"]
+        );
+        let failed = PlatformEvent::InitReport {
+            phase: Phase::Invoke,
+            status: Status::Error("Runtime.ExitError".into()),
+            duration: Duration::from_millis(1),
+        };
+        assert_eq!(
+            lines_of(&failed, on_demand),
+            [
+                "INIT_REPORT Init Duration: 1.00 ms\tPhase: invoke\tStatus: error\tError Type: Runtime.ExitError"
+            ]
+        );
+        for initialization in [InitializationType::ProvisionedConcurrency, InitializationType::SnapStart] {
+            assert_eq!(
+                lines_of(&report(Status::Success), initialization),
+                ["INIT_REPORT Init Duration: 10009.13 ms\tPhase: init"]
+            );
+        }
+    }
+
+    #[test]
+    fn an_init_starts_with_the_runtimes_version() {
+        let start = PlatformEvent::InitStart { phase: Phase::Init };
+        let line = lines(&start).remove(0);
+        let arn = "INIT_START Runtime Version: provided:al2023\tRuntime Version ARN: arn:aws:lambda:us-east-1::runtime:";
+        let digest = line.strip_prefix(arn).unwrap();
+        assert!(digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{line}");
+
+        let image = about(InitializationType::OnDemand);
+        let image = About {
+            spec: Arc::new(Spec { runtime_version: String::new(), ..(*image.spec).clone() }),
+            ..image
+        };
+        write(&start, &image, &mut |line| panic!("an image has no runtime version: {line}"));
+    }
+
+    #[test]
+    fn extensions_and_their_subscriptions_have_lines() {
+        let extension = |state, events, error_type: Option<&str>| PlatformEvent::Extension {
+            name: "watcher".into(),
+            state,
+            events,
+            error_type: error_type.map(str::to_owned),
+        };
+        assert_eq!(
+            lines(&extension("Ready", vec!["INVOKE", "SHUTDOWN"], None)),
+            ["EXTENSION\tName: watcher\tState: Ready\tEvents: [INVOKE, SHUTDOWN]"]
+        );
+        assert_eq!(
+            lines(&extension("LaunchError", vec![], Some("PermissionDenied"))),
+            ["EXTENSION\tName: watcher\tState: LaunchError\tEvents: []\tError Type: PermissionDenied"]
+        );
+        let subscription = |api, types| PlatformEvent::Subscription { api, name: "watcher".into(), types };
+        let all = Types { platform: true, function: true, extension: true };
+        assert_eq!(
+            lines(&subscription(Api::Telemetry, all)),
+            ["TELEMETRY\tName: watcher\tState: Subscribed\tTypes: [Platform, Function, Extension]"]
+        );
+        assert_eq!(
+            lines(&subscription(Api::Logs, Types { function: true, ..Types::default() })),
+            ["LOGS\tName: watcher\tState: Subscribed\tTypes: [Function]"]
+        );
+    }
+
+    #[test]
+    fn what_text_does_not_tell_has_no_line() {
+        let done = RuntimeDone {
+            request_id: ID,
+            status: Status::Timeout,
+            duration: Duration::ZERO,
+            produced_bytes: None,
+            spans: vec![],
+            trace: String::new(),
+        };
+        for silent in [
+            PlatformEvent::InitRuntimeDone { phase: Phase::Init, status: Status::Timeout },
+            PlatformEvent::RestoreRuntimeDone { status: Status::Timeout },
+            PlatformEvent::RuntimeDone(done),
+            PlatformEvent::LogsDropped { reason: "slow", records: 1, bytes: 2 },
+        ] {
+            assert!(lines(&silent).is_empty(), "{silent:?}");
+        }
     }
 }

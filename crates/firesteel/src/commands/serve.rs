@@ -5,32 +5,33 @@
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use firesteel_catalog::Catalog;
 use firesteel_environment::{Folder, Limits, Pool};
-use firesteel_invoke::Invoker;
 use firesteel_invoke::plan::Host;
+use firesteel_invoke::{Bandwidth, Invoker};
 use firesteel_runtimes::Interpreters;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::ServeArguments;
+use crate::cli::{ServeArguments, StreamBandwidth};
 use crate::data_folder::DataFolder;
 use crate::exit::{Exit, Failure};
 use crate::function::{self, Workshop};
+use crate::function_urls::{self, BoundUrl};
+use crate::listen::listen;
 use crate::log_printer::LogPrinter;
 use crate::notice::tell;
 
 pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
-    let listener = listen(arguments.listen).await?;
-    let address = listener.local_addr().map_err(|error| cannot_listen(arguments.listen, &error))?;
+    let (listener, address) = listen("--listen ", arguments.listen).await?;
     let signals = Signals::new()?;
     raise_descriptor_limit();
     let data = DataFolder::open(arguments.server.data.as_deref())?;
     let (catalog, specs) = functions(&arguments, &data)?;
+    let urls = function_urls::listen(&arguments, &catalog).await?;
 
     let printer =
         LogPrinter::start().map_err(|error| Failure::platform("no thread for logs").because(&error))?;
@@ -47,15 +48,35 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
             function.name()
         ));
     }
+    for BoundUrl { url, address, .. } in &urls {
+        tell(format_args!("firesteel: http://{address}/ is the URL of {}", url.function));
+    }
     tell(format_args!("firesteel: functions run as you, without isolation from this machine"));
 
-    let invoker = Invoker::new(catalog, specs, pool);
+    let invoker =
+        Invoker::new(catalog, specs, pool).with_stream_bandwidth(match arguments.stream_bandwidth {
+            StreamBandwidth::Unlimited => None,
+            StreamBandwidth::Aws => Some(Bandwidth::AWS),
+        });
     let grace = Duration::from_secs(u64::from(arguments.drain_timeout));
     let stop = CancellationToken::new();
-    let server = firesteel_api::serve(listener, invoker.clone(), stop.clone().cancelled_owned());
-    let result = drained(server, &invoker, signals, stop, grace).await;
+    let mut servers = JoinSet::new();
+    servers.spawn(firesteel_api::serve(listener, invoker.clone(), stop.clone().cancelled_owned()));
+    for BoundUrl { url, listener, .. } in urls {
+        let stop = stop.clone().cancelled_owned();
+        servers.spawn(firesteel_api::function_url::serve(listener, url, invoker.clone(), stop));
+    }
+    let result = drained(all(servers), &invoker, signals, stop, grace).await;
     drop(printer);
     result
+}
+
+/// The end of the last of them, or the first that fails, which is the end of the others.
+async fn all(mut servers: JoinSet<std::io::Result<()>>) -> std::io::Result<()> {
+    while let Some(ended) = servers.join_next().await {
+        ended??;
+    }
+    Ok(())
 }
 
 /// Serves until a signal, then drains. A second signal cuts the draining short.
@@ -144,26 +165,6 @@ fn named_target(argument: &str) -> (Option<&str>, &str) {
     match argument.split_once('=') {
         Some((name, target)) if !std::path::Path::new(argument).exists() => (Some(name), target),
         _ => (None, argument),
-    }
-}
-
-async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    if !address.ip().is_loopback() {
-        return Err(Failure::usage(format!(
-            "refusing to listen on {address}: callers are not authenticated"
-        ))
-        .try_next("--listen 127.0.0.1:9000, and a tunnel or a proxy that authenticates in front of it"));
-    }
-    TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))
-}
-
-fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Failure {
-    let failure = Failure::usage(format!("cannot listen on {address}")).because(error);
-    match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            failure.try_next(format!("another port: --listen {}:0 lets the system choose one", address.ip()))
-        }
-        _ => failure.try_next("--listen 127.0.0.1:9000"),
     }
 }
 

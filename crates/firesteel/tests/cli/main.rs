@@ -4,6 +4,7 @@
 //! harness/   program.rs  runs `invoke`        function.rs  functions, made by a test
 //!            server.rs   runs `serve`         guest.py     a Runtime API client that misbehaves on demand
 //!            client.rs   speaks HTTP          process.rs   processes, and waiting
+//!            event_stream.rs  reads streams of messages
 //! ```
 //!
 //! Every test makes its own functions, server, port and folders. Whatever it does, at its end the harness checks
@@ -22,6 +23,7 @@ mod endpoint;
 mod extensions;
 mod failures;
 mod freezing;
+mod function_url;
 mod hostility;
 mod invoke_api;
 mod invoking;
@@ -30,4 +32,5 @@ mod lifecycle;
 mod mistakes;
 mod reports;
 mod runtime_calls;
+mod streaming;
 mod surroundings;

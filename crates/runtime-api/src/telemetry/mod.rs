@@ -1,9 +1,21 @@
 //! Telemetry API and Logs API: what an extension may subscribe to, and how events reach it.
+//!
+//! ```text
+//!  PUT …/telemetry, …/logs ─► parse ─► Subscription ─► (the lifecycle accepts) ─► Subscriber ─► its listener
+//! ```
+//!
+//! Here is the vocabulary. `subscription` reads a body, `delivery` sends events, in batches that `backlog` cuts, by
+//! `http` or `tcp`. What an event says is none of this crate's business: it is given complete JSON objects.
 
+mod backlog;
+mod delivery;
+mod http;
 mod subscription;
+mod tcp;
 
 use std::time::Duration;
 
+pub use delivery::Subscriber;
 pub use subscription::{ValidationError, parse};
 
 /// Which of the two APIs a subscription was made through. An extension may use one of them.
@@ -84,4 +96,18 @@ pub struct Subscription {
     pub destination: Destination,
     /// When.
     pub buffering: Buffering,
+}
+
+/// Events that a subscriber did not get because it was too slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Dropped {
+    /// How many.
+    pub records: u64,
+    /// Their length.
+    pub bytes: u64,
+}
+
+impl Dropped {
+    /// What `platform.logsDropped` gives as the reason.
+    pub const REASON: &str = "the subscriber takes its events too slowly";
 }

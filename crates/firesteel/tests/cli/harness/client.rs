@@ -1,6 +1,6 @@
 //! HTTP/1.1 by hand, so that a test can say exactly what goes over the wire.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use base64::Engine;
@@ -40,6 +40,12 @@ impl Client {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Reply {
+        self.ask(method, path, headers, body);
+        self.receive()
+    }
+
+    /// Sends a request.
+    pub(crate) fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) {
         let mut head =
             format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n", body.len());
         for (name, value) in headers {
@@ -49,7 +55,6 @@ impl Client {
         let stream = self.0.get_mut();
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(body).unwrap();
-        self.receive()
     }
 
     /// Sends bytes that need not be HTTP.
@@ -57,7 +62,39 @@ impl Client {
         self.0.get_mut().write_all(bytes).unwrap();
     }
 
+    /// An answer of known length.
     pub(crate) fn receive(&mut self) -> Reply {
+        let mut reply = self.receive_head();
+        assert_eq!(reply.header("transfer-encoding"), None, "whole answers have a length");
+        let length = reply.header("content-length").map_or(0, |length| length.parse().unwrap());
+        reply.body.resize(length, 0);
+        self.0.read_exact(&mut reply.body).unwrap();
+        reply
+    }
+
+    /// An answer in chunks, up to its end.
+    pub(crate) fn receive_chunked(&mut self) -> Reply {
+        let mut reply = self.receive_head();
+        assert_eq!(reply.header("transfer-encoding"), Some("chunked"), "{}", reply.status);
+        while let Some(chunk) = self.chunk().unwrap() {
+            reply.body.extend(chunk);
+        }
+        reply
+    }
+
+    /// The next chunk of an answer, `None` for its end, an error if the connection is cut before that.
+    pub(crate) fn chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let line = self.line();
+        let length = usize::from_str_radix(&line, 16);
+        let length = length.map_err(|_| io::Error::other(format!("{line:?} instead of a chunk")))?;
+        let mut chunk = vec![0; length + 2];
+        self.0.read_exact(&mut chunk)?;
+        assert_eq!(chunk.split_off(length), b"\r\n");
+        Ok((length > 0).then_some(chunk))
+    }
+
+    /// Status and headers; the body is yet to be read.
+    pub(crate) fn receive_head(&mut self) -> Reply {
         let line = self.line();
         let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
         let status = status.unwrap_or_else(|| panic!("not the first line of an answer: {line:?}"));
@@ -67,12 +104,7 @@ impl Client {
             let Some((name, value)) = line.split_once(':') else { break };
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let mut reply = Reply { status, headers, body: Vec::new() };
-        assert_eq!(reply.header("transfer-encoding"), None, "whole answers have a length");
-        let length = reply.header("content-length").map_or(0, |length| length.parse().unwrap());
-        reply.body.resize(length, 0);
-        self.0.read_exact(&mut reply.body).unwrap();
-        reply
+        Reply { status, headers, body: Vec::new() }
     }
 
     fn line(&mut self) -> String {
@@ -85,6 +117,12 @@ impl Client {
 impl Reply {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Values of a header that may be repeated.
+    pub(crate) fn headers(&self, name: &str) -> Vec<&str> {
+        let named = self.headers.iter().filter(|(known, _)| known == name);
+        named.map(|(_, value)| value.as_str()).collect()
     }
 
     pub(crate) fn text(&self) -> String {
@@ -103,7 +141,12 @@ impl Reply {
     /// The lines of `X-Amz-Log-Result`.
     #[track_caller]
     pub(crate) fn log_tail(&self) -> String {
-        let encoded = self.header("x-amz-log-result").expect("the log was asked for");
+        Self::decoded_log(self.header("x-amz-log-result").expect("the log was asked for"))
+    }
+
+    /// The lines of a `LogResult`, in whatever it came.
+    #[track_caller]
+    pub(crate) fn decoded_log(encoded: &str) -> String {
         String::from_utf8_lossy(&BASE64_STANDARD.decode(encoded).unwrap()).into_owned()
     }
 

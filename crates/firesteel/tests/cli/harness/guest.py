@@ -102,6 +102,25 @@ def extension_report(identifier, phase, error_type):
     return kept.call("POST", "/2020-01-01/extension/%s/error" % phase, "{}", (identifier, "Lambda-Extension-Function-Error-Type: " + error_type))
 
 
+class Stream:
+    """A response whose pieces leave as they are written."""
+
+    def __init__(self, id, *headers):
+        lines = ["POST %sinvocation/%s/response HTTP/1.1" % (BASE, id), "Host: " + HOST, "Transfer-Encoding: chunked",
+                 "Lambda-Runtime-Function-Response-Mode: streaming",
+                 "Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body"]
+        kept.send("\r\n".join(lines + list(headers) + ["", ""]).encode())
+
+    def write(self, data):
+        if isinstance(data, str):
+            data = data.encode()
+        kept.send(b"%x\r\n%s\r\n" % (len(data), data))
+
+    def end(self, *trailers):
+        kept.send("\r\n".join(["0"] + list(trailers) + ["", ""]).encode())
+        return kept.receive()
+
+
 def note(text):
     """For the test to read; outlives the environment."""
     file = os.open(NOTES + "/notes", os.O_WRONLY | os.O_APPEND | os.O_CREAT)

@@ -1,6 +1,7 @@
 //! What the tests stand on; see `main.rs`.
 
 pub(crate) mod client;
+pub(crate) mod event_stream;
 pub(crate) mod function;
 pub(crate) mod process;
 pub(crate) mod program;

@@ -83,6 +83,12 @@ impl Server {
         Client::connect(self.address)
     }
 
+    /// A client of the URL of a function, given by `--url` or `--url-stream`.
+    pub(crate) fn url_client(&self, name: &str) -> Client {
+        let line = self.log.wait_for("a URL", |line| line.ends_with(&format!(" is the URL of {name}")));
+        Client::connect(line.split('/').nth(2).unwrap().parse().unwrap())
+    }
+
     /// One synchronous invocation of `f`.
     pub(crate) fn invoke(&self, event: &str) -> Reply {
         self.invoke_with(&[], event)
@@ -243,6 +249,11 @@ impl Log {
 /// Path of the invocations of a function.
 pub(crate) fn invocations(name: &str) -> String {
     format!("/2015-03-31/functions/{name}/invocations")
+}
+
+/// Path of the streaming invocations of a function.
+pub(crate) fn streaming_invocations(name: &str) -> String {
+    format!("/2021-11-15/functions/{name}/response-streaming-invocations")
 }
 
 /// Whether this host lets a process mount folders read-only for itself, found out without the program.

@@ -1,0 +1,82 @@
+//! Batches as HTTP requests.
+//!
+//! Used by `delivery` for one subscriber. A batch is sent again, unchanged, until the listener answers 2xx; its
+//! `Sequence-Id` lets a listener recognise one that it has had before. Whatever host the extension named, the
+//! listener is on this machine's loopback, and only there.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::{BufMut, Bytes, BytesMut};
+use http_body_util::Full;
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use sha2::{Digest, Sha256};
+use tracing::debug;
+
+use super::delivery::{Hurry, Patience, Pauses};
+
+/// A listener for HTTP requests.
+pub(super) struct Http {
+    client: Client<HttpConnector, Full<Bytes>>,
+    method: Method,
+    uri: String,
+    host: String,
+    patience: Patience,
+}
+
+impl Http {
+    pub(super) fn new(port: u16, path: &str, put: bool, patience: Patience) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new()).http1_title_case_headers(true).build(connector);
+        Http {
+            client,
+            method: if put { Method::PUT } else { Method::POST },
+            uri: format!("http://127.0.0.1:{port}{path}"),
+            host: format!("sandbox.localdomain:{port}"),
+            patience,
+        }
+    }
+
+    /// Returns once the listener has the batch.
+    pub(super) async fn deliver(&mut self, batch: &[Bytes], hurry: &Hurry) {
+        let body = array(batch);
+        let sequence_id = BASE64_STANDARD.encode(Sha256::digest(&body));
+        let mut pauses = Pauses::new();
+        loop {
+            self.patience.awake().await;
+            let request = Request::builder()
+                .method(&self.method)
+                .uri(&self.uri)
+                .header(HOST, &self.host)
+                .header(CONTENT_TYPE, "application/json")
+                .header("Sequence-Id", &sequence_id)
+                .body(Full::new(body.clone()))
+                .expect("the path of a URI makes a URI again, and base64 is a header");
+            match self.patience.with(self.client.request(request)).await {
+                Some(Ok(response)) if response.status().is_success() => return,
+                Some(Ok(response)) => debug!(status = %response.status(), "a subscriber refused its events"),
+                Some(Err(error)) => debug!(%error, "a subscriber could not be reached"),
+                None => debug!("a subscriber did not answer"),
+            }
+            pauses.pause(hurry).await;
+        }
+    }
+}
+
+fn array(events: &[Bytes]) -> Bytes {
+    let size = 1 + events.iter().map(|event| event.len() + 1).sum::<usize>();
+    let mut array = BytesMut::with_capacity(size.max(2));
+    array.put_u8(b'[');
+    for (index, event) in events.iter().enumerate() {
+        if index > 0 {
+            array.put_u8(b',');
+        }
+        array.put_slice(event);
+    }
+    array.put_u8(b']');
+    array.freeze()
+}
