@@ -10,7 +10,7 @@ use firesteel_sandbox::{self as sandbox, Sandbox};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::driver::{Driver, Parts};
+use crate::driver::Driver;
 use crate::invocation::Admitted;
 use crate::lifecycle::State;
 use crate::logs::{Log, Output};
@@ -34,6 +34,19 @@ impl Published {
 pub(crate) enum Command {
     Invoke(Box<Admitted>),
     Shutdown,
+}
+
+/// What a driver is made from.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) spec: Arc<Spec>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) sandbox_events: sandbox::Events,
+    /// Where the layers are, as the processes see it.
+    pub(crate) opt: PathBuf,
+    pub(crate) log: Log,
 }
 
 /// Why an environment could not be made: always the host's state.

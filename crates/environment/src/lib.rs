@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod billing;
+mod current;
 mod driver;
 mod environment;
 mod failure;
@@ -20,6 +21,8 @@ pub mod lifecycle;
 mod logs;
 mod outcome;
 pub mod pool;
+mod posted;
+mod processes;
 mod spec;
 mod variables;
 
