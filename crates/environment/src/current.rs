@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::failure::PlatformError;
 use crate::invocation::{Admitted, Invocation, ResponseDelivery};
+use crate::logs::Tail;
 use crate::logs::platform_event::{PlatformEvent, RuntimeDone, Span, SpanName, Status};
 use crate::outcome::{Answer, ChunkStream, StreamEnd};
 use crate::posted::{Posted, PostedBody, stream_end};
@@ -40,6 +41,8 @@ pub(crate) struct Current {
     /// The caller has the beginning of the answer, and this tells of its end.
     pub(crate) stream: Option<oneshot::Sender<StreamEnd>>,
     pub(crate) times: Times,
+    /// The platform's lines on it, where the tail of the environment's log is nobody's alone.
+    pub(crate) log_tail: Option<Tail>,
 }
 
 /// When what happened.
@@ -65,6 +68,7 @@ impl Current {
             failure: None,
             stream: None,
             times: Times::default(),
+            log_tail: None,
         }
     }
 

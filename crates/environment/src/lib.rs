@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod billing;
+pub mod concurrent;
 mod current;
 mod driver;
 mod environment;

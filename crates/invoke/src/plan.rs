@@ -71,5 +71,6 @@ pub fn spec(
         account_id: account.to_owned(),
         extensions: places.opt.map(firesteel_environment::extension_files).unwrap_or_default(),
         initialization: InitializationType::OnDemand,
+        max_concurrency: None,
     })
 }

@@ -32,6 +32,7 @@ use crate::outcome::Account;
 use crate::pool::lease::Lease;
 use crate::posted::Posted;
 use crate::processes::{Alarm, Change, Happened, Processes};
+use crate::spec::InitializationType;
 
 /// How often memory is looked at while something runs. A child that lives for less is missed if its parent
 /// lives on; more often would be felt.
@@ -176,7 +177,8 @@ impl Driver {
         for effect in effects {
             self.perform(effect);
         }
-        self.published.publish(&self.state);
+        self.published.publish(self.state.takes_invocation() && !self.is_to_be_replaced());
+
         if matches!(self.state.phase, Phase::Idle | Phase::Cold | Phase::Terminated) {
             self.timer = None;
             self.sample_at = None;
@@ -187,7 +189,17 @@ impl Driver {
             // A caller who waited for the log and comes again finds the environment idle.
             let _ = observer.send(account);
         }
+        if self.state.phase == Phase::Cold && self.is_to_be_replaced() {
+            self.apply(Event::Shutdown);
+        }
         Ok(())
+    }
+
+    /// Whether its processes are ending or ended, and it is one of those that are there to be initialised: a reset one is
+    /// of no use then.
+    fn is_to_be_replaced(&self) -> bool {
+        self.processes.spec.initialization == InitializationType::ProvisionedConcurrency
+            && matches!(self.state.phase, Phase::Ending(_) | Phase::Cold)
     }
 
     fn commanded(&mut self, command: Command) {

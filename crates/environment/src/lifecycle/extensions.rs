@@ -94,7 +94,7 @@ pub struct Extensions {
 
 impl Extensions {
     /// With these files, of which none is started yet.
-    pub(super) fn of_files(files: Arc<[Arc<str>]>) -> Self {
+    pub(crate) fn of_files(files: Arc<[Arc<str>]>) -> Self {
         Extensions { files, members: Vec::new() }
     }
 
@@ -105,12 +105,12 @@ impl Extensions {
     }
 
     /// Whether any are started with an init.
-    pub(super) fn has_files(&self) -> bool {
+    pub(crate) fn has_files(&self) -> bool {
         !self.files.is_empty()
     }
 
     /// Every file is started: whatever was before is gone. False if there are more than may be.
-    pub(super) fn start(&mut self) -> bool {
+    pub(crate) fn start(&mut self) -> bool {
         let started = |name: &Arc<str>| Extension {
             name: Arc::clone(name),
             external: true,
@@ -127,12 +127,12 @@ impl Extensions {
     }
 
     /// No process is left.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.members.clear();
     }
 
     /// A registration, by name. `open` is whether internal ones may still come.
-    pub(super) fn register(
+    pub(crate) fn register(
         &mut self,
         name: &Arc<str>,
         invoke: bool,
@@ -172,7 +172,7 @@ impl Extensions {
     }
 
     /// `event/next`
-    pub(super) fn ask(&mut self, index: Index) -> Result<(), ExtensionRefusal> {
+    pub(crate) fn ask(&mut self, index: Index) -> Result<(), ExtensionRefusal> {
         let extension = self.member(index)?;
         match extension.stage {
             Stage::Registered | Stage::Running => {
@@ -184,7 +184,7 @@ impl Extensions {
     }
 
     /// `init/error`. True when it is news.
-    pub(super) fn init_error(&mut self, index: Index) -> Result<bool, ExtensionRefusal> {
+    pub(crate) fn init_error(&mut self, index: Index) -> Result<bool, ExtensionRefusal> {
         let extension = self.member(index)?;
         match extension.stage {
             Stage::Registered => {
@@ -197,7 +197,7 @@ impl Extensions {
     }
 
     /// `exit/error`. True when it is news.
-    pub(super) fn exit_error(&mut self, index: Index) -> Result<bool, ExtensionRefusal> {
+    pub(crate) fn exit_error(&mut self, index: Index) -> Result<bool, ExtensionRefusal> {
         let extension = self.member(index)?;
         match extension.stage {
             Stage::Registered | Stage::Ready | Stage::Running => {
@@ -210,40 +210,40 @@ impl Extensions {
     }
 
     /// Its process ended, or never began.
-    pub(super) fn ended(&mut self, index: Index, stage: Stage) -> Result<(), ExtensionRefusal> {
+    pub(crate) fn ended(&mut self, index: Index, stage: Stage) -> Result<(), ExtensionRefusal> {
         self.member(index)?.stage = stage;
         Ok(())
     }
 
     /// Every process that was started has registered.
-    pub(super) fn all_registered(&self) -> bool {
+    pub(crate) fn all_registered(&self) -> bool {
         self.members.iter().all(|extension| extension.stage != Stage::Started)
     }
 
     /// Everybody has asked for an event: the last condition of an init.
-    pub(super) fn all_ready(&self) -> bool {
+    pub(crate) fn all_ready(&self) -> bool {
         self.members.iter().all(|extension| extension.stage == Stage::Ready)
     }
 
     /// Everybody who was given the invocation has asked for another event.
-    pub(super) fn invocation_is_over(&self) -> bool {
+    pub(crate) fn invocation_is_over(&self) -> bool {
         self.members.iter().all(|extension| !extension.invoke || extension.stage == Stage::Ready)
     }
 
     /// Hands an event to everybody who waits and wants invocations.
-    pub(super) fn deliver_invocation(&mut self) -> impl Iterator<Item = Index> + '_ {
+    pub(crate) fn deliver_invocation(&mut self) -> impl Iterator<Item = Index> + '_ {
         self.members.iter_mut().enumerate().filter_map(|(index, extension)| {
             let wants = extension.invoke && extension.stage == Stage::Ready;
             wants.then(|| extension.stage = Stage::Running).map(|()| index)
         })
     }
 
-    pub(super) fn any_external(&self) -> bool {
+    pub(crate) fn any_external(&self) -> bool {
         self.members.iter().any(|extension| extension.external)
     }
 
     /// Tells an extension that waits of the end, if it wants to know and was not told. True when it is told.
-    pub(super) fn tell_of_shutdown(&mut self, index: Index) -> bool {
+    pub(crate) fn tell_of_shutdown(&mut self, index: Index) -> bool {
         let Some(extension) = self.members.get_mut(index) else { return false };
         let tell = extension.external
             && extension.shutdown
@@ -256,12 +256,12 @@ impl Extensions {
     }
 
     /// External ones whose process runs and that are not interested in the end.
-    pub(super) fn not_interested_in_shutdown(&self) -> impl Iterator<Item = Index> + '_ {
+    pub(crate) fn not_interested_in_shutdown(&self) -> impl Iterator<Item = Index> + '_ {
         self.running_processes().filter(|index| !self.members[*index].shutdown)
     }
 
     /// Whether a process runs that is to be waited for at the end.
-    pub(super) fn end_is_awaited(&self) -> bool {
+    pub(crate) fn end_is_awaited(&self) -> bool {
         self.running_processes().any(|index| self.members[index].shutdown)
     }
 
