@@ -10,6 +10,7 @@ use crate::variables::{InvalidVariables, Variables};
 
 const MEMORY_MIB: RangeInclusive<u32> = 128..=10_240;
 const TIMEOUT_S: RangeInclusive<u32> = 1..=900;
+const MAX_CONCURRENCY: RangeInclusive<u16> = 1..=1600;
 const HANDLER_CHARS: usize = 128;
 
 /// How the platform and the managed runtimes write log lines.
@@ -46,6 +47,10 @@ pub struct Settings {
     pub opt_folder: Option<PathBuf>,
     /// How logs are written.
     pub log_format: LogFormat,
+    /// 1 to 1 600: an environment takes that many invocations at a time (Lambda Managed Instances).
+    pub max_concurrency: Option<u16>,
+    /// Environments are restored from a snapshot (SnapStart).
+    pub snap_start: bool,
 }
 
 impl Settings {
@@ -66,6 +71,8 @@ impl Settings {
             code_folder: code_folder.into(),
             opt_folder: None,
             log_format: LogFormat::Text,
+            max_concurrency: None,
+            snap_start: false,
         }
     }
 }
@@ -85,6 +92,15 @@ pub enum InvalidSetting {
         /// As asked for.
         timeout_s: u32,
     },
+    /// Outside what AWS allows.
+    #[error("concurrency of {max_concurrency} in one environment is not between 1 and 1600")]
+    MaxConcurrency {
+        /// As asked for.
+        max_concurrency: u16,
+    },
+    /// A snapshot is restored for one invocation at a time.
+    #[error("SnapStart and several invocations at a time in one environment exclude each other")]
+    SnapStartWithConcurrency,
     /// Empty, longer than 128 characters, or with white space.
     #[error("handler `{handler}` is not 1 to 128 characters without white space")]
     Handler {
@@ -111,6 +127,8 @@ pub struct Function {
     code_folder: PathBuf,
     opt_folder: Option<PathBuf>,
     log_format: LogFormat,
+    max_concurrency: Option<u16>,
+    snap_start: bool,
 }
 
 impl Function {
@@ -126,12 +144,20 @@ impl Function {
             code_folder,
             opt_folder,
             log_format,
+            max_concurrency,
+            snap_start,
         } = settings;
         if !MEMORY_MIB.contains(&memory_mib) {
             return Err(InvalidSetting::Memory { memory_mib });
         }
         if !TIMEOUT_S.contains(&timeout_s) {
             return Err(InvalidSetting::Timeout { timeout_s });
+        }
+        if let Some(max_concurrency) = max_concurrency.filter(|asked| !MAX_CONCURRENCY.contains(asked)) {
+            return Err(InvalidSetting::MaxConcurrency { max_concurrency });
+        }
+        if snap_start && max_concurrency.is_some() {
+            return Err(InvalidSetting::SnapStartWithConcurrency);
         }
         // NUL is no white space, but no process can be started with it in `_HANDLER`.
         let unusable = |character: char| character.is_whitespace() || character == '\0';
@@ -149,6 +175,8 @@ impl Function {
             code_folder,
             opt_folder,
             log_format,
+            max_concurrency,
+            snap_start,
         })
     }
 
@@ -195,6 +223,16 @@ impl Function {
     /// How logs are written.
     pub fn log_format(&self) -> LogFormat {
         self.log_format
+    }
+
+    /// How many invocations an environment takes at a time, where that may be several.
+    pub fn max_concurrency(&self) -> Option<u16> {
+        self.max_concurrency
+    }
+
+    /// Whether environments are restored from a snapshot.
+    pub fn snap_start(&self) -> bool {
+        self.snap_start
     }
 
     /// The version this is: the unpublished code is the only one there is.
@@ -251,6 +289,21 @@ mod tests {
             let expected = InvalidSetting::Handler { handler: bad.to_owned() };
             assert_eq!(refusal(|settings| settings.handler = bad.to_owned()), Some(expected));
         }
+    }
+
+    #[test]
+    fn concurrency_in_one_environment_has_awss_limits_and_excludes_snapshots() {
+        for max_concurrency in [1, 1600] {
+            assert_eq!(refusal(|settings| settings.max_concurrency = Some(max_concurrency)), None);
+        }
+        for max_concurrency in [0, 1601] {
+            let expected = InvalidSetting::MaxConcurrency { max_concurrency };
+            assert_eq!(refusal(|settings| settings.max_concurrency = Some(max_concurrency)), Some(expected));
+        }
+        let both = |settings: &mut Settings| {
+            (settings.max_concurrency, settings.snap_start) = (Some(2), true);
+        };
+        assert_eq!(refusal(both), Some(InvalidSetting::SnapStartWithConcurrency));
     }
 
     #[test]
