@@ -10,6 +10,7 @@ use crate::variables::{InvalidVariables, Variables};
 
 const MEMORY_MIB: RangeInclusive<u32> = 128..=10_240;
 const TIMEOUT_S: RangeInclusive<u32> = 1..=900;
+const MAX_CONCURRENCY: RangeInclusive<u16> = 1..=1600;
 const HANDLER_CHARS: usize = 128;
 const SYSTEM_LOG_LEVELS: RangeInclusive<LogLevel> = LogLevel::Debug..=LogLevel::Warn;
 
@@ -68,6 +69,10 @@ pub struct Settings {
     pub application_log_level: Option<LogLevel>,
     /// Least level of the platform's lines that is kept, DEBUG to WARN. Needs JSON.
     pub system_log_level: Option<LogLevel>,
+    /// 1 to 1 600: an environment takes that many invocations at a time (Lambda Managed Instances).
+    pub max_concurrency: Option<u16>,
+    /// Environments are restored from a snapshot (SnapStart).
+    pub snap_start: bool,
 }
 
 impl LogLevel {
@@ -104,6 +109,8 @@ impl Settings {
             log_format: LogFormat::Text,
             application_log_level: None,
             system_log_level: None,
+            max_concurrency: None,
+            snap_start: false,
         }
     }
 }
@@ -123,6 +130,15 @@ pub enum InvalidSetting {
         /// As asked for.
         timeout_s: u32,
     },
+    /// Outside what AWS allows.
+    #[error("concurrency of {max_concurrency} in one environment is not between 1 and 1600")]
+    MaxConcurrency {
+        /// As asked for.
+        max_concurrency: u16,
+    },
+    /// A snapshot is restored for one invocation at a time.
+    #[error("SnapStart and several invocations at a time in one environment exclude each other")]
+    SnapStartWithConcurrency,
     /// Empty, longer than 128 characters, or with white space.
     #[error("handler `{handler}` is not 1 to 128 characters without white space")]
     Handler {
@@ -160,6 +176,8 @@ pub struct Function {
     log_format: LogFormat,
     application_log_level: Option<LogLevel>,
     system_log_level: Option<LogLevel>,
+    max_concurrency: Option<u16>,
+    snap_start: bool,
 }
 
 impl Function {
@@ -177,12 +195,20 @@ impl Function {
             log_format,
             application_log_level,
             system_log_level,
+            max_concurrency,
+            snap_start,
         } = settings;
         if !MEMORY_MIB.contains(&memory_mib) {
             return Err(InvalidSetting::Memory { memory_mib });
         }
         if !TIMEOUT_S.contains(&timeout_s) {
             return Err(InvalidSetting::Timeout { timeout_s });
+        }
+        if let Some(max_concurrency) = max_concurrency.filter(|asked| !MAX_CONCURRENCY.contains(asked)) {
+            return Err(InvalidSetting::MaxConcurrency { max_concurrency });
+        }
+        if snap_start && max_concurrency.is_some() {
+            return Err(InvalidSetting::SnapStartWithConcurrency);
         }
         // NUL is no white space, but no process can be started with it in `_HANDLER`.
         let unusable = |character: char| character.is_whitespace() || character == '\0';
@@ -208,6 +234,8 @@ impl Function {
             log_format,
             application_log_level,
             system_log_level,
+            max_concurrency,
+            snap_start,
         })
     }
 
@@ -264,6 +292,16 @@ impl Function {
     /// Least level of the platform's lines that is kept, if one was chosen.
     pub fn system_log_level(&self) -> Option<LogLevel> {
         self.system_log_level
+    }
+
+    /// How many invocations an environment takes at a time, where that may be several.
+    pub fn max_concurrency(&self) -> Option<u16> {
+        self.max_concurrency
+    }
+
+    /// Whether environments are restored from a snapshot.
+    pub fn snap_start(&self) -> bool {
+        self.snap_start
     }
 
     /// The version this is: the unpublished code is the only one there is.
@@ -350,6 +388,21 @@ mod tests {
             };
             assert_eq!(json(|settings, level| settings.system_log_level = Some(level)), expected);
         }
+    }
+
+    #[test]
+    fn concurrency_in_one_environment_has_awss_limits_and_excludes_snapshots() {
+        for max_concurrency in [1, 1600] {
+            assert_eq!(refusal(|settings| settings.max_concurrency = Some(max_concurrency)), None);
+        }
+        for max_concurrency in [0, 1601] {
+            let expected = InvalidSetting::MaxConcurrency { max_concurrency };
+            assert_eq!(refusal(|settings| settings.max_concurrency = Some(max_concurrency)), Some(expected));
+        }
+        let both = |settings: &mut Settings| {
+            (settings.max_concurrency, settings.snap_start) = (Some(2), true);
+        };
+        assert_eq!(refusal(both), Some(InvalidSetting::SnapStartWithConcurrency));
     }
 
     #[test]

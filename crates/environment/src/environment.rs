@@ -10,22 +10,22 @@ use firesteel_sandbox::{self as sandbox, Sandbox};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::driver::{Driver, Parts};
+use crate::concurrent;
+use crate::driver::Driver;
 use crate::invocation::Admitted;
-use crate::lifecycle::State;
 use crate::logs::{Log, Output};
 use crate::pool::lease::Room;
-use crate::spec::Spec;
+use crate::spec::{InitializationType, Spec};
 
 /// What others may see of an environment's state. Only its driver writes it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Published {
     takes_invocation: AtomicBool,
 }
 
 impl Published {
-    pub(crate) fn publish(&self, state: &State) {
-        self.takes_invocation.store(state.takes_invocation(), Ordering::Release);
+    pub(crate) fn publish(&self, takes_invocation: bool) {
+        self.takes_invocation.store(takes_invocation, Ordering::Release);
     }
 }
 
@@ -34,6 +34,19 @@ impl Published {
 pub(crate) enum Command {
     Invoke(Box<Admitted>),
     Shutdown,
+}
+
+/// What a driver is made from.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) spec: Arc<Spec>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) sandbox_events: sandbox::Events,
+    /// Where the layers are, as the processes see it.
+    pub(crate) opt: PathBuf,
+    pub(crate) log: Log,
 }
 
 /// Why an environment could not be made: always the host's state.
@@ -59,6 +72,9 @@ pub(crate) struct Environment {
     id: Uuid,
     commands: mpsc::Sender<Command>,
     published: Arc<Published>,
+    /// How many invocations it takes at a time.
+    slots: usize,
+    provisioned: bool,
     /// Its place in the pool.
     room: Room,
 }
@@ -98,10 +114,14 @@ impl Environment {
             tracing::warn!(reason, "functions can write to, or find, what is this machine's and not theirs");
         }
         let log = Log::new(output, Arc::clone(&spec), log_stream(&spec.version, &name), spec.initialization);
-        // Room for an invocation and a shutdown: the pool never sends more.
-        let (commands, commands_receiver) = mpsc::channel(4);
-        let published = Arc::new(Published::default());
-        let driver = Driver::new(Parts {
+        let (slots, provisioned) =
+            (spec.slots(), spec.initialization == InitializationType::ProvisionedConcurrency);
+        // Room for an invocation in each slot and a shutdown: the pool never sends more.
+        let (commands, commands_receiver) = mpsc::channel(slots + 3);
+        // The driver starts before it looks at what it is sent.
+        let published = Arc::new(Published { takes_invocation: AtomicBool::new(true) });
+        let several = spec.max_concurrency.is_some();
+        let parts = Parts {
             spec,
             published: Arc::clone(&published),
             commands: commands_receiver,
@@ -109,13 +129,17 @@ impl Environment {
             sandbox_events,
             opt,
             log,
-        });
+        };
         let task = async move {
-            driver.run().await;
+            if several {
+                concurrent::Driver::new(parts, slots).run().await;
+            } else {
+                Driver::new(parts).run().await;
+            }
             // Last: the function's files go when nothing can write to them any more.
             let _ = tokio::task::spawn_blocking(move || drop(folder)).await;
         };
-        Ok((Environment { id, commands, published, room }, task))
+        Ok((Environment { id, commands, published, slots, provisioned, room }, task))
     }
 
     /// Hands an invocation over. A driver that is gone drops it, which tells the caller.
@@ -130,6 +154,16 @@ impl Environment {
 
     pub(crate) fn id(&self) -> Uuid {
         self.id
+    }
+
+    /// How many invocations it takes at a time.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// Whether it is one of those that are kept initialised.
+    pub(crate) fn is_provisioned(&self) -> bool {
+        self.provisioned
     }
 
     pub(crate) fn room(&self) -> &Room {

@@ -12,6 +12,8 @@
 #![forbid(unsafe_code)]
 
 mod billing;
+pub mod concurrent;
+mod current;
 mod driver;
 mod environment;
 mod failure;
@@ -20,6 +22,8 @@ pub mod lifecycle;
 mod logs;
 mod outcome;
 pub mod pool;
+mod posted;
+mod processes;
 mod spec;
 mod variables;
 

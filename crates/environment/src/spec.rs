@@ -58,9 +58,22 @@ pub struct Spec {
     pub extensions: Vec<String>,
     /// How environments are initialised, unless the pool makes them ahead of invocations.
     pub initialization: InitializationType,
+    /// How many invocations an environment takes at a time, where that may be several: `AWS_LAMBDA_MAX_CONCURRENCY`.
+    pub max_concurrency: Option<u16>,
 }
 
 impl Spec {
+    /// How many invocations an environment takes at a time.
+    pub(crate) fn slots(&self) -> usize {
+        self.max_concurrency.map_or(1, usize::from).max(1)
+    }
+
+    /// The same for environments that are made ahead of invocations.
+    pub(crate) fn provisioned(&self) -> Self {
+        let initialization = InitializationType::ProvisionedConcurrency;
+        Spec { initialization, init_limit: initialization.init_limit(self.timeout), ..self.clone() }
+    }
+
     /// Name of the function's log group.
     #[must_use]
     pub fn log_group(&self) -> String {
@@ -234,6 +247,7 @@ pub(crate) mod tests {
             account_id: "000000000000".into(),
             extensions: vec![],
             initialization: InitializationType::OnDemand,
+            max_concurrency: None,
         }
     }
 }

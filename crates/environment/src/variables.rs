@@ -120,6 +120,9 @@ pub(crate) fn of_runtime(spec: &Spec, local: &Local<'_>) -> BTreeMap<String, Str
     set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &spec.memory_mib.to_string());
     set("AWS_LAMBDA_FUNCTION_VERSION", &spec.version);
     set("AWS_LAMBDA_INITIALIZATION_TYPE", spec.initialization.name());
+    if let Some(max_concurrency) = spec.max_concurrency {
+        set("AWS_LAMBDA_MAX_CONCURRENCY", &max_concurrency.to_string());
+    }
     set("AWS_LAMBDA_RUNTIME_API", local.runtime_api);
     set("AWS_LAMBDA_METADATA_API", local.runtime_api);
     set("AWS_LAMBDA_METADATA_TOKEN", local.metadata_token);

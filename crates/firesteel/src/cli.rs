@@ -85,7 +85,7 @@ pub(crate) struct InvokeArguments {
 }
 
 /// What makes no sense for a function that another server runs.
-const LOCAL_ONLY: [&str; 11] = [
+const LOCAL_ONLY: [&str; 12] = [
     "function_name",
     "handler",
     "runtime",
@@ -97,6 +97,7 @@ const LOCAL_ONLY: [&str; 11] = [
     "log_format",
     "log_level",
     "system_log_level",
+    "snap_start",
 ];
 
 #[derive(Debug, Args)]
@@ -128,6 +129,15 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) max_environments: u16,
 
+    /// Keep N environments of a function initialised ahead of its invocations, counted by --max-environments; may be
+    /// repeated
+    #[arg(long, value_name = "NAME=N", value_parser = provisioned)]
+    pub(crate) provisioned: Vec<Provisioned>,
+
+    /// Let an environment take up to N invocations at a time, 1 to 1600 (Managed Instances; the log is JSON)
+    #[arg(long, value_name = "N", conflicts_with = "snap_start")]
+    pub(crate) max_concurrency: Option<u16>,
+
     /// How long an invocation may wait for an environment before it is throttled, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub(crate) wait_ms: u64,
@@ -152,6 +162,13 @@ pub(crate) struct ServeArguments {
 pub(crate) struct Url {
     pub(crate) function: String,
     pub(crate) address: SocketAddr,
+}
+
+/// A function of which environments are kept initialised, and how many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Provisioned {
+    pub(crate) function: String,
+    pub(crate) count: u16,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -269,6 +286,10 @@ pub(crate) struct FunctionArguments {
     /// Least level of the platform's lines, DEBUG, INFO or WARN; only with --log-format json [default: INFO]
     #[arg(long, value_enum, ignore_case = true, value_name = "LEVEL", hide_possible_values = true)]
     pub(crate) system_log_level: Option<LogLevel>,
+
+    /// Initialise as with SnapStart: restore hooks run, credentials come from an endpoint
+    #[arg(long)]
+    pub(crate) snap_start: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -346,6 +367,14 @@ fn url(value: &str) -> Result<Url, String> {
     Ok(Url { function: function.to_owned(), address })
 }
 
+fn provisioned(value: &str) -> Result<Provisioned, String> {
+    let counted = value.split_once('=').and_then(|(function, count)| Some((function, count.parse().ok()?)));
+    match counted {
+        Some((function, count @ 1..)) => Ok(Provisioned { function: function.to_owned(), count }),
+        _ => Err("a function and a number look like hello=2".into()),
+    }
+}
+
 fn region(value: &str) -> Result<String, String> {
     let parts: Vec<&str> = value.split('-').collect();
     let letters = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
@@ -389,6 +418,14 @@ mod tests {
         assert_eq!(url("hello=127.0.0.1:9001"), parsed("hello", "127.0.0.1:9001"));
         assert_eq!(url("hello=[::1]:9001"), parsed("hello", "[::1]:9001"));
         assert!(url("hello=9001").is_err() && url("hello=").is_err());
+    }
+
+    #[test]
+    fn provisioned_environments_have_a_function_and_a_number() {
+        assert_eq!(provisioned("hello=2"), Ok(Provisioned { function: "hello".into(), count: 2 }));
+        for wrong in ["hello", "hello=", "hello=0", "hello=-1", "hello=x", "hello=70000"] {
+            assert!(provisioned(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

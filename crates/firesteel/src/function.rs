@@ -39,6 +39,8 @@ pub(crate) struct Workshop<'a> {
     pub(crate) host: Host,
     pub(crate) server: &'a ServerArguments,
     pub(crate) arguments: &'a FunctionArguments,
+    /// How many invocations an environment takes at a time, where that may be several.
+    pub(crate) max_concurrency: Option<u16>,
 }
 
 impl Workshop<'_> {
@@ -68,17 +70,28 @@ impl Workshop<'_> {
             timeout_s: arguments.timeout,
             variables,
             opt_folder: opt,
-            log_format: match arguments.log_format {
-                Some(LogFormat::Json) => firesteel_catalog::LogFormat::Json,
-                Some(LogFormat::Text) | None => firesteel_catalog::LogFormat::Text,
-            },
+            log_format: self.log_format()?,
             application_log_level: arguments.log_level.map(log_level),
             system_log_level: arguments.system_log_level.map(log_level),
+            max_concurrency: self.max_concurrency,
+            snap_start: arguments.snap_start,
             ..Settings::new(name, detected.runtime.to_string(), detected.handler, code)
         };
         let function = Function::new(settings).map_err(|error| invalid_setting(&error))?;
         let spec = self.plan(&function, &detected.runtime, credentials)?;
         Ok(Prepared { function, spec: Arc::new(spec), runtime: detected.runtime, why: detected.why })
+    }
+
+    /// JSON where invocations overlap, as on AWS: lines of text would not say whose they are.
+    fn log_format(&self) -> Result<firesteel_catalog::LogFormat, Failure> {
+        match (self.arguments.log_format, self.max_concurrency) {
+            (Some(LogFormat::Text), Some(_)) => Err(Failure::usage(
+                "with --max-concurrency the log is JSON, and --log-format text cannot be had",
+            )
+            .try_next("--log-format json, or neither")),
+            (Some(LogFormat::Json), _) | (None, Some(_)) => Ok(firesteel_catalog::LogFormat::Json),
+            (Some(LogFormat::Text) | None, None) => Ok(firesteel_catalog::LogFormat::Text),
+        }
     }
 
     fn plan(
@@ -165,6 +178,10 @@ fn invalid_setting(error: &InvalidSetting) -> Failure {
     match error {
         InvalidSetting::Memory { .. } => failure.try_next("--memory with 128 to 10240"),
         InvalidSetting::Timeout { .. } => failure.try_next("--timeout with 1 to 900"),
+        InvalidSetting::MaxConcurrency { .. } => failure.try_next("--max-concurrency with 1 to 1600"),
+        InvalidSetting::SnapStartWithConcurrency => {
+            failure.try_next("either --snap-start or --max-concurrency")
+        }
         InvalidSetting::Handler { .. } => failure.try_next("--handler FILE.FUNCTION"),
         InvalidSetting::LogLevelOfText => failure.try_next("--log-format json with it, or no level"),
         InvalidSetting::SystemLogLevel { .. } => {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use firesteel_catalog::{Arn, Function, LogFormat, LogLevel};
-use firesteel_environment::{Credentials, Entrypoint, INIT_LIMIT, InitializationType, Spec};
+use firesteel_environment::{Credentials, Entrypoint, InitializationType, Spec};
 use firesteel_runtimes::{Interpreters, LaunchError, Places, Runtime, launch};
 
 /// What this machine offers to functions.
@@ -41,6 +41,12 @@ pub fn spec(
         name: function.name().clone(),
         qualifier: None,
     };
+    let initialization = match (function.max_concurrency(), function.snap_start()) {
+        (Some(_), _) => InitializationType::ManagedInstances,
+        (None, true) => InitializationType::SnapStart,
+        (None, false) => InitializationType::OnDemand,
+    };
+    let timeout = Duration::from_secs(u64::from(function.timeout_s()));
     Ok(Spec {
         function_name: function.name().to_string(),
         version: function.version().to_owned(),
@@ -48,8 +54,8 @@ pub fn spec(
         region: region.to_owned(),
         handler: function.handler().to_owned(),
         memory_mib: function.memory_mib(),
-        timeout: Duration::from_secs(u64::from(function.timeout_s())),
-        init_limit: INIT_LIMIT,
+        timeout,
+        init_limit: initialization.init_limit(timeout),
         runtime_version: launch.version,
         entrypoint: Entrypoint { program: launch.program, arguments: launch.arguments },
         task_root: places.task_root.to_path_buf(),
@@ -74,7 +80,8 @@ pub fn spec(
         system_log_level: function.system_log_level().map(log_level),
         account_id: account.to_owned(),
         extensions: places.opt.map(firesteel_environment::extension_files).unwrap_or_default(),
-        initialization: InitializationType::OnDemand,
+        initialization,
+        max_concurrency: function.max_concurrency(),
     })
 }
 

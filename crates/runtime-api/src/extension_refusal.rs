@@ -12,7 +12,7 @@
 //! | | [`ExtensionRefusal::RegistrationClosed`] | `Extension.RegistrationClosed` |
 //! | | [`ExtensionRefusal::NameTaken`], [`ExtensionRefusal::Transition`] | `Extension.InvalidExtensionState` |
 //! | | [`ExtensionRefusal::TooMany`] | `Extension.TooManyExtensions` |
-//! | | [`ExtensionRefusal::ShutdownNotSupported`] | `Extension.InvalidEventType` |
+//! | | [`ExtensionRefusal::ShutdownNotSupported`], [`ExtensionRefusal::InvokeNotSupported`], [`ExtensionRefusal::NoEventsForInternal`] | `Extension.InvalidEventType` |
 //! | | [`ExtensionRefusal::SubscriptionClosed`] | `Telemetry.SubscriptionClosed`, `Logs.SubscriptionClosed` |
 //!
 //! Called by `extension`. What is wrong with a subscription's body is in `telemetry`.
@@ -44,6 +44,10 @@ pub enum ExtensionRefusal {
     TooMany,
     /// `Extension.InvalidEventType`: an internal one that asks for `SHUTDOWN`.
     ShutdownNotSupported,
+    /// `Extension.InvalidEventType`: one that asks for `INVOKE` where invocations overlap.
+    InvokeNotSupported,
+    /// `Extension.InvalidEventType`: an internal one that asks for anything there.
+    NoEventsForInternal,
     /// `Telemetry.SubscriptionClosed`, or the Logs API's: init is over.
     SubscriptionClosed,
 }
@@ -87,6 +91,12 @@ impl ExtensionRefusal {
             }
             ExtensionRefusal::ShutdownNotSupported => {
                 forbidden(INVALID_EVENT_TYPE, "SHUTDOWN: ShutdownEventNotSupportedForInternalExtension")
+            }
+            ExtensionRefusal::InvokeNotSupported => {
+                forbidden(INVALID_EVENT_TYPE, "INVOKE: ErrorInvalidEventType")
+            }
+            ExtensionRefusal::NoEventsForInternal => {
+                forbidden(INVALID_EVENT_TYPE, "No events allowed for internal extensions")
             }
             ExtensionRefusal::SubscriptionClosed => match call {
                 Refused::Subscribe { api: Api::Logs, .. } => {

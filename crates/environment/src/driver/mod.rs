@@ -9,47 +9,30 @@
 //! ```
 //!
 //! Everything that can happen to an environment arrives here and is decided by [`lifecycle::step`]; this module
-//! carries out the effects and owns what is not a rule: bodies, times, processes, pipes. What the guest calls is in
-//! `calls`, what the rules ask for in `effects`, an invocation's own times and figures in `current`, the processes
-//! of one init in `generation`, the words of failures in `failures`.
-//!
-//! Which goes first: a deadline that has passed, then the guest's calls (an answer that was posted before the
-//! process ended counts), then commands, the sandbox, the logs. A guest that calls without pause cannot hold
-//! its deadline off, because the deadline is looked at before every event.
+//! carries out the effects and owns what is not a rule: bodies, times. What the guest calls is in `calls`, what the
+//! rules ask for in `effects`; what is the same for every environment, whatever its rules, in
+//! [`processes`](crate::processes).
 
 mod calls;
-mod current;
 mod effects;
-mod failures;
-mod generation;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use firesteel_runtime_api as runtime_api;
-use firesteel_runtime_api::{Delivery, ExtensionEvent, Reply};
-use firesteel_sandbox as sandbox;
-use firesteel_sandbox::Sandbox;
-use tokio::sync::{mpsc, oneshot};
+use firesteel_runtime_api::{Delivery, Reply};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
-use uuid::Uuid;
 
-use self::current::{Current, Posted};
-use self::failures::Cause;
-use self::generation::{Generation, RUNTIME, extension_of};
-use crate::environment::{Command, Published};
-use crate::failure::{self, PlatformError};
-use crate::lifecycle::ending::Budget;
+use crate::current::Current;
+use crate::environment::{Command, Parts, Published};
 use crate::lifecycle::{self, Event, Phase, Refusal, State};
-use crate::logs::Log;
 use crate::logs::platform_event::RestoreDurations;
 use crate::outcome::Account;
 use crate::pool::lease::Lease;
-use crate::spec::Spec;
-
-/// How long the kernel may take to end killed processes before the sandbox counts as broken.
-const ENDING_LIMIT: Duration = Duration::from_secs(10);
+use crate::posted::Posted;
+use crate::processes::{Alarm, Change, Happened, Processes};
+use crate::spec::InitializationType;
 
 /// How often memory is looked at while something runs. A child that lives for less is missed if its parent
 /// lives on; more often would be felt.
@@ -62,30 +45,15 @@ const FREEZE_AFTER: Duration = Duration::from_millis(10);
 /// Everything one environment holds.
 #[derive(Debug)]
 pub(crate) struct Driver {
-    spec: Arc<Spec>,
     state: State,
     published: Arc<Published>,
-    /// `None` once the environment is to end: nothing can be asked of it any more.
-    commands: Option<mpsc::Receiver<Command>>,
-    sandbox: Sandbox,
-    sandbox_events: sandbox::Events,
-    /// Where the layers are, as the processes see it.
-    opt: PathBuf,
-    log: Log,
-    metadata_token: String,
-    /// The processes that run now; a new init gets new sockets and pipes, so that nothing an old one sent can be
-    /// taken for it.
-    generation: Option<Generation>,
+    processes: Processes,
     parked: Parked,
     /// The invocation that was accepted and is not over.
     current: Option<Current>,
     /// What the runtime posted, between the end of its body and the rules' leave to pass it on.
     posted: Option<Posted>,
-    /// Why the last failure happened, in words; set before the event that reports it.
-    cause: Cause,
-    init: Init,
-    /// The time for an end that is under way.
-    ending: Option<EndingClock>,
+    restore: Restore,
     timer: Option<(Instant, Event)>,
     /// While something runs: when memory is looked at next, for the sake of processes that come and go before
     /// REPORT.
@@ -97,14 +65,12 @@ pub(crate) struct Driver {
     account: Option<(oneshot::Sender<Account>, Account)>,
 }
 
-/// Calls of the guest that wait.
+/// Calls of the runtime that wait.
 #[derive(Debug, Default)]
 struct Parked {
     /// More than one only when a runtime lost its connection and asked again.
     next: Vec<Reply<Delivery>>,
     restore: Vec<Reply<()>>,
-    /// By the extension's index.
-    extensions: Vec<Option<Reply<ExtensionEvent>>>,
 }
 
 /// Whether the environment's processes run.
@@ -118,60 +84,25 @@ enum Rest {
     Frozen,
 }
 
-#[derive(Debug)]
-struct Init {
-    began: Instant,
-    phase: crate::logs::platform_event::Phase,
-    runtime_started: bool,
-    /// The runtime's own part is over and told of.
-    runtime_done: bool,
-    restore_began: Option<Instant>,
-    /// A finished init phase, until the first invocation reports it.
-    unreported: Option<Duration>,
-    /// Likewise.
-    unreported_restore: Option<RestoreDurations>,
-}
-
-#[derive(Debug)]
-struct EndingClock {
-    budget: Budget,
-    deadline: Instant,
-    deadline_ms: u64,
-}
-
-/// What a driver is made from.
-#[derive(Debug)]
-pub(crate) struct Parts {
-    pub(crate) spec: Arc<Spec>,
-    pub(crate) published: Arc<Published>,
-    pub(crate) commands: mpsc::Receiver<Command>,
-    pub(crate) sandbox: Sandbox,
-    pub(crate) sandbox_events: sandbox::Events,
-    pub(crate) opt: PathBuf,
-    pub(crate) log: Log,
+/// The restore that belongs to the last init.
+#[derive(Debug, Default)]
+struct Restore {
+    began: Option<Instant>,
+    /// A finished one, until the first invocation reports it.
+    unreported: Option<RestoreDurations>,
 }
 
 impl Driver {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { spec, published, commands, sandbox, sandbox_events, opt, log } = parts;
-        let files = spec.extensions.iter().map(|name| Arc::from(name.as_str())).collect();
+        let files = parts.spec.extensions.iter().map(|name| Arc::from(name.as_str())).collect();
         Driver {
             state: State::new(files),
-            spec,
-            published,
-            commands: Some(commands),
-            sandbox,
-            sandbox_events,
-            opt,
-            log,
-            metadata_token: Uuid::new_v4().to_string(),
-            generation: None,
+            published: Arc::clone(&parts.published),
+            processes: Processes::new(parts),
             parked: Parked::default(),
             current: None,
             posted: None,
-            cause: Cause::default(),
-            init: Init::begin(true),
-            ending: None,
+            restore: Restore::default(),
             timer: None,
             sample_at: None,
             rest: Rest::Awake,
@@ -183,43 +114,17 @@ impl Driver {
     /// Runs until the environment is over and all it held is gone.
     pub(crate) async fn run(mut self) {
         self.apply(Event::Start);
-        let sleep = tokio::time::sleep_until(Instant::now());
-        tokio::pin!(sleep);
         while self.state.phase != Phase::Terminated {
             let wake_at = self.wake_at();
-            if let Some(at) = wake_at {
-                // Moving the sleep costs; one that fires early is only looked at again.
-                if sleep.is_elapsed() || sleep.deadline() > at {
-                    sleep.as_mut().reset(at);
-                }
-                let now = Instant::now();
-                if now >= at {
-                    self.time_passed(now);
-                    continue;
-                }
-            }
-            let (calls, outputs) = match &mut self.generation {
-                Some(generation) => {
-                    let (calls, outputs) = generation.split();
-                    (Some(calls), Some(outputs))
-                }
-                None => (None, None),
-            };
-            tokio::select! {
-                biased;
-                call = or_never(calls.map(mpsc::Receiver::recv)) => self.guest_called(call),
-                command = or_never(self.commands.as_mut().map(mpsc::Receiver::recv)) => self.commanded(command),
-                event = self.sandbox_events.recv() => self.sandbox_changed(event),
-                index = or_never(outputs.map(generation::readable)) => self.read_output(index),
-                () = &mut sleep, if wake_at.is_some() => {}
+            match self.processes.next(wake_at, &self.state.extensions).await {
+                Happened::Called(call) => self.guest_called(call),
+                Happened::Commanded(command) => self.commanded(command),
+                Happened::Changed(change) => self.changed(change),
+                Happened::Alarm(alarm) => self.alarmed(alarm),
+                Happened::TimePassed(now) => self.time_passed(now),
             }
         }
-        self.close().await;
-    }
-
-    async fn close(self) {
-        drop(self.generation);
-        self.sandbox.close().await;
+        self.processes.close().await;
     }
 
     fn wake_at(&self) -> Option<Instant> {
@@ -233,35 +138,30 @@ impl Driver {
 
     fn time_passed(&mut self, now: Instant) {
         if let Some((_, event)) = self.timer.take_if(|(at, _)| now >= *at) {
-            if event == Event::SandboxLost {
-                tracing::error!(function = %self.spec.function_name, state = ?self.state, "a sandbox is given up");
-            }
             self.apply(event);
         } else if matches!(self.rest, Rest::Dozing { until } if now >= until) {
-            self.freeze();
+            self.rest = Rest::Frozen;
+            self.processes.freeze();
         } else {
-            // The sandbox keeps the peak.
-            let _ = self.sandbox.memory();
+            self.processes.sample_memory();
             self.sample_at = Some(now + MEMORY_SAMPLING);
         }
     }
 
-    fn freeze(&mut self) {
-        self.rest = Rest::Frozen;
-        // Nobody can take what is sent from here on, and it must not be sent in vain.
-        self.log.pause_subscribers();
-        if let Err(error) = self.sandbox.freeze() {
-            // It runs on, which is a shortfall and no danger; its end will be noticed as any other.
-            tracing::warn!(%error, "an idle environment could not be frozen");
+    fn alarmed(&mut self, alarm: Alarm) {
+        match alarm {
+            Alarm::EndingTimeUp => self.apply(Event::EndingTimeUp),
+            Alarm::SandboxLost => {
+                let function = &self.processes.spec.function_name;
+                tracing::error!(%function, state = ?self.state, "a sandbox is given up");
+                self.apply(Event::SandboxLost);
+            }
         }
     }
 
     fn thaw(&mut self) {
         if let Rest::Frozen = std::mem::replace(&mut self.rest, Rest::Awake) {
-            if let Err(error) = self.sandbox.thaw() {
-                tracing::warn!(%error, "a frozen environment could not be woken");
-            }
-            self.log.resume_subscribers();
+            self.processes.thaw();
         }
     }
 
@@ -277,7 +177,8 @@ impl Driver {
         for effect in effects {
             self.perform(effect);
         }
-        self.published.publish(&self.state);
+        self.published.publish(self.state.takes_invocation() && !self.is_to_be_replaced());
+
         if matches!(self.state.phase, Phase::Idle | Phase::Cold | Phase::Terminated) {
             self.timer = None;
             self.sample_at = None;
@@ -288,12 +189,22 @@ impl Driver {
             // A caller who waited for the log and comes again finds the environment idle.
             let _ = observer.send(account);
         }
+        if self.state.phase == Phase::Cold && self.is_to_be_replaced() {
+            self.apply(Event::Shutdown);
+        }
         Ok(())
     }
 
-    fn commanded(&mut self, command: Option<Command>) {
+    /// Whether its processes are ending or ended, and it is one of those that are there to be initialised: a reset one is
+    /// of no use then.
+    fn is_to_be_replaced(&self) -> bool {
+        self.processes.spec.initialization == InitializationType::ProvisionedConcurrency
+            && matches!(self.state.phase, Phase::Ending(_) | Phase::Cold)
+    }
+
+    fn commanded(&mut self, command: Command) {
         match command {
-            Some(Command::Invoke(admitted)) => {
+            Command::Invoke(admitted) => {
                 let id = admitted.order.invocation.request_id;
                 if self.current.is_none() && self.state.takes_invocation() {
                     self.current = Some(Current::new(admitted));
@@ -303,92 +214,22 @@ impl Driver {
                     tracing::warn!(request_id = %id, state = ?self.state, "an environment was handed an invocation it cannot take");
                 }
             }
-            // No handle is left: nobody can want it any more.
-            Some(Command::Shutdown) | None => {
-                self.commands = None;
-                self.apply(Event::Shutdown);
-            }
+            Command::Shutdown => self.apply(Event::Shutdown),
         }
     }
 
-    fn sandbox_changed(&mut self, event: Option<sandbox::Event>) {
-        match event {
-            Some(sandbox::Event::Exited { name, status }) => {
-                // What it wrote last explains why it went.
-                self.drain_output();
-                if name == RUNTIME {
-                    self.cause.exit = Some(status);
-                    self.apply(Event::RuntimeExited);
-                } else if let Some(index) = self.extension_index(&name) {
-                    self.cause.extension = Some(failure::extension_exit_text(status));
-                    self.apply(Event::ExtensionExited(index));
-                }
-            }
-            Some(sandbox::Event::SpawnFailed { name, errno, message }) => {
-                let reason = failure::exec_error_text(errno, &message);
-                if name == RUNTIME {
-                    self.cause.launch = Some(PlatformError::launch(&self.spec.entrypoint.program, &reason));
-                    self.apply(Event::LaunchFailed);
-                } else if let Some(index) = self.extension_index(&name) {
-                    self.cause.extension = Some(reason);
-                    self.apply(Event::ExtensionLaunchFailed(index));
-                }
-            }
-            Some(sandbox::Event::Emptied) => {
-                self.drain_output();
-                self.generation = None;
-                self.parked = Parked::default();
-                self.ending = None;
-                self.log.end_subscribers();
-                self.apply(Event::Emptied);
-            }
-            Some(sandbox::Event::Started { .. }) => {}
-            Some(sandbox::Event::Lost) | None => {
-                self.apply(Event::SandboxLost);
-            }
+    fn changed(&mut self, change: Change) {
+        if change == Change::Emptied {
+            self.parked = Parked::default();
         }
-    }
-
-    fn extension_index(&self, process: &str) -> Option<usize> {
-        let name = extension_of(process)?;
-        self.state.extensions.members().iter().position(|known| &*known.name == name)
-    }
-
-    fn read_output(&mut self, index: usize) {
-        let Driver { generation, log, .. } = self;
-        if let Some(generation) = generation {
-            generation.read(index, log);
-        }
-    }
-
-    fn drain_output(&mut self) {
-        let Driver { generation, log, .. } = self;
-        if let Some(generation) = generation {
-            generation.drain(log);
-        }
-    }
-}
-
-impl Init {
-    fn begin(limited: bool) -> Self {
-        use crate::logs::platform_event::Phase;
-        Init {
-            began: Instant::now(),
-            phase: if limited { Phase::Init } else { Phase::Invoke },
-            runtime_started: false,
-            runtime_done: false,
-            restore_began: None,
-            unreported: None,
-            unreported_restore: None,
-        }
-    }
-}
-
-/// A branch that is there only sometimes.
-async fn or_never<F: Future>(future: Option<F>) -> F::Output {
-    match future {
-        Some(future) => future.await,
-        None => std::future::pending().await,
+        self.apply(match change {
+            Change::RuntimeExited => Event::RuntimeExited,
+            Change::LaunchFailed => Event::LaunchFailed,
+            Change::ExtensionExited(index) => Event::ExtensionExited(index),
+            Change::ExtensionLaunchFailed(index) => Event::ExtensionLaunchFailed(index),
+            Change::Emptied => Event::Emptied,
+            Change::SandboxLost => Event::SandboxLost,
+        });
     }
 }
 

@@ -63,15 +63,16 @@ pub struct Budget {
 const INTERNAL_ONLY: Duration = Duration::from_millis(500);
 const WITH_EXTERNAL: Duration = Duration::from_millis(2000);
 const RUNTIME_SHARE: Duration = Duration::from_millis(300);
+const RUNTIME_SHARE_CONCURRENT: Duration = Duration::from_millis(600);
 
 /// Begins an ending.
-pub(super) fn begin(
+pub(crate) fn begin(
     extensions: &mut Extensions,
     runtime_runs: bool,
     reason: ShutdownReason,
 ) -> (Step, Vec<Action>) {
     let external = extensions.any_external();
-    if extensions.members().is_empty() || (!external && !runtime_runs) {
+    if extensions.members().is_empty() {
         return (Step::Processes, vec![Action::KillAll]);
     }
     let budget = if external {
@@ -79,6 +80,25 @@ pub(super) fn begin(
     } else {
         Budget { reason, total: INTERNAL_ONLY, runtime: INTERNAL_ONLY }
     };
+    begin_within(extensions, runtime_runs, budget)
+}
+
+/// Begins the ending of an environment that takes several invocations at a time: there the runtime is always asked,
+/// and has the 600 ms that the published core gives it.
+pub(crate) fn begin_concurrent(
+    extensions: &mut Extensions,
+    runtime_runs: bool,
+    reason: ShutdownReason,
+) -> (Step, Vec<Action>) {
+    let budget = Budget { reason, total: WITH_EXTERNAL, runtime: RUNTIME_SHARE_CONCURRENT };
+    begin_within(extensions, runtime_runs, budget)
+}
+
+fn begin_within(extensions: &mut Extensions, runtime_runs: bool, budget: Budget) -> (Step, Vec<Action>) {
+    let external = extensions.any_external();
+    if !external && !runtime_runs {
+        return (Step::Processes, vec![Action::KillAll]);
+    }
     let mut actions = vec![Action::Begin(budget)];
     if runtime_runs {
         actions.push(Action::TerminateRuntime);
@@ -89,7 +109,7 @@ pub(super) fn begin(
 }
 
 /// The runtime's process ended.
-pub(super) fn runtime_exited(extensions: &mut Extensions, step: Step) -> (Step, Vec<Action>) {
+pub(crate) fn runtime_exited(extensions: &mut Extensions, step: Step) -> (Step, Vec<Action>) {
     match step {
         Step::Runtime { extensions_follow } => after_runtime(extensions, extensions_follow, vec![]),
         Step::Extensions | Step::Processes => (step, vec![]),
@@ -97,7 +117,7 @@ pub(super) fn runtime_exited(extensions: &mut Extensions, step: Step) -> (Step, 
 }
 
 /// The time of the present step is over.
-pub(super) fn time_is_up(extensions: &mut Extensions, step: Step) -> (Step, Vec<Action>) {
+pub(crate) fn time_is_up(extensions: &mut Extensions, step: Step) -> (Step, Vec<Action>) {
     match step {
         Step::Runtime { extensions_follow } => {
             after_runtime(extensions, extensions_follow, vec![Action::KillRuntime])
@@ -108,7 +128,7 @@ pub(super) fn time_is_up(extensions: &mut Extensions, step: Step) -> (Step, Vec<
 }
 
 /// An extension asked for an event.
-pub(super) fn extension_asked(extensions: &mut Extensions, step: Step, index: Index) -> Vec<Action> {
+pub(crate) fn extension_asked(extensions: &mut Extensions, step: Step, index: Index) -> Vec<Action> {
     if step == Step::Extensions && extensions.tell_of_shutdown(index) {
         vec![Action::TellExtension(index)]
     } else {
@@ -117,7 +137,7 @@ pub(super) fn extension_asked(extensions: &mut Extensions, step: Step, index: In
 }
 
 /// An extension's process ended.
-pub(super) fn extension_exited(extensions: &Extensions, step: Step) -> (Step, Vec<Action>) {
+pub(crate) fn extension_exited(extensions: &Extensions, step: Step) -> (Step, Vec<Action>) {
     if step == Step::Extensions && !extensions.end_is_awaited() {
         (Step::Processes, vec![Action::KillAll])
     } else {

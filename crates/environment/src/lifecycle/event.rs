@@ -219,7 +219,7 @@ impl AnswerKind {
 
 impl Failure {
     /// What extensions are told of an end that it is the reason for.
-    pub(super) fn shutdown_reason(self) -> ShutdownReason {
+    pub(crate) fn shutdown_reason(self) -> ShutdownReason {
         match self {
             Failure::TimedOut => ShutdownReason::Timeout,
             Failure::Exited

@@ -98,7 +98,7 @@ pub struct Extensions {
 
 impl Extensions {
     /// With these files, of which none is started yet.
-    pub(super) fn of_files(files: Arc<[Arc<str>]>) -> Self {
+    pub(crate) fn of_files(files: Arc<[Arc<str>]>) -> Self {
         Extensions { files, members: Vec::new() }
     }
 
@@ -109,12 +109,12 @@ impl Extensions {
     }
 
     /// Whether any are started with an init.
-    pub(super) fn has_files(&self) -> bool {
+    pub(crate) fn has_files(&self) -> bool {
         !self.files.is_empty()
     }
 
     /// Every file is started: whatever was before is gone. False if there are more than may be.
-    pub(super) fn start(&mut self) -> bool {
+    pub(crate) fn start(&mut self) -> bool {
         let started = |name: &Arc<str>| Extension {
             name: Arc::clone(name),
             external: true,
@@ -132,12 +132,12 @@ impl Extensions {
     }
 
     /// No process is left.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.members.clear();
     }
 
     /// A registration, by name. `open` is whether internal ones may still come.
-    pub(super) fn register(
+    pub(crate) fn register(
         &mut self,
         name: &Arc<str>,
         invoke: bool,
@@ -178,7 +178,7 @@ impl Extensions {
     }
 
     /// `event/next`
-    pub(super) fn ask(&mut self, index: Index) -> Result<(), ExtensionRefusal> {
+    pub(crate) fn ask(&mut self, index: Index) -> Result<(), ExtensionRefusal> {
         let extension = self.member(index)?;
         match extension.stage {
             Stage::Registered | Stage::Running => {
@@ -191,7 +191,7 @@ impl Extensions {
 
     /// `init/error`. The failure that it is, if that is final: one with a process of its own is given the time to end
     /// it, and fails with that.
-    pub(super) fn init_error(&mut self, index: Index) -> Result<Option<ExtensionFailure>, ExtensionRefusal> {
+    pub(crate) fn init_error(&mut self, index: Index) -> Result<Option<ExtensionFailure>, ExtensionRefusal> {
         let extension = self.member(index)?;
         match extension.stage {
             Stage::Registered => {
@@ -204,7 +204,7 @@ impl Extensions {
     }
 
     /// `exit/error`. As [`Extensions::init_error`].
-    pub(super) fn exit_error(&mut self, index: Index) -> Result<Option<ExtensionFailure>, ExtensionRefusal> {
+    pub(crate) fn exit_error(&mut self, index: Index) -> Result<Option<ExtensionFailure>, ExtensionRefusal> {
         let extension = self.member(index)?;
         match extension.stage {
             Stage::Registered | Stage::Ready | Stage::Running => {
@@ -217,14 +217,14 @@ impl Extensions {
     }
 
     /// Its process could not be started.
-    pub(super) fn launch_failed(&mut self, index: Index) -> Result<ExtensionFailure, ExtensionRefusal> {
+    pub(crate) fn launch_failed(&mut self, index: Index) -> Result<ExtensionFailure, ExtensionRefusal> {
         let extension = self.member(index)?;
         (extension.stage, extension.exited) = (Stage::LaunchError, true);
         Ok(ExtensionFailure::Launch(index))
     }
 
     /// Its process ended. What it had reported before is the reason.
-    pub(super) fn exited(&mut self, index: Index) -> Result<ExtensionFailure, ExtensionRefusal> {
+    pub(crate) fn exited(&mut self, index: Index) -> Result<ExtensionFailure, ExtensionRefusal> {
         let extension = self.member(index)?;
         extension.exited = true;
         Ok(match extension.stage {
@@ -238,34 +238,34 @@ impl Extensions {
     }
 
     /// Every process that was started has registered.
-    pub(super) fn all_registered(&self) -> bool {
+    pub(crate) fn all_registered(&self) -> bool {
         self.members.iter().all(|extension| extension.stage != Stage::Started)
     }
 
     /// Everybody has asked for an event: the last condition of an init.
-    pub(super) fn all_ready(&self) -> bool {
+    pub(crate) fn all_ready(&self) -> bool {
         self.members.iter().all(|extension| extension.stage == Stage::Ready)
     }
 
     /// Everybody who was given the invocation has asked for another event.
-    pub(super) fn invocation_is_over(&self) -> bool {
+    pub(crate) fn invocation_is_over(&self) -> bool {
         self.members.iter().all(|extension| !extension.invoke || extension.stage == Stage::Ready)
     }
 
     /// Hands an event to everybody who waits and wants invocations.
-    pub(super) fn deliver_invocation(&mut self) -> impl Iterator<Item = Index> + '_ {
+    pub(crate) fn deliver_invocation(&mut self) -> impl Iterator<Item = Index> + '_ {
         self.members.iter_mut().enumerate().filter_map(|(index, extension)| {
             let wants = extension.invoke && extension.stage == Stage::Ready;
             wants.then(|| extension.stage = Stage::Running).map(|()| index)
         })
     }
 
-    pub(super) fn any_external(&self) -> bool {
+    pub(crate) fn any_external(&self) -> bool {
         self.members.iter().any(|extension| extension.external)
     }
 
     /// Tells an extension that waits of the end, if it wants to know and was not told. True when it is told.
-    pub(super) fn tell_of_shutdown(&mut self, index: Index) -> bool {
+    pub(crate) fn tell_of_shutdown(&mut self, index: Index) -> bool {
         let Some(extension) = self.members.get_mut(index) else { return false };
         let tell = extension.external
             && extension.shutdown
@@ -278,12 +278,12 @@ impl Extensions {
     }
 
     /// External ones whose process runs and that are not interested in the end.
-    pub(super) fn not_interested_in_shutdown(&self) -> impl Iterator<Item = Index> + '_ {
+    pub(crate) fn not_interested_in_shutdown(&self) -> impl Iterator<Item = Index> + '_ {
         self.running_processes().filter(|index| !self.members[*index].shutdown)
     }
 
     /// Whether a process runs that is to be waited for at the end.
-    pub(super) fn end_is_awaited(&self) -> bool {
+    pub(crate) fn end_is_awaited(&self) -> bool {
         self.running_processes().any(|index| self.members[index].shutdown)
     }
 

@@ -32,7 +32,7 @@ use jiff::Timestamp;
 use self::about::About;
 use self::audience::{Audience, Happening};
 use self::platform_event::PlatformEvent;
-use self::tail::Tail;
+pub(crate) use self::tail::Tail;
 use crate::spec::{InitializationType, LogLevel, Spec};
 
 /// Who wrote a line.
@@ -137,6 +137,15 @@ impl Log {
         if !self.audience.is_empty() {
             self.audience.tell(Happening::Platform(event), time, &self.about);
         }
+    }
+
+    /// Likewise of one invocation among several: into a tail of its own, which no line of a process gets into, as nobody
+    /// knows whose such a line is.
+    pub(crate) fn platform_of(&mut self, tail: &mut Option<Tail>, event: &PlatformEvent) {
+        std::mem::swap(&mut self.written.tail, tail);
+        self.written.tail.get_or_insert_with(Tail::new);
+        self.platform(event);
+        std::mem::swap(&mut self.written.tail, tail);
     }
 
     /// Writes a line of a process.

@@ -3,8 +3,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use uuid::Uuid;
-
 use super::{Inner, InvokeError, SpecId};
 use crate::environment::Environment;
 use crate::invocation::{Admitted, Order};
@@ -74,10 +72,6 @@ impl Lease {
         Lease { inner: Arc::clone(inner), spec, environment: Some(environment), answered: false }
     }
 
-    pub(super) fn downgrade(&self) -> Option<(Uuid, Weak<Environment>)> {
-        self.environment.as_ref().map(|environment| (environment.id(), Arc::downgrade(environment)))
-    }
-
     /// Hands the order to the environment; the lease goes with it and comes back when the environment is at rest.
     pub(super) fn invoke(self, order: Order) {
         if let Some(environment) = self.environment.clone() {
@@ -99,6 +93,31 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(environment) = self.environment.take() {
             self.inner.put_back(self.spec, environment, self.answered);
+        }
+    }
+}
+
+/// The slots that an environment will have which is being made, beyond the one it is made for. Those who wait for them
+/// are told when it is dropped: they have got one by then, or will not.
+#[derive(Debug)]
+pub(super) struct Promise {
+    inner: Arc<Inner>,
+    spec: SpecId,
+    slots: usize,
+}
+
+impl Promise {
+    /// Of slots that have been counted.
+    pub(super) fn new(inner: &Arc<Inner>, spec: SpecId, slots: usize) -> Self {
+        Promise { inner: Arc::clone(inner), spec, slots }
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        if let Some(environments) = self.inner.lock().functions.get_mut(&self.spec) {
+            environments.promised = environments.promised.saturating_sub(self.slots);
+            environments.wake_waiting();
         }
     }
 }

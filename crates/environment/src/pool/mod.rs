@@ -9,10 +9,12 @@
 //!                                            └─► AtCapacity (429 at the front door)
 //! ```
 //!
-//! A lease is the right to one invocation in one environment. It travels with the invocation and is
-//! dropped by the driver once the environment is at rest, which brings the environment back here: it takes the
-//! order that has waited longest, without a detour through the caller, or becomes idle. Environments that stay idle
-//! are ended, longest unused first.
+//! A lease is the right to one invocation in one environment, of which it has as many slots as it takes invocations at a
+//! time: one, as a rule. It travels with the invocation and is dropped by the driver once the slot is free, which brings
+//! it back here: it takes the order that has waited longest, without a detour through the caller, or is open to others.
+//! An environment of which no lease is out is idle; those that stay idle are ended, longest unused first.
+//!
+//! Those that were asked for ahead of invocations (`provisioned`) are taken first, and never ended for others.
 //!
 //! An environment that has answered is free a moment later, when its runtime asks for the next event. A caller
 //! that sends one request after the other would meet it in exactly that moment, so an invocation first waits
@@ -21,6 +23,7 @@
 //! A caller who goes away ends nothing: what is queued stays queued, what is being made is made.
 
 pub(crate) mod lease;
+mod provisioned;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::AtomicBool;
@@ -29,10 +32,11 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use self::lease::{Lease, Room};
+use self::lease::{Lease, Promise, Room};
 use crate::environment::{CreateError, Environment, Folder};
 use crate::invocation::{Invocation, Invoked, Order, Pending};
 use crate::logs::Output;
@@ -45,6 +49,10 @@ const FINISHING_WAIT: Duration = Duration::from_millis(10);
 /// Likewise where there is no room for another, so that the choice is between waiting and refusing. More than a
 /// busy host needs to let a runtime ask for its next event.
 const FINISHING_WAIT_AT_CAPACITY: Duration = Duration::from_millis(250);
+
+/// How long an invocation waits for an environment that is being made for another and has a slot for it. It is told
+/// of the end of that, whichever it is.
+const STARTING_WAIT: Duration = Duration::from_secs(10);
 
 /// Bounds of a pool.
 #[derive(Debug, Clone)]
@@ -87,6 +95,8 @@ struct Inner {
     output: Output,
     /// Knows every driver, also of environments that nobody holds any more.
     tasks: TaskTracker,
+    /// Nothing is to be begun any more.
+    stop: CancellationToken,
     shared: Mutex<Shared>,
     /// What the host does not allow is said once, not for every environment.
     said_shortfall: AtomicBool,
@@ -95,19 +105,32 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Shared {
     functions: HashMap<SpecId, Environments>,
-    /// How many environments are held, in idle lists and in leases.
+    /// How many environments are held, open ones and those in leases alone.
     count: usize,
-    /// Those in leases, for a shutdown that cannot wait for them.
-    leased: HashMap<Uuid, Weak<Environment>>,
+    /// Those in leases.
+    leased: HashMap<Uuid, Leased>,
     next_ticket: Ticket,
     shutting_down: bool,
+}
+
+/// An environment that is in use.
+#[derive(Debug)]
+struct Leased {
+    /// For a shutdown that cannot wait for it.
+    environment: Weak<Environment>,
+    /// How many are out.
+    leases: usize,
 }
 
 /// The environments of one spec.
 #[derive(Debug, Default)]
 struct Environments {
-    /// Most recently used last.
-    idle: Vec<Idle>,
+    /// With a free slot; most recently used last.
+    open: Vec<Open>,
+    /// Likewise, of those that were asked for ahead.
+    provisioned: Vec<Open>,
+    /// Slots that environments will have which are being made, beside those that they are made for.
+    promised: usize,
     /// How many have answered and are about to be idle.
     finishing: usize,
     /// Orders that wait, first come first served.
@@ -118,8 +141,9 @@ struct Environments {
 type Ticket = u64;
 
 #[derive(Debug)]
-struct Idle {
+struct Open {
     environment: Arc<Environment>,
+    /// When a lease came back last.
     since: Instant,
 }
 
@@ -142,6 +166,7 @@ impl Pool {
             folder,
             output,
             tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
             shared: Mutex::new(Shared::default()),
             said_shortfall: AtomicBool::new(false),
         });
@@ -154,41 +179,57 @@ impl Pool {
         let id = SpecId::of(spec);
         let (order, mut pending) = Order::new(invocation);
         let mut max_wait = self.inner.limits.max_wait;
-        let mut order = match self.inner.place(id, order, Queue::BehindFinishing)? {
-            Placed::Taken => return Ok(pending.invoked().await),
-            Placed::Queued(place) => {
-                max_wait = max_wait.max(FINISHING_WAIT_AT_CAPACITY);
-                match self.inner.wait(place, &mut pending, Instant::now() + FINISHING_WAIT).await {
-                    Waited::Answered(answer) => return Ok(pending.answered(answer)),
-                    Waited::Back(order) => order,
+        let mut order = order;
+        let mut promise = loop {
+            let (place, patience) = match self.inner.place(id, order, Queue::BehindOthers(spec.slots()))? {
+                Placed::Taken => return Ok(pending.invoked().await),
+                Placed::Queued(place, patience) => (place, patience),
+                Placed::Back(back, promise) => {
+                    order = back;
+                    break promise;
                 }
+            };
+            max_wait = max_wait.max(FINISHING_WAIT_AT_CAPACITY);
+            match self.inner.wait(place, &mut pending, Instant::now() + patience).await {
+                Waited::Answered(answer) => return Ok(pending.answered(answer)),
+                Waited::Back(back) => order = back,
             }
-            Placed::Back(order) => order,
+            if patience == FINISHING_WAIT {
+                break None;
+            }
         };
         let deadline = Instant::now() + max_wait;
         loop {
             match Room::take(&self.inner) {
                 Ok(room) => {
-                    self.create(spec, room, order).await?;
+                    self.create(spec, room, order, promise).await?;
                     return Ok(pending.invoked().await);
                 }
                 Err(InvokeError::AtCapacity { .. }) if Instant::now() < deadline => {}
                 Err(error) => return Err(error),
             }
+            // Nobody is to wait for what cannot be made now.
+            drop(promise.take());
             order = match self.inner.place(id, order, Queue::Always)? {
                 Placed::Taken => return Ok(pending.invoked().await),
-                Placed::Queued(place) => match self.inner.wait(place, &mut pending, deadline).await {
+                Placed::Queued(place, _) => match self.inner.wait(place, &mut pending, deadline).await {
                     Waited::Answered(answer) => return Ok(pending.answered(answer)),
                     Waited::Back(order) => order,
                 },
-                Placed::Back(order) => order,
+                Placed::Back(order, _) => order,
             };
         }
     }
 
     /// A new environment for the order, made in a task of its own so that it outlives its caller; a shutdown waits
     /// for that task as for any environment.
-    async fn create(&self, spec: &Arc<Spec>, room: Room, order: Order) -> Result<(), InvokeError> {
+    async fn create(
+        &self,
+        spec: &Arc<Spec>,
+        room: Room,
+        order: Order,
+        promise: Option<Promise>,
+    ) -> Result<(), InvokeError> {
         let (inner, spec) = (Arc::clone(&self.inner), Arc::clone(spec));
         let created = self.inner.tasks.spawn(async move {
             let id = SpecId::of(&spec);
@@ -196,7 +237,8 @@ impl Pool {
                 Environment::start(spec, &inner.folder, inner.output.clone(), room, &inner.said_shortfall)
                     .await?;
             inner.tasks.spawn(task);
-            let lease = Lease::new(&inner, id, Arc::new(environment));
+            let environment = Arc::new(environment);
+            let mut leases = Vec::new();
             {
                 let mut shared = inner.lock();
                 if shared.shutting_down {
@@ -204,9 +246,27 @@ impl Pool {
                     drop(shared);
                     return Err(InvokeError::ShuttingDown);
                 }
-                shared.note_leased(&lease);
+                leases.push((inner.lease(&mut shared, id, &environment), order));
+                let Shared { functions, .. } = &mut *shared;
+                let mut waiting = VecDeque::new();
+                if environment.slots() > 1 {
+                    // Those who were promised a slot, and whoever else waits.
+                    let environments = functions.entry(id).or_default();
+                    let count = environments.waiting.len().min(environment.slots() - 1);
+                    waiting.extend(environments.waiting.drain(..count));
+                    if count + 1 < environment.slots() {
+                        let environment = Arc::clone(&environment);
+                        environments.open.push(Open { environment, since: Instant::now() });
+                    }
+                }
+                for (_, order) in waiting {
+                    leases.push((inner.lease(&mut shared, id, &environment), order));
+                }
             }
-            lease.invoke(order);
+            drop(promise);
+            for (lease, order) in leases {
+                lease.invoke(order);
+            }
             Ok(())
         });
         // A panic has dropped the order, which tells the caller.
@@ -228,6 +288,7 @@ impl Pool {
             std::mem::take(&mut shared.functions)
         };
         drop(idle);
+        self.inner.stop.cancel();
         self.inner.tasks.close();
         if tokio::time::timeout(grace, self.inner.tasks.wait()).await.is_err() {
             let leased = std::mem::take(&mut self.inner.lock().leased);
@@ -235,7 +296,7 @@ impl Pool {
             if !leased.is_empty() && !grace.is_zero() {
                 tracing::warn!(environments = leased.len(), "ending environments that are still busy");
             }
-            for environment in leased.into_values().filter_map(|environment| environment.upgrade()) {
+            for environment in leased.into_values().filter_map(|leased| leased.environment.upgrade()) {
                 environment.shutdown();
             }
             self.inner.tasks.wait().await;
@@ -246,8 +307,9 @@ impl Pool {
 /// When an order may be queued.
 #[derive(Debug, Clone, Copy)]
 enum Queue {
-    /// If there is an environment for it that has answered already.
-    BehindFinishing,
+    /// If there is an environment for it that has answered already, or one that is being made and has a slot for it. If
+    /// not, it is one with this many slots that is to be made.
+    BehindOthers(usize),
     Always,
 }
 
@@ -255,8 +317,10 @@ enum Queue {
 enum Placed {
     /// With an environment.
     Taken,
-    Queued(Place),
-    Back(Order),
+    /// And how long it makes sense to wait.
+    Queued(Place, Duration),
+    /// To be taken to a new one, of which others are promised the slots that are left.
+    Back(Order, Option<Promise>),
 }
 
 /// A place in a queue.
@@ -278,7 +342,7 @@ impl Inner {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the order to an idle environment, or queues it.
+    /// Gives the order to an open environment, or queues it.
     fn place(self: &Arc<Self>, id: SpecId, mut order: Order, queue: Queue) -> Result<Placed, InvokeError> {
         // Declared first, dropped last: the end of an environment is no work to be done under the lock.
         let mut unusable = Vec::new();
@@ -287,31 +351,45 @@ impl Inner {
         if shared.shutting_down {
             return Err(InvokeError::ShuttingDown);
         }
-        let environments = shared.functions.entry(id).or_default();
-        while let Some(idle) = environments.idle.pop() {
-            if idle.environment.takes_invocation() {
-                let lease = Lease::new(self, id, idle.environment);
-                shared.note_leased(&lease);
-                drop(guard);
-                lease.invoke(order);
-                return Ok(Placed::Taken);
+        let Shared { functions, leased, count, .. } = shared;
+        let environments = functions.entry(id).or_default();
+        let mut found = take_open(&mut environments.provisioned, leased, count, &mut unusable);
+        if found.is_none() {
+            found = take_open(&mut environments.open, leased, count, &mut unusable);
+        }
+        if let Some(environment) = found {
+            let lease = self.lease(shared, id, &environment);
+            drop(guard);
+            lease.invoke(order);
+            return Ok(Placed::Taken);
+        }
+        let waiting = environments.waiting.len();
+        let patience = match queue {
+            Queue::BehindOthers(_) if environments.finishing > waiting => FINISHING_WAIT,
+            Queue::BehindOthers(_) if environments.promised > waiting => STARTING_WAIT,
+            Queue::BehindOthers(slots) if slots > 1 => {
+                environments.promised += slots - 1;
+                return Ok(Placed::Back(order, Some(Promise::new(self, id, slots - 1))));
             }
-            idle.environment.room().give_back(&mut shared.count);
-            unusable.push(idle.environment);
-        }
-        let may_queue = match queue {
-            Queue::BehindFinishing => environments.finishing > environments.waiting.len(),
-            Queue::Always => true,
+            Queue::BehindOthers(_) => return Ok(Placed::Back(order, None)),
+            Queue::Always => Duration::ZERO,
         };
-        if !may_queue {
-            return Ok(Placed::Back(order));
-        }
         let (sender, room) = oneshot::channel();
         order.room = Some(sender);
         let ticket = shared.next_ticket;
         shared.next_ticket += 1;
         environments.waiting.push_back((ticket, order));
-        Ok(Placed::Queued(Place { spec: id, ticket, room }))
+        Ok(Placed::Queued(Place { spec: id, ticket, room }, patience))
+    }
+
+    /// One more lease of an environment.
+    fn lease(self: &Arc<Self>, shared: &mut Shared, id: SpecId, environment: &Arc<Environment>) -> Lease {
+        let leased = shared
+            .leased
+            .entry(environment.id())
+            .or_insert_with(|| Leased { environment: Arc::downgrade(environment), leases: 0 });
+        leased.leases += 1;
+        Lease::new(self, id, Arc::clone(environment))
     }
 
     /// Waits in a queue. An order that is taken at the last moment is waited for to its end.
@@ -329,11 +407,11 @@ impl Inner {
         }
     }
 
-    /// Takes an environment back: for the order that has waited longest, or to the idle ones.
+    /// Takes a lease back: its slot is for the order that has waited longest, or open.
     fn put_back(self: &Arc<Self>, id: SpecId, environment: Arc<Environment>, answered: bool) {
         let mut guard = self.lock();
         let shared = &mut *guard;
-        shared.leased.remove(&environment.id());
+        let in_use = shared.note_returned(environment.id());
         if shared.shutting_down {
             // Outside the lock, see `place`.
             drop(guard);
@@ -341,38 +419,91 @@ impl Inner {
         }
         let environments = shared.functions.entry(id).or_default();
         environments.finishing -= usize::from(answered && environments.finishing > 0);
-        if !environment.takes_invocation() {
+        let open =
+            if environment.is_provisioned() { &mut environments.provisioned } else { &mut environments.open };
+        // One that has a single slot is never open while it is in use.
+        let listed = (environment.slots() > 1)
+            .then(|| open.iter().position(|open| open.environment.id() == environment.id()))
+            .flatten()
+            .map(|index| open.remove(index));
+        let usable = environment.takes_invocation();
+        if !usable && !in_use {
             environment.room().give_back(&mut shared.count);
             shared.tell_of_room(None);
             // Outside the lock, see `place`.
             drop(guard);
+            drop(listed);
             return;
         }
-        if let Some((_, order)) = environments.waiting.pop_front() {
-            let lease = Lease::new(self, id, environment);
-            shared.note_leased(&lease);
+        if usable && let Some((_, order)) = environments.waiting.pop_front() {
+            if let Some(listed) = listed {
+                open.push(listed);
+            }
+            let lease = self.lease(shared, id, &environment);
             drop(guard);
             lease.invoke(order);
             return;
         }
-        environments.idle.push(Idle { environment, since: Instant::now() });
-        shared.tell_of_room(Some(id));
+        let is_provisioned = environment.is_provisioned();
+        open.push(Open { environment, since: Instant::now() });
+        if !in_use && !is_provisioned {
+            shared.tell_of_room(Some(id));
+        }
     }
 }
 
+/// The most recently used open environment that can take an invocation. It stays in the list if it has a slot beyond the
+/// one that is taken. Those that can take none and are not in use are put aside.
+fn take_open(
+    open: &mut Vec<Open>,
+    leased: &HashMap<Uuid, Leased>,
+    count: &mut usize,
+    unusable: &mut Vec<Open>,
+) -> Option<Arc<Environment>> {
+    for index in (0..open.len()).rev() {
+        let environment = &open[index].environment;
+        let usable = environment.takes_invocation();
+        let several = environment.slots() > 1;
+        let leases =
+            if several { leased.get(&environment.id()).map_or(0, |leased| leased.leases) } else { 0 };
+        if usable && leases + 1 < environment.slots() {
+            return Some(Arc::clone(environment));
+        }
+        if usable {
+            return Some(open.remove(index).environment);
+        }
+        if leases == 0 {
+            environment.room().give_back(count);
+            unusable.push(open.remove(index));
+        }
+    }
+    None
+}
+
 impl Shared {
-    fn note_leased(&mut self, lease: &Lease) {
-        self.leased.extend(lease.downgrade());
+    /// One lease less. Whether others are out.
+    fn note_returned(&mut self, id: Uuid) -> bool {
+        let Some(leased) = self.leased.get_mut(&id) else { return false };
+        leased.leases -= 1;
+        let in_use = leased.leases > 0;
+        if !in_use {
+            self.leased.remove(&id);
+        }
+        in_use
     }
 
     /// The idle environment that was unused longest, over all functions.
     fn oldest_idle(&mut self) -> Option<Arc<Environment>> {
-        let environments = self
-            .functions
+        let Shared { functions, leased, .. } = self;
+        let (environments, index) = functions
             .values_mut()
-            .filter(|environments| !environments.idle.is_empty())
-            .min_by_key(|environments| environments.idle[0].since)?;
-        Some(environments.idle.remove(0).environment)
+            .filter_map(|environments| {
+                let is_idle = |open: &Open| is_idle(open, leased);
+                let index = environments.open.iter().position(is_idle)?;
+                Some((environments, index))
+            })
+            .min_by_key(|(environments, index)| environments.open[*index].since)?;
+        Some(environments.open.remove(index).environment)
     }
 
     /// Tells the first who waits for an environment of another function than `except` that there may be room: the
@@ -393,14 +524,36 @@ impl Shared {
     }
 
     /// Takes out what has been idle since before `limit`, and forgets functions that have nothing left.
-    fn expire(&mut self, limit: Instant) -> Vec<Idle> {
+    fn expire(&mut self, limit: Instant) -> Vec<Open> {
+        let Shared { functions, leased, .. } = self;
         let mut expired = Vec::new();
-        self.functions.retain(|_, environments| {
-            let keep_from = environments.idle.partition_point(|idle| idle.since <= limit);
-            expired.extend(environments.idle.drain(..keep_from));
-            !(environments.idle.is_empty() && environments.finishing == 0 && environments.waiting.is_empty())
+        functions.retain(|_, environments| {
+            let is_expired = |open: &mut Open| open.since <= limit && is_idle(open, leased);
+            expired.extend(environments.open.extract_if(.., is_expired));
+            !environments.is_forgettable()
         });
         expired
+    }
+}
+
+fn is_idle(open: &Open, leased: &HashMap<Uuid, Leased>) -> bool {
+    open.environment.slots() == 1 || !leased.contains_key(&open.environment.id())
+}
+
+impl Environments {
+    fn is_forgettable(&self) -> bool {
+        self.open.is_empty()
+            && self.provisioned.is_empty()
+            && self.promised == 0
+            && self.finishing == 0
+            && self.waiting.is_empty()
+    }
+
+    /// Tells all who wait that it may be in vain.
+    fn wake_waiting(&mut self) {
+        for room in self.waiting.iter_mut().filter_map(|(_, order)| order.room.take()) {
+            let _ = room.send(());
+        }
     }
 }
 

@@ -33,7 +33,13 @@ pub(crate) async fn run(arguments: CheckArguments) -> Result<Exit, Failure> {
         arguments.target.as_deref().expect("clap asks for a target, unless a handler is to be printed");
     let data = DataFolder::open(arguments.server.data.as_deref())?;
     let host = super::serve::host(&data)?;
-    let workshop = Workshop { data: &data, host, server: &arguments.server, arguments: &arguments.function };
+    let workshop = Workshop {
+        data: &data,
+        host,
+        server: &arguments.server,
+        arguments: &arguments.function,
+        max_concurrency: None,
+    };
     let prepared = workshop.prepare(function::name_of(None, given)?, given)?;
     tell(format_args!("firesteel: {}", prepared.why));
 

@@ -29,7 +29,13 @@ pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
 
     let data = DataFolder::open(arguments.server.data.as_deref())?;
     let host = super::serve::host(&data)?;
-    let workshop = Workshop { data: &data, host, server: &arguments.server, arguments: &arguments.function };
+    let workshop = Workshop {
+        data: &data,
+        host,
+        server: &arguments.server,
+        arguments: &arguments.function,
+        max_concurrency: None,
+    };
     let name = function::name_of(arguments.function_name.as_deref(), &arguments.target)?;
     let prepared = workshop.prepare(name, &arguments.target)?;
     tell(format_args!("firesteel: {}", prepared.why));

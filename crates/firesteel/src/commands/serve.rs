@@ -5,10 +5,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use firesteel_catalog::Catalog;
-use firesteel_environment::{Folder, Limits, Pool};
+use firesteel_environment::{Folder, InitializationType, Limits, Pool, Spec};
 use firesteel_invoke::plan::Host;
 use firesteel_invoke::{Bandwidth, Invoker};
 use firesteel_runtimes::Interpreters;
@@ -16,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{ServeArguments, StreamBandwidth};
+use crate::cli::{Provisioned, ServeArguments, StreamBandwidth};
 use crate::data_folder::DataFolder;
 use crate::exit::{Exit, Failure};
 use crate::function::{self, Workshop};
@@ -31,6 +32,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
     let data = DataFolder::open(arguments.server.data.as_deref())?;
     let (catalog, specs) = functions(&arguments, &data)?;
     let urls = function_urls::listen(&arguments, &catalog).await?;
+    let provisioned = provisioned(&arguments, &specs)?;
 
     let logs = super::start_logs(&data, &arguments.server)?;
     let limits = Limits {
@@ -40,6 +42,9 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
     };
     let output = logs.output(specs.len() > 1);
     let pool = Pool::new(limits, Folder { parent: data.subfolder("environments")? }, output);
+    for (spec, count) in provisioned {
+        pool.provision(&spec, count);
+    }
     for function in catalog.functions() {
         tell(format_args!(
             "firesteel: http://{address}/2015-03-31/functions/{}/invocations",
@@ -129,12 +134,17 @@ pub(super) fn host(data: &DataFolder) -> Result<Host, Failure> {
     Ok(Host { interpreters: Interpreters::of_host(), runtime_dir })
 }
 
-type Functions =
-    (Catalog, HashMap<firesteel_catalog::FunctionName, std::sync::Arc<firesteel_environment::Spec>>);
+type Specs = HashMap<firesteel_catalog::FunctionName, Arc<Spec>>;
+type Functions = (Catalog, Specs);
 
 fn functions(arguments: &ServeArguments, data: &DataFolder) -> Result<Functions, Failure> {
-    let workshop =
-        Workshop { data, host: host(data)?, server: &arguments.server, arguments: &arguments.function };
+    let workshop = Workshop {
+        data,
+        host: host(data)?,
+        server: &arguments.server,
+        arguments: &arguments.function,
+        max_concurrency: arguments.max_concurrency,
+    };
     let mut catalog = Catalog::new(arguments.server.region.as_str(), arguments.server.account_id.as_str());
     let mut specs = HashMap::new();
     let mut compiled = HashSet::new();
@@ -156,6 +166,36 @@ fn functions(arguments: &ServeArguments, data: &DataFolder) -> Result<Functions,
         specs.insert(name, prepared.spec);
     }
     Ok((catalog, specs))
+}
+
+/// What is to be kept initialised, and how many of each.
+fn provisioned(arguments: &ServeArguments, specs: &Specs) -> Result<Vec<(Arc<Spec>, usize)>, Failure> {
+    let mut all: Vec<(Arc<Spec>, usize)> = Vec::new();
+    for Provisioned { function, count } in &arguments.provisioned {
+        let spec = specs.iter().find(|(name, _)| name.as_str() == function).map(|(_, spec)| spec);
+        let Some(spec) = spec else {
+            return Err(Failure::usage(format!("--provisioned names `{function}`, which is not served"))
+                .try_next("the name of a function that is"));
+        };
+        if all.iter().any(|(other, _)| Arc::ptr_eq(other, spec)) {
+            return Err(Failure::usage(format!("--provisioned names `{function}` twice")));
+        }
+        if spec.initialization != InitializationType::OnDemand {
+            let other = spec.initialization.name();
+            return Err(Failure::usage(format!("--provisioned cannot be had together with {other}"))
+                .try_next("neither --snap-start nor --max-concurrency"));
+        }
+        all.push((Arc::clone(spec), usize::from(*count)));
+    }
+    let count: usize = all.iter().map(|(_, count)| count).sum();
+    let max_environments = usize::from(arguments.max_environments);
+    if count > max_environments {
+        return Err(Failure::usage(format!(
+            "{count} provisioned environments do not fit into the {max_environments} that there may be"
+        ))
+        .try_next(format!("--max-environments {count} or more, or fewer by --provisioned")));
+    }
+    Ok(all)
 }
 
 /// `NAME=TARGET`, unless all of it is the path of something.
