@@ -88,7 +88,7 @@ impl Invoker {
                 (content_type, ResponseStream::whole(Bytes::new(), Some(error), account))
             }
             Answer::Stream { content_type, body: ChunkStream { chunks, end } } => {
-                (content_type, ResponseStream::forwarded(chunks, end, account))
+                (content_type, ResponseStream::forwarded(chunks, ended(end, account)))
             }
             other => return Err(no_result(other)),
         };
@@ -110,29 +110,12 @@ impl ResponseStream {
 
     /// Chunks as they come, until `end` has come and those sent before it are read. A sender of chunks that stays
     /// alive beyond the end holds nothing up: a runtime whose time is over may still have its hand on one.
-    ///
-    /// An `end` that will never come is a failure of the platform.
-    fn forwarded(
+    #[must_use]
+    pub fn forwarded(
         chunks: mpsc::Receiver<Bytes>,
-        end: oneshot::Receiver<environment::StreamEnd>,
-        account: Option<oneshot::Receiver<Account>>,
+        end: impl Future<Output = Result<StreamEnd, InvokeError>> + Send + 'static,
     ) -> Self {
-        Self::new(Chunks::Forwarded(chunks), async {
-            let error = match end.await {
-                Ok(environment::StreamEnd::Complete) => None,
-                Ok(environment::StreamEnd::Failed { error_type, payload }) => {
-                    Some(StreamError { code: error_type, details: payload })
-                }
-                Ok(environment::StreamEnd::PlatformFailed { reason }) => {
-                    return Err(InvokeError::Platform(reason.into()));
-                }
-                Err(_) => {
-                    let reason = "the execution environment ended in the middle of a stream";
-                    return Err(InvokeError::Platform(reason.into()));
-                }
-            };
-            Ok(StreamEnd { error, log_tail: log_tail(account).await })
-        })
+        Self::new(Chunks::Forwarded(chunks), end)
     }
 
     fn new(
@@ -188,6 +171,27 @@ impl ResponseStream {
     }
 }
 
+/// How the environment says that its stream ended. An end that will never come is a failure of the platform.
+async fn ended(
+    end: oneshot::Receiver<environment::StreamEnd>,
+    account: Option<oneshot::Receiver<Account>>,
+) -> Result<StreamEnd, InvokeError> {
+    let error = match end.await {
+        Ok(environment::StreamEnd::Complete) => None,
+        Ok(environment::StreamEnd::Failed { error_type, payload }) => {
+            Some(StreamError { code: error_type, details: payload })
+        }
+        Ok(environment::StreamEnd::PlatformFailed { reason }) => {
+            return Err(InvokeError::Platform(reason.into()));
+        }
+        Err(_) => {
+            let reason = "the execution environment ended in the middle of a stream";
+            return Err(InvokeError::Platform(reason.into()));
+        }
+    };
+    Ok(StreamEnd { error, log_tail: log_tail(account).await })
+}
+
 impl fmt::Debug for ResponseStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseStream")
@@ -211,7 +215,7 @@ mod tests {
     fn forwarded() -> (mpsc::Sender<Bytes>, oneshot::Sender<environment::StreamEnd>, ResponseStream) {
         let (sender, chunks) = mpsc::channel(2);
         let (end_sender, end) = oneshot::channel();
-        (sender, end_sender, ResponseStream::forwarded(chunks, end, None))
+        (sender, end_sender, ResponseStream::forwarded(chunks, ended(end, None)))
     }
 
     fn failing() -> environment::StreamEnd {

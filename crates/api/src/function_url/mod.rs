@@ -22,7 +22,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use firesteel_catalog::{FunctionName, FunctionReference};
@@ -78,6 +78,9 @@ enum Refusal {
     /// Found before the function answered.
     #[error(transparent)]
     Api(#[from] ApiError),
+    /// A tunnel is asked for, which an answer of 200 would promise.
+    #[error("a function is no proxy")]
+    Tunnel,
     /// The function failed, which its log tells about.
     #[error("the function failed")]
     FunctionError,
@@ -117,6 +120,7 @@ async fn handle(
     let mut response = match door.answer(request_id, trace, caller, request).await {
         Ok(response) => response,
         Err(Refusal::Api(error)) => error.into_response_to(request_id),
+        Err(Refusal::Tunnel) => StatusCode::METHOD_NOT_ALLOWED.into_response(),
         Err(refusal) => {
             if let Refusal::Uninterpretable(cause) = &refusal {
                 let error = &**cause as &(dyn std::error::Error + 'static);
@@ -143,6 +147,9 @@ impl Door {
         request: Request,
     ) -> Result<Response, Refusal> {
         let (parts, body) = request.into_parts();
+        if parts.method == Method::CONNECT {
+            return Err(Refusal::Tunnel);
+        }
         let too_large = |size_bytes| ApiError::PayloadTooLarge {
             size_bytes,
             invocation_type: "RequestResponse",
@@ -256,24 +263,20 @@ mod tests {
     use firesteel_invoke::{StreamEnd, StreamError};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
-    use tokio::sync::{mpsc, oneshot};
+    use tokio::sync::mpsc;
 
     /// What a caller reads, until the connection ends, of an answer that a function begins with `pieces`.
     async fn read(content_type: &str, pieces: &[&'static [u8]], end: Option<StreamEnd>) -> String {
         let (sender, chunks) = mpsc::channel(8);
-        let (end_sender, end_receiver) = oneshot::channel();
+        let end = async move { end.ok_or_else(|| InvokeError::Platform("it ended early".into())) };
         let reply = StreamReply {
             executed_version: "$LATEST".into(),
             trace: String::new(),
             content_type: content_type.into(),
-            body: ResponseStream::forwarded(chunks, end_receiver),
+            body: ResponseStream::forwarded(chunks, end),
         };
         for piece in pieces {
             sender.try_send(Bytes::from_static(piece)).unwrap();
-        }
-        match end {
-            Some(end) => end_sender.send(end).unwrap(),
-            None => drop(end_sender),
         }
         let reply = Arc::new(std::sync::Mutex::new(Some(reply)));
         let answer = move || async move {

@@ -11,15 +11,14 @@
 use std::convert::Infallible;
 
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use firesteel_invoke::{Invoker, ResponseStream, StreamReply};
 use futures_util::stream::{self, Stream};
-use uuid::Uuid;
 
-use super::invocation::{self, Call, EXECUTED_VERSION, InvocationType, Parameters, TRACE_ID};
+use super::invocation::{self, Call, EXECUTED_VERSION, InvocationType, TRACE_ID};
 use crate::error::{ApiError, REQUEST_ID, request_id_value};
 use crate::event_stream;
 
@@ -28,15 +27,8 @@ const ALLOWED: &[InvocationType] = &[InvocationType::RequestResponse, Invocation
 /// A larger piece is cut, so that readers need not hold much before they can check a message.
 const CHUNK_LIMIT_BYTES: usize = 128 * 1024;
 
-pub(crate) async fn handle(
-    State(invoker): State<Invoker>,
-    Path(function_name): Path<String>,
-    Query(parameters): Query<Parameters>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let request_id = Uuid::new_v4();
-    let call = Call { request_id, function_name, parameters, headers, body };
+pub(crate) async fn handle(State(invoker): State<Invoker>, call: Call) -> Response {
+    let request_id = call.request_id;
     match invoke(&invoker, call).await {
         Ok(response) => response,
         Err(error) => error.into_response_to(request_id),
@@ -88,15 +80,20 @@ fn messages(body: ResponseStream) -> impl Stream<Item = Result<Bytes, Infallible
 #[cfg(test)]
 mod tests {
     use super::*;
-    use firesteel_invoke::{StreamEnd, StreamError};
+    use firesteel_invoke::{InvokeError, StreamEnd, StreamError};
     use futures_util::StreamExt;
     use tokio::sync::{mpsc, oneshot};
+
+    /// An end that is sent, or a failure of the platform.
+    async fn ended(end: oneshot::Receiver<StreamEnd>) -> Result<StreamEnd, InvokeError> {
+        end.await.map_err(|error| InvokeError::Platform(error.into()))
+    }
 
     #[tokio::test]
     async fn each_piece_is_a_message_at_once() {
         let (sender, chunks) = mpsc::channel(1);
         let (end_sender, end) = oneshot::channel();
-        let mut messages = Box::pin(messages(ResponseStream::forwarded(chunks, end)));
+        let mut messages = Box::pin(messages(ResponseStream::forwarded(chunks, ended(end))));
         for piece in ["a", "b"] {
             sender.try_send(Bytes::from(piece)).unwrap();
             let message = messages.next().await.unwrap().unwrap();
@@ -113,7 +110,7 @@ mod tests {
     async fn a_platform_that_fails_is_the_last_message() {
         let (sender, chunks) = mpsc::channel(1);
         let (end_sender, end) = oneshot::channel();
-        let mut messages = Box::pin(messages(ResponseStream::forwarded(chunks, end)));
+        let mut messages = Box::pin(messages(ResponseStream::forwarded(chunks, ended(end))));
         sender.try_send(Bytes::from("a")).unwrap();
         drop(end_sender);
         assert_eq!(messages.next().await.unwrap().unwrap(), event_stream::payload_chunk(b"a"));
@@ -126,7 +123,7 @@ mod tests {
     async fn messages_are_made_when_they_are_asked_for() {
         let (sender, chunks) = mpsc::channel(1);
         let (_end, end) = oneshot::channel();
-        let mut messages = Box::pin(messages(ResponseStream::forwarded(chunks, end)));
+        let mut messages = Box::pin(messages(ResponseStream::forwarded(chunks, ended(end))));
         sender.try_send(Bytes::from(vec![0; 2 * CHUNK_LIMIT_BYTES])).unwrap();
         messages.next().await.unwrap().unwrap();
         sender.try_send(Bytes::from("b")).unwrap();
