@@ -138,3 +138,13 @@ pub(crate) fn python() -> &'static Path {
         PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
     })
 }
+
+/// The version of the Node.js on PATH, if there is one.
+pub(crate) fn nodejs_major() -> Option<u32> {
+    let output = {
+        let _guard = super::forking();
+        Command::new("node").arg("--version").output().ok()?
+    };
+    let version = String::from_utf8(output.stdout).ok()?;
+    version.trim_start_matches('v').split('.').next()?.parse().ok()
+}
