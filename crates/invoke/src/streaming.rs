@@ -9,6 +9,7 @@
 //! The reader pulls: while it does not, nothing is taken from the channel, and whoever fills that has to wait. A
 //! stream that is dropped ends nothing but itself.
 
+use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -110,12 +111,15 @@ impl ResponseStream {
 
     /// Chunks as they come, until `end` has come and those sent before it are read. A sender of chunks that stays
     /// alive beyond the end holds nothing up: a runtime whose time is over may still have its hand on one.
-    #[must_use]
-    pub fn forwarded(
+    ///
+    /// An `end` that fails is a failure of the platform, such as one that will never come.
+    pub fn forwarded<E: Into<Box<dyn Error + Send + Sync>>>(
         chunks: mpsc::Receiver<Bytes>,
-        end: impl Future<Output = Result<StreamEnd, InvokeError>> + Send + 'static,
+        end: impl Future<Output = Result<StreamEnd, E>> + Send + 'static,
     ) -> Self {
-        Self::new(Chunks::Forwarded(chunks), end)
+        Self::new(Chunks::Forwarded(chunks), async {
+            end.await.map_err(|cause| InvokeError::Platform(cause.into()))
+        })
     }
 
     fn new(
@@ -171,23 +175,18 @@ impl ResponseStream {
     }
 }
 
-/// How the environment says that its stream ended. An end that will never come is a failure of the platform.
+/// The end of a stream that an environment forwards.
 async fn ended(
     end: oneshot::Receiver<environment::StreamEnd>,
     account: Option<oneshot::Receiver<Account>>,
-) -> Result<StreamEnd, InvokeError> {
+) -> Result<StreamEnd, String> {
     let error = match end.await {
         Ok(environment::StreamEnd::Complete) => None,
         Ok(environment::StreamEnd::Failed { error_type, payload }) => {
             Some(StreamError { code: error_type, details: payload })
         }
-        Ok(environment::StreamEnd::PlatformFailed { reason }) => {
-            return Err(InvokeError::Platform(reason.into()));
-        }
-        Err(_) => {
-            let reason = "the execution environment ended in the middle of a stream";
-            return Err(InvokeError::Platform(reason.into()));
-        }
+        Ok(environment::StreamEnd::PlatformFailed { reason }) => return Err(reason),
+        Err(_) => return Err("the execution environment ended in the middle of a stream".into()),
     };
     Ok(StreamEnd { error, log_tail: log_tail(account).await })
 }

@@ -263,20 +263,24 @@ mod tests {
     use firesteel_invoke::{StreamEnd, StreamError};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
-    use tokio::sync::mpsc;
+    use tokio::sync::{mpsc, oneshot};
 
     /// What a caller reads, until the connection ends, of an answer that a function begins with `pieces`.
     async fn read(content_type: &str, pieces: &[&'static [u8]], end: Option<StreamEnd>) -> String {
         let (sender, chunks) = mpsc::channel(8);
-        let end = async move { end.ok_or_else(|| InvokeError::Platform("it ended early".into())) };
+        let (end_sender, end_receiver) = oneshot::channel();
         let reply = StreamReply {
             executed_version: "$LATEST".into(),
             trace: String::new(),
             content_type: content_type.into(),
-            body: ResponseStream::forwarded(chunks, end),
+            body: ResponseStream::forwarded(chunks, end_receiver),
         };
         for piece in pieces {
             sender.try_send(Bytes::from_static(piece)).unwrap();
+        }
+        match end {
+            Some(end) => end_sender.send(end).unwrap(),
+            None => drop(end_sender),
         }
         let reply = Arc::new(std::sync::Mutex::new(Some(reply)));
         let answer = move || async move {

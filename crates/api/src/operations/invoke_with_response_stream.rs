@@ -80,20 +80,15 @@ fn messages(body: ResponseStream) -> impl Stream<Item = Result<Bytes, Infallible
 #[cfg(test)]
 mod tests {
     use super::*;
-    use firesteel_invoke::{InvokeError, StreamEnd, StreamError};
+    use firesteel_invoke::{StreamEnd, StreamError};
     use futures_util::StreamExt;
     use tokio::sync::{mpsc, oneshot};
-
-    /// An end that is sent, or a failure of the platform.
-    async fn ended(end: oneshot::Receiver<StreamEnd>) -> Result<StreamEnd, InvokeError> {
-        end.await.map_err(|error| InvokeError::Platform(error.into()))
-    }
 
     #[tokio::test]
     async fn each_piece_is_a_message_at_once() {
         let (sender, chunks) = mpsc::channel(1);
         let (end_sender, end) = oneshot::channel();
-        let mut messages = Box::pin(messages(ResponseStream::forwarded(chunks, ended(end))));
+        let mut messages = Box::pin(messages(ResponseStream::forwarded(chunks, end)));
         for piece in ["a", "b"] {
             sender.try_send(Bytes::from(piece)).unwrap();
             let message = messages.next().await.unwrap().unwrap();
@@ -110,7 +105,7 @@ mod tests {
     async fn a_platform_that_fails_is_the_last_message() {
         let (sender, chunks) = mpsc::channel(1);
         let (end_sender, end) = oneshot::channel();
-        let mut messages = Box::pin(messages(ResponseStream::forwarded(chunks, ended(end))));
+        let mut messages = Box::pin(messages(ResponseStream::forwarded(chunks, end)));
         sender.try_send(Bytes::from("a")).unwrap();
         drop(end_sender);
         assert_eq!(messages.next().await.unwrap().unwrap(), event_stream::payload_chunk(b"a"));
@@ -123,7 +118,7 @@ mod tests {
     async fn messages_are_made_when_they_are_asked_for() {
         let (sender, chunks) = mpsc::channel(1);
         let (_end, end) = oneshot::channel();
-        let mut messages = Box::pin(messages(ResponseStream::forwarded(chunks, ended(end))));
+        let mut messages = Box::pin(messages(ResponseStream::forwarded(chunks, end)));
         sender.try_send(Bytes::from(vec![0; 2 * CHUNK_LIMIT_BYTES])).unwrap();
         messages.next().await.unwrap().unwrap();
         sender.try_send(Bytes::from("b")).unwrap();

@@ -1,32 +1,14 @@
-//! The functions and layers in `examples/` do what their texts say.
+//! The layer and the streaming function in `examples/` do what their texts say.
 
 use rustix::process::Signal;
 
-use crate::harness::function::{ECHO, Function, nodejs_major};
-use crate::harness::program::Program;
+use crate::harness::function::{ECHO, Function, nodejs_is_there};
 use crate::harness::server::Server;
 use crate::harness::skipped;
 
 #[test]
-fn a_shell_script_with_curl_is_a_runtime() {
-    let tutorial = include_str!("../../../../examples/bash-runtime/bootstrap");
-    let function = Function::bootstrap(tutorial).with(
-        "function.sh",
-        include_str!("../../../../examples/bash-runtime/function.sh"),
-        0o755,
-    );
-    if !has_bash_and_curl() {
-        skipped("a_shell_script_with_curl_is_a_runtime", "no bash or no curl in /usr/bin");
-        return;
-    }
-    let run =
-        Program::invoke(&[&function.target(), "{\"name\": \"Ada\"}", "--handler", "function.handler"]).run();
-    assert!(run.success().contains("Ada"), "{}", run.stdout);
-}
-
-#[test]
 fn a_shell_script_with_curl_is_an_extension() {
-    if !has_bash_and_curl() {
+    if !["curl", "bash"].iter().all(|tool| std::path::Path::new("/usr/bin").join(tool).exists()) {
         skipped("a_shell_script_with_curl_is_an_extension", "no bash or no curl in /usr/bin");
         return;
     }
@@ -44,7 +26,7 @@ fn a_shell_script_with_curl_is_an_extension() {
 
 #[test]
 fn a_streaming_nodejs_function_greets_through_its_url_and_at_once() {
-    if nodejs_major().is_none_or(|major| major < 18) {
+    if !nodejs_is_there() {
         skipped(
             "a_streaming_nodejs_function_greets_through_its_url_and_at_once",
             "no Node.js of version 18 or later on PATH",
@@ -60,8 +42,4 @@ fn a_streaming_nodejs_function_greets_through_its_url_and_at_once() {
     assert_eq!((reply.status, reply.header("content-type")), (200, Some("text/plain; charset=utf-8")));
     assert_eq!(reply.text(), "Hello, Ada!\n");
     assert_eq!(server.invoke(r#"{"name": "Bob"}"#).success(), "Hello, Bob!\n");
-}
-
-fn has_bash_and_curl() -> bool {
-    ["curl", "bash"].iter().all(|tool| std::path::Path::new("/usr/bin").join(tool).exists())
 }

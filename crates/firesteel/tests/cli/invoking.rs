@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::function::{ECHO, Function, nodejs_major, zip};
+use crate::harness::function::{ECHO, Function, nodejs_is_there, zip};
 use crate::harness::program::Program;
 use crate::harness::{folder, skipped};
 
@@ -314,8 +314,25 @@ fn an_executable_is_a_target() {
 }
 
 #[test]
+fn a_shell_script_with_curl_is_a_runtime() {
+    let tutorial = include_str!("../../../../examples/bash-runtime/bootstrap");
+    let function = Function::bootstrap(tutorial).with(
+        "function.sh",
+        include_str!("../../../../examples/bash-runtime/function.sh"),
+        0o755,
+    );
+    if !["curl", "bash"].iter().all(|tool| std::path::Path::new("/usr/bin").join(tool).exists()) {
+        skipped("a_shell_script_with_curl_is_a_runtime", "no bash or no curl in /usr/bin");
+        return;
+    }
+    let run =
+        Program::invoke(&[&function.target(), "{\"name\": \"Ada\"}", "--handler", "function.handler"]).run();
+    assert!(run.success().contains("Ada"), "{}", run.stdout);
+}
+
+#[test]
 fn a_nodejs_function_is_a_target() {
-    if nodejs_major().is_none_or(|major| major < 18) {
+    if !nodejs_is_there() {
         skipped("a_nodejs_function_is_a_target", "no Node.js of version 18 or later on PATH");
         return;
     }

@@ -139,12 +139,11 @@ pub(crate) fn python() -> &'static Path {
     })
 }
 
-/// The version of the Node.js on PATH, if there is one.
-pub(crate) fn nodejs_major() -> Option<u32> {
-    let output = {
-        let _guard = super::forking();
-        Command::new("node").arg("--version").output().ok()?
-    };
-    let version = String::from_utf8(output.stdout).ok()?;
-    version.trim_start_matches('v').split('.').next()?.parse().ok()
+/// Whether PATH has a Node.js for which there is a managed runtime.
+pub(crate) fn nodejs_is_there() -> bool {
+    let version = Command::new("node").arg("--version").output();
+    let major: Option<u32> = version.ok().and_then(|output| {
+        String::from_utf8(output.stdout).ok()?.trim_start_matches('v').split('.').next()?.parse().ok()
+    });
+    major.is_some_and(|major| major >= 18)
 }
