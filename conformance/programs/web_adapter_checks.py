@@ -1,4 +1,4 @@
-"""AWS's Lambda Web Adapter, as the Rust registry has it, in front of an ordinary web server (`functions/web`).
+"""AWS's Lambda Web Adapter, as it is published, in front of an ordinary web server (`functions/web`).
 
 It is an external extension and the runtime's client in one. The layer has it in `extensions`, and a wrapper that starts
 the web server in place of the managed runtime that the function asks for.

@@ -3,7 +3,7 @@
 //! Which of the two spellings an error uses is fixed per class, and SDKs depend on it. Source: the public API
 //! model and recordings of the service.
 
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use firesteel_catalog::{InvalidName, NotFound, ReferenceError};
 use firesteel_invoke::{InvokeError, ThrottleReason};
@@ -86,6 +86,10 @@ enum Spelling {
 }
 
 impl ApiError {
+    pub(crate) fn unknown_operation(method: &Method, uri: &Uri) -> Self {
+        ApiError::UnknownOperation { method: method.to_string(), path: uri.path().to_owned() }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             ApiError::Reference(ReferenceError::OtherRegion { .. })

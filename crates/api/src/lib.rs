@@ -64,5 +64,5 @@ pub fn router(invoker: Invoker) -> Router {
 }
 
 async fn unknown(State(_): State<Invoker>, method: Method, uri: Uri) -> Response {
-    ApiError::UnknownOperation { method: method.to_string(), path: uri.path().to_owned() }.into_response()
+    ApiError::unknown_operation(&method, &uri).into_response()
 }

@@ -91,6 +91,11 @@ impl Members {
 impl Head {
     /// The answer, with `content_type` if the function named none.
     pub(super) fn response(self, content_type: HeaderValue, body: Body) -> Response {
+        // These have no body by definition: the length of one would make clients wait for it.
+        let body = match self.status {
+            StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT => Body::empty(),
+            _ => body,
+        };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use firesteel_catalog::{FunctionName, FunctionReference};
@@ -78,6 +78,9 @@ enum Refusal {
     /// Found before the function answered.
     #[error(transparent)]
     Api(#[from] ApiError),
+    /// A tunnel is asked for, which an answer of 200 would promise.
+    #[error("a function is no proxy")]
+    Tunnel,
     /// The function failed, which its log tells about.
     #[error("the function failed")]
     FunctionError,
@@ -117,6 +120,7 @@ async fn handle(
     let mut response = match door.answer(request_id, trace, caller, request).await {
         Ok(response) => response,
         Err(Refusal::Api(error)) => error.into_response_to(request_id),
+        Err(Refusal::Tunnel) => StatusCode::METHOD_NOT_ALLOWED.into_response(),
         Err(refusal) => {
             if let Refusal::Uninterpretable(cause) = &refusal {
                 let error = &**cause as &(dyn std::error::Error + 'static);
@@ -143,6 +147,9 @@ impl Door {
         request: Request,
     ) -> Result<Response, Refusal> {
         let (parts, body) = request.into_parts();
+        if parts.method == Method::CONNECT {
+            return Err(Refusal::Tunnel);
+        }
         let too_large = |size_bytes| ApiError::PayloadTooLarge {
             size_bytes,
             invocation_type: "RequestResponse",

@@ -2,14 +2,15 @@
 //!
 //! Headers are checked before the body is read, the body before the function is looked up.
 
+use axum::RequestPartsExt;
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderName};
+use axum::extract::{FromRequest, Path};
+use axum::http::{self, HeaderMap, HeaderName};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use firesteel_catalog::{Catalog, FunctionReference};
 use firesteel_invoke::Request;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 use uuid::Uuid;
 
@@ -30,18 +31,28 @@ const LOG_TYPE: HeaderName = HeaderName::from_static("x-amz-log-type");
 const CLIENT_CONTEXT: HeaderName = HeaderName::from_static("x-amz-client-context");
 
 /// A call as it came in.
-pub(super) struct Call {
+pub(crate) struct Call {
     pub(super) request_id: Uuid,
-    pub(super) function_name: String,
-    pub(super) parameters: Parameters,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Body,
+    function_name: String,
+    qualifier: Option<String>,
+    headers: HeaderMap,
+    body: Body,
 }
 
-#[derive(Debug, Deserialize)]
-pub(crate) struct Parameters {
-    #[serde(rename = "Qualifier")]
-    qualifier: Option<String>,
+/// What the framework's own extractors refuse, they refuse in words that no SDK understands.
+impl<S: Send + Sync> FromRequest<S> for Call {
+    type Rejection = ApiError;
+
+    async fn from_request(request: http::Request<Body>, _: &S) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let Ok(Path(function_name)) = parts.extract::<Path<String>>().await else {
+            return Err(ApiError::unknown_operation(&parts.method, &parts.uri));
+        };
+        let query = parts.uri.query().unwrap_or_default();
+        let mut parameters = form_urlencoded::parse(query.as_bytes());
+        let qualifier = parameters.find_map(|(name, value)| (name == "Qualifier").then(|| value.into_owned()));
+        Ok(Call { request_id: Uuid::new_v4(), function_name, qualifier, headers: parts.headers, body })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,12 +68,12 @@ pub(super) async fn read(
     catalog: &Catalog,
     allowed: &[InvocationType],
 ) -> Result<(InvocationType, Request), ApiError> {
-    let Call { request_id, function_name, parameters, headers, body } = call;
+    let Call { request_id, function_name, qualifier, headers, body } = call;
     let invocation_type = invocation_type(&headers, allowed)?;
     let log_tail = log_tail(&headers)?;
     let client_context = client_context(&headers)?;
-    let qualifier = parameters.qualifier.as_deref();
-    let reference = FunctionReference::parse(&function_name, qualifier, catalog.region(), catalog.account())?;
+    let (region, account) = (catalog.region(), catalog.account());
+    let reference = FunctionReference::parse(&function_name, qualifier.as_deref(), region, account)?;
     let payload = payload(body, invocation_type).await?;
     let trace = text(&headers, &TRACE_ID).map(str::to_owned);
     let request = Request { reference, request_id, payload, client_context, trace, log_tail };

@@ -7,15 +7,14 @@
 //! | `DryRun` | 204, empty; nothing is run |
 
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use firesteel_invoke::{Invoker, Outcome, Reply};
-use uuid::Uuid;
 
-use super::invocation::{self, Call, EXECUTED_VERSION, InvocationType, Parameters, TRACE_ID};
+use super::invocation::{self, Call, EXECUTED_VERSION, InvocationType, TRACE_ID};
 use crate::error::{ApiError, REQUEST_ID, request_id_value};
 
 const ALLOWED: &[InvocationType] =
@@ -24,15 +23,8 @@ const ALLOWED: &[InvocationType] =
 const FUNCTION_ERROR: HeaderName = HeaderName::from_static("x-amz-function-error");
 const LOG_RESULT: HeaderName = HeaderName::from_static("x-amz-log-result");
 
-pub(crate) async fn handle(
-    State(invoker): State<Invoker>,
-    Path(function_name): Path<String>,
-    Query(parameters): Query<Parameters>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let request_id = Uuid::new_v4();
-    let call = Call { request_id, function_name, parameters, headers, body };
+pub(crate) async fn handle(State(invoker): State<Invoker>, call: Call) -> Response {
+    let request_id = call.request_id;
     match invoke(&invoker, call).await {
         Ok(response) => response,
         Err(error) => error.into_response_to(request_id),

@@ -11,15 +11,14 @@
 use std::convert::Infallible;
 
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use firesteel_invoke::{Invoker, ResponseStream, StreamReply};
 use futures_util::stream::{self, Stream};
-use uuid::Uuid;
 
-use super::invocation::{self, Call, EXECUTED_VERSION, InvocationType, Parameters, TRACE_ID};
+use super::invocation::{self, Call, EXECUTED_VERSION, InvocationType, TRACE_ID};
 use crate::error::{ApiError, REQUEST_ID, request_id_value};
 use crate::event_stream;
 
@@ -28,15 +27,8 @@ const ALLOWED: &[InvocationType] = &[InvocationType::RequestResponse, Invocation
 /// A larger piece is cut, so that readers need not hold much before they can check a message.
 const CHUNK_LIMIT_BYTES: usize = 128 * 1024;
 
-pub(crate) async fn handle(
-    State(invoker): State<Invoker>,
-    Path(function_name): Path<String>,
-    Query(parameters): Query<Parameters>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let request_id = Uuid::new_v4();
-    let call = Call { request_id, function_name, parameters, headers, body };
+pub(crate) async fn handle(State(invoker): State<Invoker>, call: Call) -> Response {
+    let request_id = call.request_id;
     match invoke(&invoker, call).await {
         Ok(response) => response,
         Err(error) => error.into_response_to(request_id),

@@ -95,8 +95,11 @@ fn print(
     match printed {
         Ok(()) => Ok(Exit::Success),
         // Whoever reads has seen enough, as `head` does.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Success),
-        Err(error) => Err(unreadable(error)),
+        Err(PrintError::Stdout(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Success),
+        Err(PrintError::Stdout(error)) => {
+            Err(Failure::platform("the logs could not be written to stdout").because(&error))
+        }
+        Err(PrintError::Files(error)) => Err(unreadable(error)),
     }
 }
 
@@ -137,6 +140,19 @@ fn since(text: &str) -> Result<Timestamp, Failure> {
     })
 }
 
+/// Why printing came to an end: two places that can fail, and only one of them is the logs'.
+#[derive(Debug)]
+enum PrintError {
+    Files(io::Error),
+    Stdout(io::Error),
+}
+
+impl From<io::Error> for PrintError {
+    fn from(error: io::Error) -> Self {
+        PrintError::Files(error)
+    }
+}
+
 /// Stdout.
 struct Printer {
     stdout: BufWriter<Stdout>,
@@ -151,7 +167,11 @@ impl Printer {
         Printer { stdout: BufWriter::new(stdout), timestamps, is_terminal }
     }
 
-    fn print(&mut self, record: &Record) -> io::Result<()> {
+    fn print(&mut self, record: &Record) -> Result<(), PrintError> {
+        self.write(record).map_err(PrintError::Stdout)
+    }
+
+    fn write(&mut self, record: &Record) -> io::Result<()> {
         // A carriage return separates the lines of one record; on a terminal it would overwrite them. Programs get
         // what the function wrote.
         let parts = record.bytes.split(|byte| *byte == b'\r' && self.is_terminal);
@@ -165,8 +185,8 @@ impl Printer {
         Ok(())
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.stdout.flush()
+    fn flush(&mut self) -> Result<(), PrintError> {
+        self.stdout.flush().map_err(PrintError::Stdout)
     }
 
     /// Waits a moment. False as soon as nobody reads stdout any more, also if nothing is written.

@@ -51,7 +51,10 @@ impl GroupReader {
     }
 
     /// Gives each record that is there and was not given before to `take`, oldest first, until it has an error.
-    pub(crate) fn read(&mut self, mut take: impl FnMut(Record) -> io::Result<()>) -> io::Result<()> {
+    pub(crate) fn read<E: From<io::Error>>(
+        &mut self,
+        mut take: impl FnMut(Record) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut streams: Vec<&mut StreamReader> = self.streams.values_mut().collect();
         let mut next = BinaryHeap::new();
         for (number, stream) in streams.iter_mut().enumerate() {
@@ -172,7 +175,7 @@ mod tests {
         reader.find_streams().unwrap();
         let take = |record: Record| {
             texts.push(String::from_utf8(record.bytes).unwrap());
-            Ok(())
+            io::Result::Ok(())
         };
         reader.read(take).unwrap();
         texts

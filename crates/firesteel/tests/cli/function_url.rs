@@ -89,6 +89,8 @@ fn what_a_handler_returns_is_interpreted() {
     for (returned, status, body) in [
         (r#"{"statusCode": 201, "body": "made"}"#, 201, "made"),
         (r#"{"statusCode": 204}"#, 204, ""),
+        (r#"{"statusCode": 204, "body": "no length of it may be told"}"#, 204, ""),
+        (r#"{"statusCode": 205, "body": "nor this be sent"}"#, 205, ""),
         (r#"{"statusCode": 200, "body": "bWFkZQ==", "isBase64Encoded": true}"#, 200, "made"),
         (r#"{ "body": "no status" }"#, 200, r#"{ "body": "no status" }"#),
         (r#""hello""#, 200, "hello"),
@@ -100,6 +102,22 @@ fn what_a_handler_returns_is_interpreted() {
         assert_eq!((reply.status, &*reply.text()), (status, body), "{returned}");
         assert_eq!(reply.header("content-type"), Some("application/json"), "{returned}");
     }
+}
+
+#[test]
+fn a_status_without_a_body_has_no_length() {
+    let server = buffered(BODY);
+    let mut client = server.url_client("f");
+    let reply = client.post("/", &[TEXT], br#"{"statusCode": 204, "body": "hello"}"#);
+    assert_eq!((reply.status, reply.header("content-length")), (204, None));
+    assert_eq!(client.post("/", &[TEXT], b"1").text(), "1", "the connection serves on");
+}
+
+#[test]
+fn a_tunnel_is_refused() {
+    let server = buffered(ECHO);
+    let reply = server.url_client("f").request("CONNECT", "localhost:1", &[], b"");
+    assert_eq!((reply.status, &*reply.text()), (405, ""));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::harness::client::Reply;
 use crate::harness::function::{ECHO, Function};
-use crate::harness::server::{Server, invocations};
+use crate::harness::server::{Server, invocations, streaming_invocations};
 
 const ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function:f";
 const SYNCHRONOUS_LIMIT_BYTES: usize = 6_291_456;
@@ -351,6 +351,23 @@ fn a_chunked_request_is_read_like_any_other() {
     let head = format!("POST {} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", invocations("f"));
     client.send(format!("{head}1\r\n[\r\n3\r\n1,2\r\n1\r\n]\r\n0\r\n\r\n").as_bytes());
     assert_eq!(client.receive().success(), "[1,2]");
+}
+
+/// SDKs understand errors with a class; words of the HTTP framework have none.
+#[test]
+fn a_path_or_query_that_is_odd_is_answered_as_the_api_answers() {
+    let server = Server::of(&Function::scripted(ECHO), &[]);
+    for path in [invocations("f"), streaming_invocations("f")] {
+        let post = |path: &str| server.client().post(path, &[], b"{}");
+        let reply = post(&path.replace("/f/", "/%ff/"));
+        let error_type = reply.header("x-amzn-errortype");
+        assert_eq!((reply.status, error_type), (404, Some("UnknownOperationException")), "{}", reply.text());
+        let reply = post(&format!("{path}?Qualifier=%ff"));
+        let error_type = reply.header("x-amzn-errortype");
+        assert_eq!((reply.status, error_type), (400, Some("ValidationException")), "{}", reply.text());
+    }
+    let twice = format!("{}?other&Qualifier=$LATEST&Qualifier=7", invocations("f"));
+    server.client().post(&twice, &[], b"{}").success();
 }
 
 #[test]

@@ -245,6 +245,23 @@ fn following_goes_on_with_new_environments_and_ends_with_ctrl_c() {
 }
 
 #[test]
+fn a_full_disk_behind_stdout_is_not_blamed_on_the_logs() {
+    let data = harness::folder();
+    let function = Function::scripted(ECHO);
+    Program::invoke(&[&function.target(), "--function-name", "f"]).data(data.path()).run().success();
+    let mut command = command(data.path(), &["f"]);
+    let child = {
+        let _guard = harness::forking();
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        command.stdout(full).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("could not be written to stdout"), "{stderr}");
+}
+
+#[test]
 fn following_ends_when_nobody_reads_even_if_nothing_is_written() {
     let data = harness::folder();
     let target = Function::scripted(ECHO);

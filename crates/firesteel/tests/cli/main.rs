@@ -21,6 +21,7 @@ mod harness;
 mod check;
 mod concurrency;
 mod endpoint;
+mod examples;
 mod extensions;
 mod failures;
 mod freezing;

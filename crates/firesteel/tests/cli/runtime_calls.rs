@@ -76,6 +76,23 @@ next_event()
 }
 
 #[test]
+fn an_answer_of_another_attempt_is_refused_and_changes_nothing() {
+    let (payload, notes) = play(
+        r#"
+event = next_event()
+header = "Lambda-Runtime-Invocation-Id: "
+other = header + "00000000-0000-0000-0000-000000000000"
+note(respond(event.id, "1", other))
+note(report(event.id, "{}", other))
+note(respond(event.id, "2", header + event.headers["lambda-runtime-invocation-id"]))
+next_event()
+"#,
+    );
+    assert_eq!(payload, "2");
+    assert_eq!(notes, [INVALID_ID, INVALID_ID, ACCEPTED]);
+}
+
+#[test]
 fn a_second_answer_is_refused() {
     for (first, second, to) in
         [("respond", "respond", "InvocationResponse"), ("respond", "report", "InvocationErrorResponse")]

@@ -62,17 +62,15 @@ fn an_empty_answer_is_an_end_alone() {
 }
 
 #[test]
-fn a_large_answer_is_cut_into_chunks() {
+fn a_large_answer_comes_in_chunks_that_readers_can_hold() {
     let function = Function::scripted("serve(lambda event: bytes(n % 251 for n in range(300000)))");
     let server = Server::of(&function, &[]);
     let mut client = ask(&server, &[], "{}");
     stream_head(&mut client);
     let messages = Message::receive_all(&mut client);
     let (_, chunks) = messages.split_last().unwrap();
-    assert_eq!(
-        chunks.iter().map(|chunk| chunk.chunk().len()).collect::<Vec<_>>(),
-        [131_072, 131_072, 37_856]
-    );
+    // Where they are cut depends on how the runtime's bytes arrive.
+    assert!(chunks.iter().all(|chunk| (1..=131_072).contains(&chunk.chunk().len())));
     let bytes = chunks.iter().flat_map(Message::chunk);
     assert!(bytes.copied().eq((0..300_000_u32).map(|n| u8::try_from(n % 251).unwrap())));
 }
