@@ -1,4 +1,4 @@
-//! Execution environments: made, initialised, handed invocations one at a time, reset, ended.
+//! Execution environments: made, initialised, handed invocations, reset, ended.
 //!
 //! ```text
 //!  invoke ─► Pool::invoke ─► Lease ─► driver ◄──► lifecycle::step   (the rules)
@@ -7,7 +7,8 @@
 //! ```
 //!
 //! [`pool`] chooses the environment, [`lifecycle`] holds the rules, the driver carries them out for one
-//! environment, `logs` and `billing` account for it. The crate is given a [`Spec`] and knows nothing of where
+//! environment; [`concurrent`] has the rules and the driver of those that take several invocations at a time. What both
+//! do with processes is in `processes`. `logs` and `billing` account for it. The crate is given a [`Spec`] and knows nothing of where
 //! that comes from; it returns an [`Answer`] and an [`Account`] and knows nothing of where those go.
 #![forbid(unsafe_code)]
 

@@ -223,6 +223,20 @@ mod tests {
     }
 
     #[test]
+    fn only_where_several_invocations_run_at_a_time_their_number_is_told() {
+        let managed = Spec {
+            max_concurrency: Some(64),
+            initialization: InitializationType::ManagedInstances,
+            ..spec()
+        };
+        let all = variables(&managed);
+        assert_eq!(all["AWS_LAMBDA_MAX_CONCURRENCY"], "64");
+        assert_eq!(all["AWS_LAMBDA_INITIALIZATION_TYPE"], "lambda-managed-instances");
+        let local = Local { runtime_api: "127.0.0.1:9001", metadata_token: "token", log_stream: "" };
+        assert!(!of_extension(&managed, &local).contains_key("AWS_LAMBDA_MAX_CONCURRENCY"));
+    }
+
+    #[test]
     fn a_function_may_change_defaults_but_not_what_is_reserved() {
         let mut spec = spec();
         spec.runtime_variables = vec![

@@ -33,7 +33,7 @@ fn register(name: &str, invoke: bool, shutdown: bool) -> Event {
 }
 
 /// Every event that can happen to a runtime and its sandbox, with more invocations than slots.
-fn alphabet() -> Vec<Event> {
+fn alphabet(ids: &[Uuid]) -> Vec<Event> {
     let mut all = vec![
         Event::Start,
         Event::NextCalled,
@@ -48,7 +48,7 @@ fn alphabet() -> Vec<Event> {
         Event::SandboxLost,
         Event::Shutdown,
     ];
-    for id in [A, B, C] {
+    for &id in ids {
         all.extend([Event::Invoke(id), Event::InvokeDeadlinePassed(id)]);
         for kind in [AnswerKind::Response, AnswerKind::Error] {
             all.extend([Event::AnswerBegun(Some(id), kind), Event::AnswerEnded(id, kind)]);
@@ -57,8 +57,8 @@ fn alphabet() -> Vec<Event> {
     all
 }
 
-fn with_extensions() -> Vec<Event> {
-    let mut all = alphabet();
+fn with_extensions(ids: &[Uuid]) -> Vec<Event> {
+    let mut all = alphabet(ids);
     for shutdown in [false, true] {
         all.extend([register("external", false, shutdown), register("external", true, shutdown)]);
     }
@@ -225,8 +225,8 @@ impl Bookkeeper {
             Phase::Ending(_) => assert!(self.ending && self.open.is_empty()),
         }
         if state.takes_invocation() {
-            let mut unknown = [A, B, C].into_iter().filter(|id| !self.open.contains_key(id));
-            assert!(step(state, Event::Invoke(unknown.next().unwrap())).is_ok(), "{state:?}");
+            let unknown = [A, B, C].into_iter().filter(|id| !self.open.contains_key(id));
+            assert!(unknown.map(Event::Invoke).all(|invoke| step(state, invoke).is_ok()), "{state:?}");
         }
     }
 }
@@ -259,20 +259,20 @@ fn walk(first: State, alphabet: &[Event], most_late: usize) -> HashSet<State> {
 
 #[test]
 fn every_sequence_of_events_keeps_the_books() {
-    let states = walk(new(&[]), &alphabet(), 2);
+    let states = walk(new(&[]), &alphabet(&[A, B, C]), 2);
     // More or fewer: a state was added or cannot be reached any more, which is to be meant.
-    assert_eq!(states.len(), 0);
+    assert_eq!(states.len(), 1856);
 }
 
 #[test]
 fn every_sequence_of_events_with_extensions_keeps_the_books() {
-    let states = walk(new(&["external"]), &with_extensions(), 0);
-    assert_eq!(states.len(), 0);
+    let states = walk(new(&["external"]), &with_extensions(&[A, B]), 0);
+    assert_eq!(states.len(), 724);
 }
 
 #[test]
 fn from_everywhere_an_end_can_be_reached_and_is_final() {
-    let alphabet = with_extensions();
+    let alphabet = with_extensions(&[A, B]);
     for state in walk(new(&["external"]), &alphabet, 0) {
         let mut stopping = match step(&state, Event::Shutdown) {
             Ok((stopping, _)) => stopping,
@@ -298,7 +298,7 @@ fn from_everywhere_an_end_can_be_reached_and_is_final() {
 fn long_lives_keep_the_books() {
     for seed in [0x5EED, 0xF1FE] {
         let config = Config {
-            cases: 512,
+            cases: 100,
             rng_seed: RngSeed::Fixed(seed),
             failure_persistence: None,
             ..Config::default()
@@ -332,7 +332,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => Just(register("external", false, true)),
         4 => Just(Event::ExtensionNextCalled(0)),
     ];
-    let all = with_extensions();
+    let all = with_extensions(&[A, B, C]);
     prop_oneof![40 => likely, 1 => proptest::sample::select(all)]
 }
 
@@ -435,7 +435,7 @@ fn ids_and_second_answers_are_refused_as_aws_refuses_them() {
     let refused = |state: &State, event| step(state, event).map(drop);
     assert_eq!(refused(&state, BEGUN(B)), Err(Refusal::InvalidRequestId));
     assert_eq!(refused(&state, Event::AnswerBegun(None, AnswerKind::Error)), Err(Refusal::InvalidRequestId));
-    let answering = after(state.clone(), &[BEGUN(A)]);
+    let answering = after(state, &[BEGUN(A)]);
     assert_eq!(refused(&answering, BEGUN(A)), Err(Refusal::InvalidRequestId));
 
     // An error takes the place of a response that is being read, and nothing takes its.
@@ -503,7 +503,7 @@ fn a_failed_init_fails_those_that_wait_and_is_not_done_again() {
                     Effect::End(Action::TerminateRuntime),
                 ],
             ),
-            (Event::EndingTimeUp, &[Effect::End(Action::KillRuntime), KILL_ALL]),
+            (Event::EndingTimeUp, &[KILL_ALL]),
             (Event::Emptied, &[Effect::CloseSandbox]),
         ],
     );

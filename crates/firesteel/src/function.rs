@@ -63,6 +63,12 @@ impl Workshop<'_> {
         )
         .map_err(|error| Failure::from_error(Exit::Usage, &error).try_next(advice::on_detection(&error)))?;
 
+        if self.max_concurrency.is_some() && !matches!(detected.runtime, Runtime::Provided(_)) {
+            let runtime = detected.runtime.to_string();
+            return Err(Failure::usage(format!("the runtime {runtime} takes one invocation at a time here"))
+                .try_next("--max-concurrency with a runtime of your own (a bootstrap) alone"));
+        }
+
         let mut variables = variables_file::read(arguments.env_file.as_deref(), &arguments.env)?;
         let credentials = credentials(&mut variables);
         let settings = Settings {

@@ -44,11 +44,8 @@ impl Driver {
             Effect::RefuseLateAnswer(_) => self.late = true,
             Effect::Fail(id, failure) => self.fail(id, failure),
             Effect::Finish(id) => self.finish(id),
-            Effect::End(action) => {
-                // Nothing is delivered any more. The calls end with the processes.
-                self.parked.clear();
-                self.processes.end(action, &self.state.extensions);
-            }
+            // Calls that wait do so until the processes end: refused, a runtime would do something else than end.
+            Effect::End(action) => self.processes.end(action, &self.state.extensions),
             Effect::CloseSandbox => {}
         }
     }

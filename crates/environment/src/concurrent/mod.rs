@@ -38,7 +38,7 @@ pub(crate) struct Driver {
     state: State,
     published: Arc<Published>,
     processes: Processes,
-    /// The runtime's calls for an event, as many as the rules count; the first waits longest.
+    /// The runtime's calls for an event, as many as the rules count until the end; the first waits longest.
     parked: VecDeque<Reply<Delivery>>,
     /// The invocations that were accepted and are not over.
     invocations: HashMap<Uuid, Current>,

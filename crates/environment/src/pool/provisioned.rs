@@ -15,7 +15,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::lease::Room;
-use super::{Inner, InvokeError, Open, Pool, SpecId};
+use super::roster::{Open, Shared};
+use super::{Inner, InvokeError, Pool, SpecId};
 use crate::environment::Environment;
 use crate::spec::Spec;
 
@@ -42,6 +43,28 @@ impl Pool {
                 provisioned: Arc::clone(&provisioned),
             };
             self.inner.tasks.spawn(keeper.keep());
+        }
+    }
+}
+
+impl Inner {
+    /// Gives a new environment to the order that has waited longest, or to whoever comes.
+    fn open_provisioned(self: &Arc<Self>, id: SpecId, environment: Arc<Environment>) {
+        let mut guard = self.lock();
+        let shared = &mut *guard;
+        if shared.shutting_down {
+            // Outside the lock: the end of an environment is no work to be done under it.
+            drop(guard);
+            return;
+        }
+        let environments = shared.functions.entry(id).or_default();
+        match environments.waiting.pop_front() {
+            Some((_, order)) => {
+                let lease = self.lease(shared, id, &environment);
+                drop(guard);
+                lease.invoke(order);
+            }
+            None => environments.provisioned.push(Open { environment, since: Instant::now() }),
         }
     }
 }
@@ -99,18 +122,7 @@ impl Keeper {
         )
         .await?;
         let environment = Arc::new(environment);
-        let refused = {
-            let mut shared = inner.lock();
-            if shared.shutting_down {
-                Some(environment)
-            } else {
-                let environments = shared.functions.entry(SpecId::of(&self.spec)).or_default();
-                environments.provisioned.push(Open { environment, since: Instant::now() });
-                None
-            }
-        };
-        // Outside the lock: the end of an environment is no work to be done under it.
-        drop(refused);
+        inner.open_provisioned(SpecId::of(&self.spec), environment);
         Ok(task)
     }
 
@@ -118,7 +130,7 @@ impl Keeper {
     fn forget_ended(&self) {
         let Some(inner) = self.inner.upgrade() else { return };
         let mut shared = inner.lock();
-        let super::Shared { functions, count, .. } = &mut *shared;
+        let Shared { functions, count, .. } = &mut *shared;
         let Some(environments) = functions.get_mut(&SpecId::of(&self.spec)) else { return };
         let ended: Vec<_> =
             environments.provisioned.extract_if(.., |open| !open.environment.takes_invocation()).collect();

@@ -41,7 +41,7 @@ fn sixty_four_invocations_share_an_environment_and_each_has_its_own_answer() {
     let function = scripted(
         "def run(event, _):\n    note('in')\n    wait_for_gate()\n    return event.body.decode() + ' ' + ME",
     );
-    let server = server(&function, 64, &["--timeout", "60"]);
+    let server = Server::of(&function, &["--max-concurrency", "64", "--timeout", "60"]);
     std::thread::scope(|scope| {
         let calls: Vec<_> = (0..64)
             .map(|n| {
@@ -56,8 +56,6 @@ fn sixty_four_invocations_share_an_environment_and_each_has_its_own_answer() {
             .collect();
         function.noted(64);
         assert_eq!(server.environments(), 1, "a cold burst makes one environment");
-        // The sixty-fifth finds no room.
-        assert_eq!(server.invoke("{}").status, 429);
         function.open_gate();
         let mut runtimes = std::collections::BTreeSet::new();
         for (n, call) in calls {
@@ -69,6 +67,22 @@ fn sixty_four_invocations_share_an_environment_and_each_has_its_own_answer() {
         assert_eq!(runtimes.len(), 1);
     });
     server.invoke("{}").success();
+}
+
+#[test]
+fn beyond_its_slots_there_is_another_environment_or_none() {
+    let function = scripted("def run(event, _):\n    note('in')\n    wait_for_gate()\n    return ME");
+    let server =
+        Server::of(&function, &["--max-concurrency", "2", "--max-environments", "2", "--timeout", "60"]);
+    std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..4).map(|_| scope.spawn(|| server.invoke("{}"))).collect();
+        function.noted(4);
+        assert_eq!((server.environments(), server.invoke("{}").status), (2, 429));
+        function.open_gate();
+        let answers: Vec<_> = calls.into_iter().map(|call| call.join().unwrap().success()).collect();
+        let runtimes: std::collections::BTreeSet<_> = answers.iter().collect();
+        assert!(runtimes.iter().all(|one| answers.iter().filter(|other| *other == *one).count() == 2));
+    });
 }
 
 #[test]
@@ -271,4 +285,7 @@ fn settings_that_exclude_each_other_are_mistakes() {
         let run = Program::serve(&[&[served.as_str()], arguments].concat()).run();
         run.refused(2, &[word]);
     }
+    let python = Function::python("def lambda_handler(event, context): return 1");
+    let run = Program::serve(&[&python.target(), "--max-concurrency", "2"]).run();
+    run.refused(2, &["takes one invocation at a time here", "try:"]);
 }

@@ -52,8 +52,15 @@ fn beyond_those_that_are_kept_invocations_overflow_to_others() {
         assert_eq!(answers.iter().filter(|answer| answer.starts_with(PROVISIONED)).count(), 1, "{answers:?}");
         assert_eq!(answers.iter().filter(|answer| answer.starts_with("on-demand")).count(), 1, "{answers:?}");
     });
+    // They have answered, and are free a moment later.
+    eventually("the provisioned one is free", || {
+        server.invoke_with_log("{}").0.success().starts_with(PROVISIONED)
+    });
     for _ in 0..3 {
-        assert!(server.invoke("{}").success().starts_with(PROVISIONED), "preferred when both are idle");
+        assert!(
+            server.invoke_with_log("{}").0.success().starts_with(PROVISIONED),
+            "preferred when both are idle"
+        );
     }
 }
 

@@ -57,7 +57,7 @@ note(kept.call('GET', path, headers=('Authorization: ' + os.environ['AWS_CONTAIN
     let server = Server::of(&function, &["--snap-start", "--env", "AWS_ACCESS_KEY_ID=AKIAMINE"]);
     server.invoke("{}").success();
     let notes = function.notes();
-    assert_eq!(notes[2..5], ["[]", "snap-start", "403"], "{notes:?}");
+    assert_eq!(notes[2..5], ["[]", "snap-start", "404"], "{notes:?}");
     assert!(notes[5].starts_with("200 ") && notes[5].contains("AKIAMINE"), "{notes:?}");
 }
 
