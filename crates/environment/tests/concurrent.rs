@@ -267,7 +267,7 @@ fn every_sequence_of_events_keeps_the_books() {
 #[test]
 fn every_sequence_of_events_with_extensions_keeps_the_books() {
     let states = walk(new(&["external"]), &with_extensions(&[A, B]), 0);
-    assert_eq!(states.len(), 724);
+    assert_eq!(states.len(), 1266);
 }
 
 #[test]
