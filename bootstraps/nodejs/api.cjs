@@ -88,8 +88,9 @@ class RuntimeApi {
     return answer;
   }
 
-  // A kept connection may have been closed while the handler worked. Without a byte of an answer the message is sent
-  // again on a fresh one, as AWS's client does: most likely it never arrived, and a second answer to an event is refused.
+  // A kept connection may have been closed while the handler worked, and the response must not be lost with it. AWS's
+  // client looks at its connection before it sends; node:net cannot without waiting. So a message that got no byte of an
+  // answer is sent again on a fresh connection: most likely it never arrived, and a second answer to an event is refused.
   #attempt(message) {
     const kept = this.#socket !== undefined;
     const first = this.#send(message);

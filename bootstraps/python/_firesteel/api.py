@@ -40,7 +40,6 @@ class RuntimeApi:
         self._common = "Host: %s\r\nUser-Agent: firesteel-python/%d.%d.%d\r\n" % ((address,) + sys.version_info[:3])
         self._socket = None
         self._reader = None
-        self._answer_has_begun = False
 
     def next(self):
         try:
@@ -99,10 +98,9 @@ class RuntimeApi:
             return self._read_answer()
         except OSError:
             self._close()
-            # A kept connection may have been closed in this very moment. Without a byte of an answer the message is sent
-            # again on a fresh one, as AWS's client does: most likely it never arrived, and a second answer to an event
-            # is refused.
-            if not kept or self._answer_has_begun:
+            # A kept connection may have been lost unnoticed. Asking for the next event again is harmless; a post may
+            # have arrived and is not repeated.
+            if not kept or method != "GET":
                 raise
         self._connect()
         self._send(head, body)
@@ -136,7 +134,6 @@ class RuntimeApi:
         return True
 
     def _send(self, head, body):
-        self._answer_has_begun = False
         # One segment for head and body; a big body is not copied for it.
         if len(body) < 65536:
             self._socket.sendall(head + body)
@@ -145,7 +142,6 @@ class RuntimeApi:
             self._socket.sendall(body)
 
     def _read_answer(self):
-        self._answer_has_begun = bool(self._reader.peek(1))
         line = self._reader.readline()
         if not line.endswith(b"\n"):
             raise ConnectionError("connection closed before an answer")

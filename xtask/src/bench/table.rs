@@ -76,13 +76,11 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
             slow.peak_kib as f64 / 1024.0
         )?;
     }
-    for Subscribed { subscriber, latency, lost, .. } in &report.subscribed {
-        let how = match subscriber {
-            Subscriber::Healthy => "takes all",
-            Subscriber::Silent => "reads nothing",
-        };
-        let [p50, p99] = [latency.p50_us, latency.p99_us].map(micros);
-        writeln!(out, "telemetry subscriber that {how}: warm p50 {p50}, p99 {p99}, {lost} events lost")?;
+    for (subscriber, how) in [(Subscriber::Healthy, "takes all"), (Subscriber::Silent, "reads nothing")] {
+        if let Some(Subscribed { latency, lost, .. }) = report.subscribed(subscriber) {
+            let [p50, p99] = [latency.p50_us, latency.p99_us].map(micros);
+            writeln!(out, "telemetry subscriber that {how}: warm p50 {p50}, p99 {p99}, {lost} events lost")?;
+        }
     }
 
     if let Some(Pairs { invokes, answered, throttled, failed, ended }) = &report.rie_pairs {
@@ -99,7 +97,7 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         }
     }
 
-    writeln!(out, "\n{:<40}{:>12}{:>14}{:>15}   verdict", "target", "", "measured", "rounds")?;
+    writeln!(out, "\n{:<40}{:>12}{:>18}{:>15}   verdict", "target", "", "measured", "rounds")?;
     for check in checks(report) {
         let Check { what, unit, bound, target, figure, rounds } = &check;
         let sign = match bound {
@@ -111,7 +109,7 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         let least = rounds.iter().copied().fold(f64::INFINITY, f64::min);
         let most = rounds.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let spread = if rounds.is_empty() { String::new() } else { format!("{least:.2} – {most:.2}") };
-        writeln!(out, "{what:<40}{bound:>12}{figure:>14}{spread:>15}   {}", check.verdict())?;
+        writeln!(out, "{what:<40}{bound:>12}{figure:>18}{spread:>15}   {}", check.verdict())?;
     }
     for failure in &report.failures {
         writeln!(out, "\ncould not run: {failure}")?;
