@@ -50,7 +50,8 @@ impl<S: Send + Sync> FromRequest<S> for Call {
         };
         let query = parts.uri.query().unwrap_or_default();
         let mut parameters = form_urlencoded::parse(query.as_bytes());
-        let qualifier = parameters.find_map(|(name, value)| (name == "Qualifier").then(|| value.into_owned()));
+        let qualifier =
+            parameters.find_map(|(name, value)| (name == "Qualifier").then(|| value.into_owned()));
         Ok(Call { request_id: Uuid::new_v4(), function_name, qualifier, headers: parts.headers, body })
     }
 }
