@@ -25,7 +25,7 @@ const LOGS_HELP: &str = "\
 Exit codes:
   0    the lines were printed, or nobody reads stdout any more
   2    wrong usage, or there are no logs
-  3    the logs cannot be read
+  3    the logs cannot be read, or stdout not be written to
   130  interrupted by Ctrl-C (143: by SIGTERM)
 
 Of each execution environment the newest 4 to 8 MiB are kept, of a function the

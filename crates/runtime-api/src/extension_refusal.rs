@@ -1,4 +1,5 @@
-//! The table of what the Extensions, Telemetry and Logs APIs answer to a call that is not allowed: always 403.
+//! The table of what the Extensions, Telemetry and Logs APIs answer to a call that is not allowed: 403, but for a schema
+//! that is not spoken, which is 400 like all that is wrong with a subscription.
 //!
 //! | by whom | what | `errorType` |
 //! |---|---|---|
@@ -13,6 +14,7 @@
 //! | | [`ExtensionRefusal::NameTaken`], [`ExtensionRefusal::Transition`] | `Extension.InvalidExtensionState` |
 //! | | [`ExtensionRefusal::TooMany`] | `Extension.TooManyExtensions` |
 //! | | [`ExtensionRefusal::ShutdownNotSupported`], [`ExtensionRefusal::InvokeNotSupported`], [`ExtensionRefusal::NoEventsForInternal`] | `Extension.InvalidEventType` |
+//! | | [`ExtensionRefusal::SchemaNotSupported`] | `ValidationError` |
 //! | | [`ExtensionRefusal::SubscriptionClosed`] | `Telemetry.SubscriptionClosed`, `Logs.SubscriptionClosed` |
 //!
 //! Called by `extension`. What is wrong with a subscription's body is in `telemetry`.
@@ -48,6 +50,8 @@ pub enum ExtensionRefusal {
     InvokeNotSupported,
     /// `Extension.InvalidEventType`: an internal one that asks for anything there.
     NoEventsForInternal,
+    /// `ValidationError`: a schema other than `2025-01-29` where invocations overlap.
+    SchemaNotSupported,
     /// `Telemetry.SubscriptionClosed`, or the Logs API's: init is over.
     SubscriptionClosed,
 }
@@ -98,6 +102,11 @@ impl ExtensionRefusal {
             ExtensionRefusal::NoEventsForInternal => {
                 forbidden(INVALID_EVENT_TYPE, "No events allowed for internal extensions")
             }
+            ExtensionRefusal::SchemaNotSupported => rendering::error(
+                StatusCode::BAD_REQUEST,
+                "ValidationError",
+                "schemaVersion: this environment knows 2025-01-29 only",
+            ),
             ExtensionRefusal::SubscriptionClosed => match call {
                 Refused::Subscribe { api: Api::Logs, .. } => {
                     forbidden("Logs.SubscriptionClosed", "Logs API subscription is closed already")

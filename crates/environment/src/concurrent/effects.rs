@@ -11,6 +11,7 @@ use crate::lifecycle::Failure;
 use crate::logs::Tail;
 use crate::logs::platform_event::{PlatformEvent, Report, Status};
 use crate::outcome::Account;
+use crate::processes::EXIT_LIMIT;
 
 impl Driver {
     pub(super) fn perform(&mut self, effect: Effect) {
@@ -22,6 +23,10 @@ impl Driver {
             Effect::StartExtensions => self.processes.start_extensions(&self.state.extensions),
             Effect::StartRuntime => self.processes.start_runtime(),
             Effect::RuntimeInitialized => self.processes.runtime_initialized(&Status::Success),
+            Effect::AwaitExit => {
+                let overdue = Instant::now() + EXIT_LIMIT;
+                self.init_deadline = self.init_deadline.map(|deadline| deadline.min(overdue));
+            }
             Effect::InitEnded(result) => {
                 self.init_deadline = None;
                 self.processes.init_ended(result, &self.state.extensions);

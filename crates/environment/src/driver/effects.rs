@@ -15,12 +15,10 @@ use crate::lifecycle::{
 };
 use crate::logs::platform_event::{Phase, PlatformEvent, Report, RestoreDurations, Status};
 use crate::outcome::{Account, Answer};
+use crate::processes::EXIT_LIMIT;
 
 /// How long a runtime's hooks after a restore may take (AWS: "snapstart-runtime-hooks").
 const RESTORE_LIMIT: Duration = Duration::from_secs(10);
-
-/// How long a runtime that reported a failure may take to end. They do so at once, after a line or two in the log.
-const EXIT_LIMIT: Duration = Duration::from_secs(1);
 
 impl Driver {
     pub(super) fn perform(&mut self, effect: Effect) {

@@ -5,12 +5,13 @@
 use std::sync::Arc;
 
 use firesteel_runtime_api as runtime_api;
-use firesteel_runtime_api::telemetry::Subscription;
+use firesteel_runtime_api::telemetry::{Schema, Subscription};
 use firesteel_runtime_api::{ExtensionEvent, ExtensionRefusal, Registered, Registration, Reply};
 use uuid::Uuid;
 
 use super::Processes;
 use crate::lifecycle::extensions::{Extensions, Index};
+use crate::spec::InitializationType;
 
 /// The call of one who is not known.
 pub(crate) const UNKNOWN: runtime_api::Refusal =
@@ -92,6 +93,10 @@ impl Processes {
         subscription: Subscription,
         extensions: &Extensions,
     ) -> Result<(), runtime_api::Refusal> {
+        let overlapping = self.spec.initialization == InitializationType::ManagedInstances;
+        if overlapping && subscription.schema != Schema::V20250129 {
+            return Err(runtime_api::Refusal::Extension(ExtensionRefusal::SchemaNotSupported));
+        }
         let name = Arc::clone(&extensions.members().get(index).ok_or(UNKNOWN)?.name);
         if self.log.subscription_of(&name).is_some_and(|api| api != subscription.api) {
             // One API or the other, as AWS has it.

@@ -44,6 +44,9 @@ use crate::spec::Spec;
 /// How old the memory figure of a REPORT may be. A reading is a tenth of what a warm invocation costs, so those that
 /// follow each other within this time share one. Since no process can take and give back more than some
 /// 20 MiB in it, and a peak is kept, what one REPORT may miss is little, and the next one has it.
+/// How long a runtime that reported a failure may take to end. They do so at once, after a line or two in the log.
+pub(crate) const EXIT_LIMIT: Duration = Duration::from_secs(1);
+
 const MEMORY_AGE: Duration = Duration::from_millis(5);
 
 /// Everything an environment holds that does not depend on its rules.

@@ -75,6 +75,9 @@ pub enum Effect {
     StartRuntime,
     /// The runtime came to the end of its part of the init.
     RuntimeInitialized,
+    /// The runtime reported a failure and is about to end: it has a moment for that, from here, instead of what is left
+    /// for the init.
+    AwaitExit,
     /// The init came to its end.
     InitEnded(InitResult),
     /// The invocation's clock starts.

@@ -27,7 +27,7 @@ impl Step {
             Phase::Initializing(stage @ (InitStage::Runtime | InitStage::Barrier)) => Some(stage),
             Phase::Serving => None,
             Phase::New
-            | Phase::Initializing(InitStage::Extensions)
+            | Phase::Initializing(InitStage::Extensions | InitStage::Reported)
             | Phase::Ending(_)
             | Phase::Terminated => {
                 return Err(self.state.refuse_transition("Ready"));

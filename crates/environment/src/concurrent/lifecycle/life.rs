@@ -57,7 +57,8 @@ impl Step {
         if self.state.phase != Phase::Initializing(InitStage::Runtime) {
             return Err(self.state.refuse_transition("InitError"));
         }
-        self.fail(Failure::InitError);
+        self.state.phase = Phase::Initializing(InitStage::Reported);
+        self.effects.push(Effect::AwaitExit);
         Ok(())
     }
 
@@ -82,7 +83,7 @@ impl Step {
             self.state.extensions.register(name, false, shutdown, false)?;
             return Ok(());
         };
-        let open = stage != InitStage::Barrier;
+        let open = matches!(stage, InitStage::Extensions | InitStage::Runtime);
         self.state.extensions.register(name, false, shutdown, open)?;
         if stage == InitStage::Extensions && self.state.extensions.all_registered() {
             self.start_runtime();
@@ -96,10 +97,12 @@ impl Step {
             return Err(ExtensionRefusal::UnknownIdentifier.into());
         }
         match self.state.phase {
-            Phase::Initializing(_) => Ok(()),
-            Phase::New | Phase::Serving | Phase::Ending(_) | Phase::Terminated => {
-                Err(ExtensionRefusal::SubscriptionClosed.into())
-            }
+            Phase::Initializing(InitStage::Extensions | InitStage::Runtime | InitStage::Barrier) => Ok(()),
+            Phase::New
+            | Phase::Initializing(InitStage::Reported)
+            | Phase::Serving
+            | Phase::Ending(_)
+            | Phase::Terminated => Err(ExtensionRefusal::SubscriptionClosed.into()),
         }
     }
 
@@ -204,6 +207,9 @@ impl Step {
 
     /// Something that everything depends on has failed. Of an environment that is being ended that is no news.
     fn fail(&mut self, failure: Failure) {
+        // The first failure wins: what was reported before is the reason.
+        let was_reported = self.state.phase == Phase::Initializing(InitStage::Reported);
+        let failure = if was_reported { Failure::InitError } else { failure };
         match self.state.phase {
             Phase::Initializing(_) => self.effects.push(Effect::InitEnded(InitResult::Failed(failure))),
             Phase::Serving => {}

@@ -57,6 +57,8 @@ pub enum InitStage {
     Runtime,
     /// It has; not every extension did.
     Barrier,
+    /// The runtime reported that it failed, and has a moment to end on its own.
+    Reported,
 }
 
 /// How far the runtime has come with an invocation.
@@ -112,6 +114,7 @@ impl State {
     pub(super) fn refuse_transition(&self, to: &'static str) -> Refusal {
         let from = match self.phase {
             Phase::New | Phase::Initializing(InitStage::Extensions | InitStage::Runtime) => "Started",
+            Phase::Initializing(InitStage::Reported) => "InitError",
             Phase::Initializing(InitStage::Barrier) | Phase::Serving => "Ready",
             Phase::Ending(_) | Phase::Terminated => "InitError",
         };
