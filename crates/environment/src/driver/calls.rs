@@ -269,9 +269,11 @@ impl Driver {
         let index = self.extension(extension).ok_or(UNKNOWN)?;
         // An internal one has no process whose end would be told of.
         self.cause.extension = Some(error_type.clone());
+        let known = self.cause.extension_errors.clone();
         self.cause.extension_errors.entry(index).or_insert(error_type);
         self.judge(Event::ExtensionErrorPosted(index, phase)).map_err(|refusal| {
-            self.cause.extension_errors.remove(&index);
+            // What was accepted before stands.
+            self.cause.extension_errors = known;
             rendered(refusal)
         })
     }

@@ -210,7 +210,12 @@ impl Driver {
                 call = or_never(calls.map(mpsc::Receiver::recv)) => self.guest_called(call),
                 command = or_never(self.commands.as_mut().map(mpsc::Receiver::recv)) => self.commanded(command),
                 event = self.sandbox_events.recv() => self.sandbox_changed(event),
-                index = or_never(outputs.map(generation::readable)) => self.read_output(index),
+                index = or_never(outputs.map(generation::readable)) => {
+                    if self.read_output(index) {
+                        // A pipe that is never empty would keep this task, and with it the server's thread, for ever.
+                        tokio::task::yield_now().await;
+                    }
+                }
                 () = &mut sleep, if wake_at.is_some() => {}
             }
         }
@@ -240,9 +245,9 @@ impl Driver {
         } else if matches!(self.rest, Rest::Dozing { until } if now >= until) {
             self.freeze();
         } else {
-            // The sandbox keeps the peak.
+            // The sandbox keeps the peak. What takes long for many processes may take a tenth of the time.
             let _ = self.sandbox.memory();
-            self.sample_at = Some(now + MEMORY_SAMPLING);
+            self.sample_at = Some(Instant::now() + MEMORY_SAMPLING.max(now.elapsed() * 9));
         }
     }
 
@@ -354,11 +359,9 @@ impl Driver {
         self.state.extensions.members().iter().position(|known| &*known.name == name)
     }
 
-    fn read_output(&mut self, index: usize) {
+    fn read_output(&mut self, index: usize) -> bool {
         let Driver { generation, log, .. } = self;
-        if let Some(generation) = generation {
-            generation.read(index, log);
-        }
+        generation.as_mut().is_some_and(|generation| generation.read(index, log))
     }
 
     fn drain_output(&mut self) {

@@ -253,3 +253,96 @@ fn it_has_variables_of_its_own() {
     assert_eq!(given, names);
     assert!(notes[1].starts_with("/ /") && notes[1].ends_with("/extensions/curious"), "{}", notes[1]);
 }
+
+#[test]
+fn one_that_floods_its_log_does_not_stop_the_runtime_at_its_own() {
+    let function = Function::scripted(
+        r#"
+def run(event):
+    # More than its pipe holds.
+    for _ in range(100): os.write(1, b"x" * 9999 + b"\n")
+    return event.body
+serve(run)
+"#,
+    )
+    .with_extension(
+        "flood",
+        r#"
+for _ in range(2):
+    if os.fork() == 0:
+        while True: os.write(1, b"\n" * 65536)
+id, _ = register("flood", [])
+extension_event(id)
+"#,
+    );
+    let server = server(&function, &["--timeout", "20"]);
+    assert_eq!(server.invoke("1").success(), "1");
+}
+
+#[test]
+fn what_it_reported_first_is_told_whatever_else_it_tries_to_report() {
+    let function = Function::scripted(ECHO).with_extension(
+        "bad",
+        "id, _ = register('bad', [])\nextension_report(id, 'init', 'Extension.First')\nnote(extension_report(id, 'exit', 'Extension.Second').status)\nsys.exit(1)",
+    );
+    let server = server(&function, &[]);
+    server.invoke("{}").failed("Extension.InitError", "exit status 1");
+    assert_eq!(function.notes()[0], "403");
+    let told = server.logged("EXTENSION\tName: bad");
+    assert!(told.ends_with("State: InitError\tEvents: []\tError Type: Extension.First"), "{told}");
+}
+
+#[test]
+fn of_two_calls_for_an_event_at_once_one_is_answered_and_one_refused() {
+    let function = Function::scripted(ECHO).with_extension(
+        "twice",
+        r#"
+import _thread
+id, _ = register("twice", ["INVOKE"])
+def ask(): note(Connection().call("GET", "/2020-01-01/extension/event/next", headers=(id,)))
+_thread.start_new_thread(ask, ())
+_thread.start_new_thread(ask, ())
+time.sleep(60)
+"#,
+    );
+    let server = server(&function, &["--timeout", "2"]);
+    server.invoke("1").success();
+    let notes = function.noted(2);
+    assert!(notes[0].starts_with("403 ") && notes[0].contains("Extension.InvalidExtensionState"), "{notes:?}");
+    assert!(notes[1].starts_with("200 {\"eventType\":\"INVOKE\""), "{notes:?}");
+}
+
+#[test]
+fn a_runtime_that_exits_right_after_its_answer_ends_the_extensions_too() {
+    let function = Function::scripted("event = next_event()\nrespond(event.id, event.body)\nos._exit(0)")
+        .with_extension("follower", FOLLOWER);
+    let server = server(&function, &[]);
+    for n in 0..3 {
+        let reply = server.invoke(&n.to_string());
+        assert_eq!(reply.success(), n.to_string());
+    }
+    let told = server.log_of(3);
+    assert_eq!(told.matches("Status: error\tError Type: Runtime.ExitError").count(), 3, "{told}");
+    drop(server);
+    let events = events(&function, "follower");
+    let reasons: Vec<_> = events.iter().filter_map(|event| event["shutdownReason"].as_str()).collect();
+    assert_eq!(reasons, ["failure"; 3]);
+}
+
+#[test]
+fn files_that_are_no_programs_fail_the_invocation_and_folders_are_passed_over() {
+    for (name, content, reason) in [
+        ("no-shebang", Some("echo hello\n"), "exec format error"),
+        ("with spaces", Some("#!/nowhere\n"), "no such file or directory"),
+        ("dangling", None, "no such file or directory"),
+    ] {
+        let function = Function::scripted(ECHO).with_extension("folder/inside", "");
+        let path = function.write(&format!("../layer/extensions/{name}"), content.unwrap_or_default(), 0o755);
+        if content.is_none() {
+            std::fs::remove_file(&path).unwrap();
+            std::os::unix::fs::symlink("missing", &path).unwrap();
+        }
+        let message = format!("fork/exec /opt/extensions/{name}: {reason}");
+        server(&function, &[]).invoke("{}").failed("Extension.LaunchError", &message);
+    }
+}

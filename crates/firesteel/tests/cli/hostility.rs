@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::harness::client::Reply;
@@ -261,4 +262,59 @@ next_event()
     let server = Server::of_several(&[("greedy", &function), ("steady", &steady)], &["--timeout", "20"]);
     assert_eq!(server.invoke_named("greedy", &[], "{}").success(), "\"still here\"");
     assert_eq!(server.invoke_named("steady", &[], "1").success(), "1");
+}
+
+#[test]
+fn a_function_of_many_processes_is_answered_although_measuring_them_takes_long() {
+    let function = Function::scripted(
+        r#"
+shared = b"x" * (100 << 20)
+for n in range(150):
+    if os.fork() == 0:
+        own = []
+        while n == 0:
+            own = own[:50] + [b"y" * (1 << 20)] if len(own) < 50 else []
+            time.sleep(0.001)
+        while True: time.sleep(60)
+serve(lambda event: time.sleep(0.3) or event.body)
+"#,
+    );
+    let server = Server::with_one_environment(&function, &["--timeout", "25"]);
+    for n in 0..3 {
+        assert_eq!(server.invoke(&n.to_string()).success(), n.to_string());
+    }
+}
+
+/// Calls without pause, on many connections, several calls at once.
+const CALLS_WITHOUT_PAUSE: &str = r#"
+def call_without_pause():
+    for _ in range(4):
+        if os.fork() == 0:
+            break
+    import _thread
+    def flood():
+        connection = Connection()
+        calls = b"GET /2020-01-01/extension/event/next HTTP/1.1\r\nHost: x\r\nLambda-Extension-Identifier: 11111111-1111-1111-1111-111111111111\r\n\r\n" * 500
+        def write():
+            while True: connection.send(calls)
+        _thread.start_new_thread(write, ())
+        while True: connection.socket.recv(1 << 20)
+    for _ in range(12): _thread.start_new_thread(flood, ())
+"#;
+
+#[test]
+fn a_function_that_calls_without_pause_does_not_keep_the_server_from_ending() {
+    let function = Function::scripted(&format!(
+        "{CALLS_WITHOUT_PAUSE}\nnext_event()\ncall_without_pause()\nnote('calls')\ntime.sleep(600)"
+    ));
+    let mut server = Server::with_one_environment(&function, &["--timeout", "600"]);
+    std::thread::scope(|scope| {
+        let caller = scope.spawn(|| server.invoke("{}"));
+        function.noted(1);
+        server.signal(Signal::TERM);
+        server.logged("finishing what runs");
+        server.signal(Signal::TERM);
+        assert_eq!(caller.join().unwrap().status, 500);
+    });
+    assert_eq!(server.wait().code(), Some(0));
 }

@@ -303,3 +303,24 @@ next_event()",
     assert_eq!(chunks.iter().map(|chunk| chunk.chunk().len()).sum::<usize>(), 64 << 20);
     assert_eq!(last.complete(), json!({}));
 }
+
+/// A runtime that writes more than anybody takes, unless it is asked for something else.
+const ENDLESS: &str = "
+def run(event):
+    if event.body != b'1': return event.body
+    stream = Stream(event.id)
+    while True: stream.write(bytes(1 << 20))
+serve(run)
+";
+
+#[test]
+fn a_reader_that_never_reads_does_not_hold_up_a_timeout() {
+    let server = Server::with_one_environment(&Function::scripted(ENDLESS), &["--timeout", "1"]);
+    let mut client = ask(&server, &[], "1");
+    // The environment is free again, and nothing of the stream was read.
+    assert!(server.log_of(1).contains("Status: timeout"));
+    assert_eq!(server.invoke("2").success(), "2");
+    stream_head(&mut client);
+    let messages = Message::receive_all(&mut client);
+    assert_eq!(messages.last().unwrap().complete()["ErrorCode"], "Sandbox.Timedout");
+}
