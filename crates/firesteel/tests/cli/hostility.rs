@@ -1,4 +1,4 @@
-//! A runtime that calls anything in any order, malformed or cut off, beside one that must not notice.
+//! Runtimes and extensions that call anything in any order, malformed or cut off, beside ones that must not notice.
 //!
 //! Each process of the hostile function plays one sequence, chosen by its number: so a run plays the same
 //! sequences each time, though not the same ones together. Whatever they do, each of their callers has an answer
@@ -20,14 +20,17 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// An init has ten seconds before the function's timeout counts.
 const SLACK: Duration = Duration::from_secs(15);
 
-const HOSTILE: &str = r#"
+/// Chooses by the number of the process.
+const SEEDED: &str = r#"
 note("sequence")
 state = len(notes()) * 2654435761 % 2**32
 def choose(options):
     global state
     state = (state * 1664525 + 1013904223) % 2**32
     return options[(state >> 16) % len(options)]
+"#;
 
+const HOSTILE: &str = r#"
 # The last event seen: id and body. Bodies are the caller's, so a wrong answer shows.
 seen = ("11111111-1111-1111-1111-111111111111", b'"nothing seen"')
 connection = kept
@@ -115,11 +118,151 @@ if choose((True, True, True, False)): os._exit(choose((0, 1)))
 time.sleep(3)
 "#;
 
+/// Either a part that any extension or runtime plays, with other calls in between, or these calls alone.
+const HOSTILE_TOGETHER: &str = r#"
+EXTENSION = "/2020-01-01/extension/"
+NOBODY = "Lambda-Extension-Identifier: 11111111-1111-1111-1111-111111111111"
+me = os.path.basename(sys.argv[0])
+id = NOBODY
+
+def exchange(method, path, body=b"", *headers):
+    kept.socket.settimeout(choose((0.02, 0.1, 0.4)))
+    if method == "PUT": headers += ("Content-Length: %d" % len(body),)
+    return kept.call(method, path, body, headers)
+
+def fresh():
+    global kept
+    kept = Connection()
+
+def enrol(name, body):
+    global id
+    answer = exchange("POST", EXTENSION + "register", body, "Lambda-Extension-Name: " + name)
+    if answer.status == 200: id = "Lambda-Extension-Identifier: " + answer.headers["lambda-extension-identifier"]
+
+def enrol_anyhow():
+    enrol(choose((me, "one", "two", "inner", "", "x" * 70000)), choose((b'{"events":["INVOKE","SHUTDOWN"]}',
+        b'{"events":["INVOKE"]}', b"{}", b"", b"{", b'{"events":["FOO"]}', b"x" * 7000000)))
+
+def subscribe():
+    destination = choose((b'{"protocol":"TCP","port":%s}' % PORT.encode(), b'{"protocol":"TCP","port":1}',
+        b'{"protocol":"HTTP","URI":"http://sandbox:%s/"}' % PORT.encode(), b'{"protocol":"HTTP","URI":"http://example.org/"}', b"7"))
+    body = b'{"schemaVersion":"2022-12-13","types":["platform","function","extension"],"buffering":{"timeoutMs":25},"destination":%s}' % destination
+    exchange("PUT", choose(("/2022-07-01/telemetry", "/2022-07-01/telemetry", "/2020-08-15/logs")), body, choose((id, id, NOBODY)))
+
+def fail():
+    error_type = "Lambda-Extension-Function-Error-Type: " + choose(("Extension.Mine", "", "x" * 70000))
+    exchange("POST", EXTENSION + choose(("init/error", "exit/error")), b"{}", choose((id, id, NOBODY)), error_type)
+
+def crowd():
+    for _ in range(40):
+        Connection().send(b"GET /2020-01-01/extension/event/next HTTP/1.1\r\nHost: x\r\n" + id.encode() + b"\r\n\r\n")
+
+def follow_by_many():
+    for _ in range(3):
+        if os.fork() == 0:
+            fresh()
+            try: exchange("GET", EXTENSION + "event/next", b"", id)
+            finally: os._exit(0)
+
+def end():
+    if choose((True, False)): os.kill(os.getpid(), choose((9, 15, 11)))
+    os._exit(choose((0, 1, 255)))
+
+STEPS = (
+    enrol_anyhow, enrol_anyhow, subscribe, subscribe, subscribe, fail, crowd, follow_by_many, fresh, end,
+    lambda: exchange("GET", EXTENSION + "event/next", b"", choose((id, id, NOBODY, "Lambda-Extension-Identifier: x"))),
+    lambda: exchange(choose(("GET", "POST", "PUT")), choose((EXTENSION, EXTENSION + "register", EXTENSION + "event/next", "/2022-07-01/telemetry"))),
+    lambda: exchange("GET", BASE + "invocation/next"),
+    lambda: exchange("POST", BASE + "init/error", b"{}"),
+    lambda: kept.send(b"POST /2020-01-01/extension/register HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"),
+    lambda: kept.send(bytes(choose(range(256)) for _ in range(choose((1, 100, 5000))))),
+    lambda: os.write(choose((1, 2)), choose((b"a line\n", b"no end", b"\xff\xfe\0\n", b"y" * 300000, b"\n" * 100000))),
+    lambda: os.close(choose((1, 2))),
+)
+
+def anything():
+    try:
+        choose(STEPS)()
+    except (OSError, ValueError, IndexError):
+        fresh()
+
+def follow():
+    """As an extension should, for the most part."""
+    enrol(me, choose((b'{"events":["INVOKE","SHUTDOWN"]}', b'{"events":["INVOKE"]}', b'{"events":["SHUTDOWN"]}')))
+    if choose((True, False)): subscribe()
+    while True:
+        fresh()
+        kind, _ = extension_event(id)
+        if choose((True, False, False)): anything()
+        if kind == "SHUTDOWN": break
+    note("told of the end")
+
+def run():
+    """As a runtime should, for the most part."""
+    if choose((True, False, False)): anything()
+    if choose((True, False, False)): enrol_anyhow()
+    while True:
+        fresh()
+        event = next_event()
+        if choose((True, False, False)): anything()
+        fresh()
+        if choose((True, False)):
+            respond(event.id, event.body)
+        else:
+            stream = Stream(event.id)
+            stream.write(event.body)
+            if choose((True, True, False)): stream.end()
+
+try:
+    if choose((True, True, True, False)): (run if me == "bootstrap" else follow)()
+    for _ in range(choose((2, 5, 10))): anything()
+except (OSError, ValueError, IndexError, TypeError):
+    # Refused, closed, nothing in time, not to be read.
+    pass
+time.sleep(choose((0, 0.1, 3)))
+os._exit(choose((0, 1)))
+"#;
+
+/// What an extension does beside the steady function.
+const HARMLESS: &str = r#"
+if os.environ["AWS_LAMBDA_FUNCTION_NAME"] == "steady":
+    id, _ = register(os.path.basename(sys.argv[0]), ["INVOKE", "SHUTDOWN"])
+    while extension_event(id)[0] != "SHUTDOWN": pass
+    os._exit(0)
+"#;
+
 #[test]
 fn no_sequence_of_calls_hangs_a_caller_or_reaches_another() {
-    let (hostile, steady) = (Function::scripted(HOSTILE), Function::scripted(ECHO));
+    let hostile = Function::scripted(&[SEEDED, HOSTILE].concat());
+    let log = play(&hostile, &[]);
+    // That the sequences do reach into the lifecycle: each of its ends is met by some of them.
+    for met in ["Runtime.ExitError", "Task timed out"] {
+        assert!(log.contains(met), "no sequence led to {met}");
+    }
+    assert!(hostile.notes().len() >= SEQUENCES / 2, "{} sequences were played", hostile.notes().len());
+}
+
+#[test]
+fn no_sequence_of_calls_of_extensions_does_either() {
+    let extension = [HARMLESS, SEEDED, HOSTILE_TOGETHER].concat();
+    let hostile = Function::scripted(&[SEEDED, HOSTILE_TOGETHER].concat())
+        .with_extension("one", &extension)
+        .with_extension("two", &extension);
+    let log = play(&hostile, &["--layer", &hostile.layer()]);
+    for met in ["Extension.Crash", "Runtime.ExitError", "Task timed out", "Phase: invoke"] {
+        assert!(log.contains(met), "no sequence led to {met}");
+    }
+    let notes = hostile.notes();
+    assert!(notes.iter().any(|note| note == "told of the end"), "no extension was told of the end");
+    assert!(notes.len() >= SEQUENCES, "{} sequences were played", notes.len());
+}
+
+/// Has the sequences of a function played, while another one is watched; returns the log.
+fn play(hostile: &Function, arguments: &[&str]) -> String {
+    let steady = Function::scripted(ECHO);
     let timeout = TIMEOUT.as_secs().to_string();
-    let server = Server::of_several(&[("hostile", &hostile), ("steady", &steady)], &["--timeout", &timeout]);
+    let arguments = [arguments, &["--timeout", &timeout]].concat();
+    let server = Server::of_several(&[("hostile", hostile), ("steady", &steady)], &arguments);
     let next = AtomicUsize::new(0);
     let over = AtomicBool::new(false);
     let watched = std::thread::scope(|scope| {
@@ -148,13 +291,8 @@ fn no_sequence_of_calls_hangs_a_caller_or_reaches_another() {
         results.into_iter().for_each(|result| result.unwrap());
         watched
     });
-    // That the sequences do reach into the lifecycle: each of its ends is met by some of them.
-    let log = server.log_of(SEQUENCES + watched);
-    for met in ["Runtime.ExitError", "Task timed out"] {
-        assert!(log.contains(met), "no sequence led to {met}");
-    }
     assert!(watched > 10, "the steady function was watched only {watched} times");
-    assert!(hostile.notes().len() >= SEQUENCES / 2, "{} sequences were played", hostile.notes().len());
+    server.log_of(SEQUENCES + watched)
 }
 
 /// Invokes the steady function until the others are through; returns how often.
@@ -236,6 +374,20 @@ serve(run)
     let (reply, log) = server.invoke_with_log("{}");
     assert_eq!(reply.success(), "\"done\"");
     assert!(log.contains("\nno newline at the end\n") && log.contains("\nREPORT RequestId"), "{log}");
+}
+
+#[test]
+fn a_function_whose_log_never_ends_is_answered_and_so_are_others() {
+    let endless = Function::scripted(
+        "if os.fork() == 0:\n    while True: os.write(1, b'\\n' * 65536)\nserve(lambda event: event.body)",
+    );
+    let steady = Function::scripted(ECHO);
+    let server = Server::of_several(&[("endless", &endless), ("steady", &steady)], &["--timeout", "25"]);
+    for n in 0..2 {
+        let event = n.to_string();
+        assert_eq!(server.invoke_named("endless", &[], &event).success(), event);
+        assert_eq!(server.invoke_named("steady", &[], &event).success(), event);
+    }
 }
 
 #[test]
