@@ -13,9 +13,9 @@
 //! `calls`, what the rules ask for in `effects`, an invocation's own times and figures in `current`, the processes
 //! of one init in `generation`, the words of failures in `failures`.
 //!
-//! Which goes first: a deadline that has passed, then the guest's calls (an answer that was posted before the
-//! process ended counts), then commands, the sandbox, the logs. A guest that calls without pause cannot hold
-//! its deadline off, because the deadline is looked at before every event.
+//! Which goes first: a deadline that has passed, then commands, the guest's calls (an answer that was posted before
+//! the process ended counts), the sandbox, the logs. A guest that calls without pause cannot hold off its deadline,
+//! which is looked at before every event, nor its end.
 
 mod calls;
 mod current;
@@ -207,8 +207,8 @@ impl Driver {
             };
             tokio::select! {
                 biased;
-                call = or_never(calls.map(mpsc::Receiver::recv)) => self.guest_called(call),
                 command = or_never(self.commands.as_mut().map(mpsc::Receiver::recv)) => self.commanded(command),
+                call = or_never(calls.map(mpsc::Receiver::recv)) => self.guest_called(call),
                 event = self.sandbox_events.recv() => self.sandbox_changed(event),
                 index = or_never(outputs.map(generation::readable)) => {
                     if self.read_output(index) {

@@ -346,3 +346,25 @@ fn files_that_are_no_programs_fail_the_invocation_and_folders_are_passed_over() 
         server(&function, &[]).invoke("{}").failed("Extension.LaunchError", &message);
     }
 }
+
+#[test]
+fn one_whose_listener_never_answers_is_told_of_the_end_all_the_same() {
+    let function = Function::scripted(ECHO).with_extension(
+        "mute",
+        r#"
+listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+listener.bind(("127.0.0.1", 0))
+listener.listen(9)
+id, _ = register("mute", ["SHUTDOWN"])
+body = '{"schemaVersion":"2022-12-13","types":["platform"],"buffering":{"timeoutMs":25},"destination":{"protocol":"HTTP","URI":"http://sandbox.localdomain:%d"}}' % listener.getsockname()[1]
+note(kept.call("PUT", "/2022-07-01/telemetry", body, (id, "Content-Length: %d" % len(body))))
+note("mute " + extension_event(id)[1])
+"#,
+    );
+    let mut server = server(&function, &[]);
+    server.invoke("{}").success();
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(function.notes()[0], "200 \"OK\"");
+    assert_eq!(events(&function, "mute")[0]["eventType"], "SHUTDOWN");
+}
