@@ -1,10 +1,16 @@
 //! Extensions: when they begin, what they are told, what their failures do, how they end.
 
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::harness::event_stream::Message;
 use crate::harness::function::{ECHO, Function};
-use crate::harness::server::Server;
+use crate::harness::server::{Server, streaming_invocations};
 
 /// Follows every invocation and the end, and notes both.
 const FOLLOWER: &str = r#"
@@ -339,8 +345,8 @@ fn files_that_are_no_programs_fail_the_invocation_and_folders_are_passed_over() 
         let function = Function::scripted(ECHO).with_extension("folder/inside", "");
         let path = function.write(&format!("../layer/extensions/{name}"), content.unwrap_or_default(), 0o755);
         if content.is_none() {
-            std::fs::remove_file(&path).unwrap();
-            std::os::unix::fs::symlink("missing", &path).unwrap();
+            fs::remove_file(&path).unwrap();
+            symlink("missing", &path).unwrap();
         }
         let message = format!("fork/exec /opt/extensions/{name}: {reason}");
         server(&function, &[]).invoke("{}").failed("Extension.LaunchError", &message);
@@ -367,4 +373,30 @@ note("mute " + extension_event(id)[1])
     assert_eq!(server.wait().code(), Some(0));
     assert_eq!(function.notes()[0], "200 \"OK\"");
     assert_eq!(events(&function, "mute")[0]["eventType"], "SHUTDOWN");
+}
+
+#[test]
+fn its_end_in_mid_stream_is_told_of_by_the_end() {
+    let function = Function::scripted(
+        "event = next_event()\nstream = Stream(event.id)\nstream.write('first')\ntime.sleep(60)",
+    )
+    .with_extension("bad", "id, _ = register('bad', ['INVOKE'])\nextension_event(id)\nwait_for_gate()\nsys.exit(3)");
+    let server = server(&function, &["--timeout", "30"]);
+    let mut client = server.client();
+    client.ask("POST", &streaming_invocations("f"), &[], b"{}");
+    client.receive_head();
+    assert_eq!(Message::receive(&mut client).unwrap().chunk(), b"first");
+    function.open_gate();
+    let end = Message::receive(&mut client).unwrap().complete();
+    assert_eq!(end["ErrorCode"], "Extension.Crash");
+    assert!(end["ErrorDetails"].as_str().unwrap().contains("exit status 3"), "{end}");
+}
+
+#[test]
+fn a_name_that_is_no_text_fails_the_invocation() {
+    let function = Function::scripted(ECHO).with_extension("good", "");
+    let good = function.code().join("../layer/extensions/good");
+    fs::rename(&good, good.with_file_name(OsStr::from_bytes(b"caf\xe9"))).unwrap();
+    let reply = server(&function, &[]).invoke("{}");
+    reply.failed("Extension.LaunchError", "fork/exec /opt/extensions/caf\u{fffd}: no such file or directory");
 }
