@@ -276,7 +276,7 @@ serve(run)
         r#"
 for _ in range(2):
     if os.fork() == 0:
-        while True: os.write(1, b"\n" * 65536)
+        while True: os.write(1, (b"x" * 31 + b"\n") * 2048)
 id, _ = register("flood", [])
 extension_event(id)
 "#,
@@ -314,7 +314,10 @@ time.sleep(60)
     let server = server(&function, &["--timeout", "2"]);
     server.invoke("1").success();
     let notes = function.noted(2);
-    assert!(notes[0].starts_with("403 ") && notes[0].contains("Extension.InvalidExtensionState"), "{notes:?}");
+    assert!(
+        notes[0].starts_with("403 ") && notes[0].contains("Extension.InvalidExtensionState"),
+        "{notes:?}"
+    );
     assert!(notes[1].starts_with("200 {\"eventType\":\"INVOKE\""), "{notes:?}");
 }
 
@@ -380,7 +383,10 @@ fn its_end_in_mid_stream_is_told_of_by_the_end() {
     let function = Function::scripted(
         "event = next_event()\nstream = Stream(event.id)\nstream.write('first')\ntime.sleep(60)",
     )
-    .with_extension("bad", "id, _ = register('bad', ['INVOKE'])\nextension_event(id)\nwait_for_gate()\nsys.exit(3)");
+    .with_extension(
+        "bad",
+        "id, _ = register('bad', ['INVOKE'])\nextension_event(id)\nwait_for_gate()\nsys.exit(3)",
+    );
     let server = server(&function, &["--timeout", "30"]);
     let mut client = server.client();
     client.ask("POST", &streaming_invocations("f"), &[], b"{}");

@@ -105,7 +105,8 @@ mod tests {
         let body = format!(
             r#"{{"schemaVersion":"2022-12-13","types":["platform"],"destination":{{"protocol":"HTTP","URI":"{longest}"}}}}"#
         );
-        let Destination::Http { port, path, .. } = parse(Api::Telemetry, body.as_bytes()).unwrap().destination
+        let Destination::Http { port, path, .. } =
+            parse(Api::Telemetry, body.as_bytes()).unwrap().destination
         else {
             panic!("the destination is a listener for HTTP")
         };
