@@ -379,7 +379,7 @@ serve(run)
 #[test]
 fn a_function_whose_log_never_ends_is_answered_and_so_are_others() {
     let endless = Function::scripted(
-        "if os.fork() == 0:\n    while True: os.write(1, (b'x' * 31 + b'\\n') * 2048)\nserve(lambda event: event.body)",
+        "if os.fork() == 0:\n    while True: os.write(1, b'y\\n' * 32768)\nserve(lambda event: event.body)",
     );
     let steady = Function::scripted(ECHO);
     let server = Server::of_several(&[("endless", &endless), ("steady", &steady)], &["--timeout", "25"]);
