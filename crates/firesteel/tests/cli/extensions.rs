@@ -299,7 +299,9 @@ fn what_it_reported_first_is_told_whatever_else_it_tries_to_report() {
 
 #[test]
 fn of_two_calls_for_an_event_at_once_one_is_answered_and_one_refused() {
-    let function = Function::scripted(ECHO).with_extension(
+    // No event before the second call is refused.
+    let runtime = format!("while not notes(): time.sleep(0.002)\n{ECHO}");
+    let function = Function::scripted(&runtime).with_extension(
         "twice",
         r#"
 import _thread
