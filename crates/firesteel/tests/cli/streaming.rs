@@ -69,10 +69,9 @@ fn a_large_answer_is_cut_into_chunks() {
     stream_head(&mut client);
     let messages = Message::receive_all(&mut client);
     let (_, chunks) = messages.split_last().unwrap();
-    assert_eq!(
-        chunks.iter().map(|chunk| chunk.chunk().len()).collect::<Vec<_>>(),
-        [131_072, 131_072, 37_856]
-    );
+    // As they came from the runtime; how many is the sockets' business.
+    let lengths: Vec<_> = chunks.iter().map(|chunk| chunk.chunk().len()).collect();
+    assert!(lengths.len() > 1 && lengths.iter().all(|length| *length <= 131_072), "{lengths:?}");
     let bytes = chunks.iter().flat_map(Message::chunk);
     assert!(bytes.copied().eq((0..300_000_u32).map(|n| u8::try_from(n % 251).unwrap())));
 }
