@@ -212,7 +212,9 @@ pub fn extension_files(opt: &Path) -> Vec<String> {
     let mut names: Vec<String> = entries
         .flatten()
         .filter(|entry| !is_folder(entry))
-        .filter_map(|entry| entry.file_name().into_string().ok())
+        // A name that is no text cannot be told to the sandbox: as it is written here there is no such file, which is
+        // said, where passing it over would not be.
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     names.sort_unstable();
     names

@@ -137,9 +137,9 @@ impl Driver {
         error_type: String,
     ) -> Result<(), runtime_api::Refusal> {
         let index = self.processes.extension(extension)?;
-        self.processes.note_extension_error(index, error_type);
+        let before = self.processes.note_extension_error(index, error_type);
         self.judge(Event::ExtensionErrorPosted(index, phase)).map_err(|refusal| {
-            self.processes.forget_extension_error(index);
+            self.processes.extension_error_refused(before);
             rendered(refusal)
         })
     }

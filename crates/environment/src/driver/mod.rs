@@ -144,7 +144,8 @@ impl Driver {
             self.processes.freeze();
         } else {
             self.processes.sample_memory();
-            self.sample_at = Some(now + MEMORY_SAMPLING);
+            // What takes long for many processes may take a tenth of the time.
+            self.sample_at = Some(Instant::now() + MEMORY_SAMPLING.max(now.elapsed() * 9));
         }
     }
 

@@ -64,9 +64,9 @@ impl Capture {
         }
     }
 
-    /// Passes on the complete lines that can be had without waiting, up to a bound.
-    pub(crate) fn read(&mut self, mut line: impl FnMut(&[u8])) {
-        self.read_some(How::WhenReadable, &mut line);
+    /// Passes on the complete lines that can be had without waiting, up to a bound. True when there may be more.
+    pub(crate) fn read(&mut self, mut line: impl FnMut(&[u8])) -> bool {
+        self.read_some(How::WhenReadable, &mut line)
     }
 
     /// Passes on everything that was written until now, and what stands without its newline. A background
@@ -76,14 +76,11 @@ impl Capture {
         self.flush(&mut line);
     }
 
-    fn read_some(&mut self, how: How, line: &mut impl FnMut(&[u8])) {
+    fn read_some(&mut self, how: How, line: &mut impl FnMut(&[u8])) -> bool {
         let mut buffer = std::mem::take(&mut self.buffer);
-        for _ in 0..READS_PER_TURN {
-            if !self.read_once(how, &mut buffer, line) {
-                break;
-            }
-        }
+        let more = (0..READS_PER_TURN).all(|_| self.read_once(how, &mut buffer, line));
         self.buffer = buffer;
+        more
     }
 
     /// One read. True when there may be more.

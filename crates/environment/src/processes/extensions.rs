@@ -2,6 +2,7 @@
 //!
 //! A driver asks its own rules in between; what is kept of a call before and after is the same for both.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use firesteel_runtime_api as runtime_api;
@@ -74,16 +75,23 @@ impl Processes {
         self.parked.get_mut(index)?.take()
     }
 
-    /// Keeps an error that an extension reports; before the verdict, which may need its words.
-    pub(crate) fn note_extension_error(&mut self, index: Index, error_type: String) {
+    /// Keeps an error that an extension reports; before the verdict, which may need its words. Returns what was known
+    /// before, for [`Processes::extension_error_refused`].
+    pub(crate) fn note_extension_error(
+        &mut self,
+        index: Index,
+        error_type: String,
+    ) -> BTreeMap<Index, String> {
         // An internal one has no process whose end would be told of.
         self.cause.extension = Some(error_type.clone());
+        let before = self.cause.extension_errors.clone();
         self.cause.extension_errors.entry(index).or_insert(error_type);
+        before
     }
 
-    /// It was refused, and nothing is wrong with the extension but this call.
-    pub(crate) fn forget_extension_error(&mut self, index: Index) {
-        self.cause.extension_errors.remove(&index);
+    /// What was accepted before stands.
+    pub(crate) fn extension_error_refused(&mut self, before: BTreeMap<Index, String>) {
+        self.cause.extension_errors = before;
     }
 
     /// Starts to deliver telemetry to an extension.

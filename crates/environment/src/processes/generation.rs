@@ -151,10 +151,13 @@ impl Generation {
         identifier
     }
 
-    pub(super) fn read(&mut self, index: usize, log: &mut Log) {
-        if let Some(Output { source, capture }) = self.outputs.get_mut(index) {
-            capture.read(|line| log.line(*source, line));
-        }
+    /// Reads an output, which is the last in line then: a process that floods its own must not keep those of others
+    /// from being read. True when there may be more.
+    pub(super) fn read(&mut self, index: usize, log: &mut Log) -> bool {
+        let Output { source, mut capture } = self.outputs.remove(index);
+        let more = capture.read(|line| log.line(source, line));
+        self.outputs.push(Output { source, capture });
+        more
     }
 
     pub(super) fn drain(&mut self, log: &mut Log) {

@@ -129,9 +129,9 @@ impl Processes {
 
     /// Waits for the next thing that happens, at most until `wake_at`. Cancel-safe.
     ///
-    /// Which goes first: time that has passed, then the guest's calls (an answer that was posted before the
-    /// process ended counts), then commands, the sandbox, the logs. A guest that calls without pause cannot hold
-    /// a deadline off, because deadlines are looked at before every event.
+    /// Which goes first: time that has passed, then commands, the guest's calls (an answer that was posted before the
+    /// process ended counts), the sandbox, the logs. A guest that calls without pause cannot hold off a deadline, which
+    /// is looked at before every event, nor its end.
     pub(crate) async fn next(&mut self, wake_at: Option<Instant>, extensions: &Extensions) -> Happened {
         loop {
             let alarm_at = self.alarm.map(|(at, _)| at);
@@ -158,11 +158,6 @@ impl Processes {
             };
             tokio::select! {
                 biased;
-                call = or_never(calls.map(mpsc::Receiver::recv)) => match call {
-                    Some(call) => return Happened::Called(call),
-                    // Its server ended: it does so only with the processes.
-                    None => self.generation = None,
-                },
                 command = or_never(self.commands.as_mut().map(mpsc::Receiver::recv)) => {
                     // No handle is left: nobody can want it any more.
                     let command = command.unwrap_or(Command::Shutdown);
@@ -171,12 +166,22 @@ impl Processes {
                     }
                     return Happened::Commanded(command);
                 }
+                call = or_never(calls.map(mpsc::Receiver::recv)) => match call {
+                    Some(call) => return Happened::Called(call),
+                    // Its server ended: it does so only with the processes.
+                    None => self.generation = None,
+                },
                 event = self.sandbox_events.recv() => {
                     if let Some(change) = self.changed(event, extensions) {
                         return Happened::Changed(change);
                     }
                 }
-                index = or_never(outputs.map(generation::readable)) => self.read_output(index),
+                index = or_never(outputs.map(generation::readable)) => {
+                    if self.read_output(index) {
+                        // A pipe that is never empty would keep this task, and with it the server's thread, for ever.
+                        tokio::task::yield_now().await;
+                    }
+                }
                 () = &mut self.sleep, if until.is_some() => {}
             }
         }
@@ -265,11 +270,10 @@ impl Processes {
         }
     }
 
-    fn read_output(&mut self, index: usize) {
+    /// True when there may be more to read.
+    fn read_output(&mut self, index: usize) -> bool {
         let Processes { generation, log, .. } = self;
-        if let Some(generation) = generation {
-            generation.read(index, log);
-        }
+        generation.as_mut().is_some_and(|generation| generation.read(index, log))
     }
 }
 

@@ -1,10 +1,16 @@
 //! Extensions: when they begin, what they are told, what their failures do, how they end.
 
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::harness::event_stream::Message;
 use crate::harness::function::{ECHO, Function};
-use crate::harness::server::Server;
+use crate::harness::server::{Server, streaming_invocations};
 
 /// Follows every invocation and the end, and notes both.
 const FOLLOWER: &str = r#"
@@ -252,4 +258,152 @@ fn it_has_variables_of_its_own() {
         notes[0].split(' ').filter(|name| !optional.contains(&format!("{name}?").as_str())).collect();
     assert_eq!(given, names);
     assert!(notes[1].starts_with("/ /") && notes[1].ends_with("/extensions/curious"), "{}", notes[1]);
+}
+
+#[test]
+fn one_that_floods_its_log_does_not_stop_the_runtime_at_its_own() {
+    let function = Function::scripted(
+        r#"
+def run(event):
+    # More than its pipe holds.
+    for _ in range(100): os.write(1, b"x" * 9999 + b"\n")
+    return event.body
+serve(run)
+"#,
+    )
+    .with_extension(
+        "flood",
+        r#"
+if os.fork() == 0:
+    while True: os.write(1, b"y\n" * 32768)
+id, _ = register("flood", [])
+extension_event(id)
+"#,
+    );
+    let server = server(&function, &["--timeout", "20"]);
+    assert_eq!(server.invoke("1").success(), "1");
+}
+
+#[test]
+fn what_it_reported_first_is_told_whatever_else_it_tries_to_report() {
+    let function = Function::scripted(ECHO).with_extension(
+        "bad",
+        "id, _ = register('bad', [])\nextension_report(id, 'init', 'Extension.First')\nnote(extension_report(id, 'exit', 'Extension.Second').status)\nsys.exit(1)",
+    );
+    let server = server(&function, &[]);
+    server.invoke("{}").failed("Extension.InitError", "exit status 1");
+    assert_eq!(function.notes()[0], "403");
+    let told = server.logged("EXTENSION\tName: bad");
+    assert!(told.ends_with("State: InitError\tEvents: []\tError Type: Extension.First"), "{told}");
+}
+
+#[test]
+fn of_two_calls_for_an_event_at_once_one_is_answered_and_one_refused() {
+    // No event before the second call is refused.
+    let runtime = format!("while not notes(): time.sleep(0.002)\n{ECHO}");
+    let function = Function::scripted(&runtime).with_extension(
+        "twice",
+        r#"
+import _thread
+id, _ = register("twice", ["INVOKE"])
+def ask(): note(Connection().call("GET", "/2020-01-01/extension/event/next", headers=(id,)))
+_thread.start_new_thread(ask, ())
+_thread.start_new_thread(ask, ())
+time.sleep(60)
+"#,
+    );
+    let server = server(&function, &["--timeout", "2"]);
+    server.invoke("1").success();
+    let notes = function.noted(2);
+    assert!(
+        notes[0].starts_with("403 ") && notes[0].contains("Extension.InvalidExtensionState"),
+        "{notes:?}"
+    );
+    assert!(notes[1].starts_with("200 {\"eventType\":\"INVOKE\""), "{notes:?}");
+}
+
+#[test]
+fn a_runtime_that_exits_right_after_its_answer_ends_the_extensions_too() {
+    let function = Function::scripted("event = next_event()\nrespond(event.id, event.body)\nos._exit(0)")
+        .with_extension("follower", FOLLOWER);
+    let server = server(&function, &[]);
+    for n in 0..3 {
+        let reply = server.invoke(&n.to_string());
+        assert_eq!(reply.success(), n.to_string());
+    }
+    let told = server.log_of(3);
+    assert_eq!(told.matches("Status: error\tError Type: Runtime.ExitError").count(), 3, "{told}");
+    drop(server);
+    let events = events(&function, "follower");
+    let reasons: Vec<_> = events.iter().filter_map(|event| event["shutdownReason"].as_str()).collect();
+    assert_eq!(reasons, ["failure"; 3]);
+}
+
+#[test]
+fn files_that_are_no_programs_fail_the_invocation_and_folders_are_passed_over() {
+    for (name, content, reason) in [
+        ("no-shebang", Some("echo hello\n"), "exec format error"),
+        ("with spaces", Some("#!/nowhere\n"), "no such file or directory"),
+        ("dangling", None, "no such file or directory"),
+    ] {
+        let function = Function::scripted(ECHO).with_extension("folder/inside", "");
+        let path = function.write(&format!("../layer/extensions/{name}"), content.unwrap_or_default(), 0o755);
+        if content.is_none() {
+            fs::remove_file(&path).unwrap();
+            symlink("missing", &path).unwrap();
+        }
+        let message = format!("fork/exec /opt/extensions/{name}: {reason}");
+        server(&function, &[]).invoke("{}").failed("Extension.LaunchError", &message);
+    }
+}
+
+#[test]
+fn one_whose_listener_never_answers_is_told_of_the_end_all_the_same() {
+    let function = Function::scripted(ECHO).with_extension(
+        "mute",
+        r#"
+listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+listener.bind(("127.0.0.1", 0))
+listener.listen(9)
+id, _ = register("mute", ["SHUTDOWN"])
+body = '{"schemaVersion":"2022-12-13","types":["platform"],"buffering":{"timeoutMs":25},"destination":{"protocol":"HTTP","URI":"http://sandbox.localdomain:%d"}}' % listener.getsockname()[1]
+note(kept.call("PUT", "/2022-07-01/telemetry", body, (id, "Content-Length: %d" % len(body))))
+note("mute " + extension_event(id)[1])
+"#,
+    );
+    let mut server = server(&function, &[]);
+    server.invoke("{}").success();
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(function.notes()[0], "200 \"OK\"");
+    assert_eq!(events(&function, "mute")[0]["eventType"], "SHUTDOWN");
+}
+
+#[test]
+fn its_end_in_mid_stream_is_told_of_by_the_end() {
+    let function = Function::scripted(
+        "event = next_event()\nstream = Stream(event.id)\nstream.write('first')\ntime.sleep(60)",
+    )
+    .with_extension(
+        "bad",
+        "id, _ = register('bad', ['INVOKE'])\nextension_event(id)\nwait_for_gate()\nsys.exit(3)",
+    );
+    let server = server(&function, &["--timeout", "30"]);
+    let mut client = server.client();
+    client.ask("POST", &streaming_invocations("f"), &[], b"{}");
+    client.receive_head();
+    assert_eq!(Message::receive(&mut client).unwrap().chunk(), b"first");
+    function.open_gate();
+    let end = Message::receive(&mut client).unwrap().complete();
+    assert_eq!(end["ErrorCode"], "Extension.Crash");
+    assert!(end["ErrorDetails"].as_str().unwrap().contains("exit status 3"), "{end}");
+}
+
+#[test]
+fn a_name_that_is_no_text_fails_the_invocation() {
+    let function = Function::scripted(ECHO).with_extension("good", "");
+    let good = function.code().join("../layer/extensions/good");
+    fs::rename(&good, good.with_file_name(OsStr::from_bytes(b"caf\xe9"))).unwrap();
+    let reply = server(&function, &[]).invoke("{}");
+    reply.failed("Extension.LaunchError", "fork/exec /opt/extensions/caf\u{fffd}: no such file or directory");
 }

@@ -64,5 +64,9 @@ fn a_process_that_is_killed_while_it_is_frozen_is_replaced() {
     let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     eventually("it is gone", || marked(&mark).is_empty());
-    assert_ne!(server.invoke("{}").success(), first);
+    // The next caller may be faster than the news of its end, and is told of that then.
+    eventually("it is replaced", || {
+        let reply = server.invoke("{}");
+        reply.header("x-amz-function-error").is_none() && reply.success() != first
+    });
 }

@@ -1,4 +1,4 @@
-//! A runtime that calls anything in any order, malformed or cut off, beside one that must not notice.
+//! Runtimes and extensions that call anything in any order, malformed or cut off, beside ones that must not notice.
 //!
 //! Each process of the hostile function plays one sequence, chosen by its number: so a run plays the same
 //! sequences each time, though not the same ones together. Whatever they do, each of their callers has an answer
@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::harness::client::Reply;
@@ -19,14 +20,17 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// An init has ten seconds before the function's timeout counts.
 const SLACK: Duration = Duration::from_secs(15);
 
-const HOSTILE: &str = r#"
+/// Chooses by the number of the process.
+const SEEDED: &str = r#"
 note("sequence")
 state = len(notes()) * 2654435761 % 2**32
 def choose(options):
     global state
     state = (state * 1664525 + 1013904223) % 2**32
     return options[(state >> 16) % len(options)]
+"#;
 
+const HOSTILE: &str = r#"
 # The last event seen: id and body. Bodies are the caller's, so a wrong answer shows.
 seen = ("11111111-1111-1111-1111-111111111111", b'"nothing seen"')
 connection = kept
@@ -114,11 +118,151 @@ if choose((True, True, True, False)): os._exit(choose((0, 1)))
 time.sleep(3)
 "#;
 
+/// Either a part that any extension or runtime plays, with other calls in between, or these calls alone.
+const HOSTILE_TOGETHER: &str = r#"
+EXTENSION = "/2020-01-01/extension/"
+NOBODY = "Lambda-Extension-Identifier: 11111111-1111-1111-1111-111111111111"
+me = os.path.basename(sys.argv[0])
+id = NOBODY
+
+def exchange(method, path, body=b"", *headers):
+    kept.socket.settimeout(choose((0.02, 0.1, 0.4)))
+    if method == "PUT": headers += ("Content-Length: %d" % len(body),)
+    return kept.call(method, path, body, headers)
+
+def fresh():
+    global kept
+    kept = Connection()
+
+def enrol(name, body):
+    global id
+    answer = exchange("POST", EXTENSION + "register", body, "Lambda-Extension-Name: " + name)
+    if answer.status == 200: id = "Lambda-Extension-Identifier: " + answer.headers["lambda-extension-identifier"]
+
+def enrol_anyhow():
+    enrol(choose((me, "one", "two", "inner", "", "x" * 70000)), choose((b'{"events":["INVOKE","SHUTDOWN"]}',
+        b'{"events":["INVOKE"]}', b"{}", b"", b"{", b'{"events":["FOO"]}', b"x" * 7000000)))
+
+def subscribe():
+    destination = choose((b'{"protocol":"TCP","port":%s}' % PORT.encode(), b'{"protocol":"TCP","port":1}',
+        b'{"protocol":"HTTP","URI":"http://sandbox:%s/"}' % PORT.encode(), b'{"protocol":"HTTP","URI":"http://example.org/"}', b"7"))
+    body = b'{"schemaVersion":"2022-12-13","types":["platform","function","extension"],"buffering":{"timeoutMs":25},"destination":%s}' % destination
+    exchange("PUT", choose(("/2022-07-01/telemetry", "/2022-07-01/telemetry", "/2020-08-15/logs")), body, choose((id, id, NOBODY)))
+
+def fail():
+    error_type = "Lambda-Extension-Function-Error-Type: " + choose(("Extension.Mine", "", "x" * 70000))
+    exchange("POST", EXTENSION + choose(("init/error", "exit/error")), b"{}", choose((id, id, NOBODY)), error_type)
+
+def crowd():
+    for _ in range(40):
+        Connection().send(b"GET /2020-01-01/extension/event/next HTTP/1.1\r\nHost: x\r\n" + id.encode() + b"\r\n\r\n")
+
+def follow_by_many():
+    for _ in range(3):
+        if os.fork() == 0:
+            fresh()
+            try: exchange("GET", EXTENSION + "event/next", b"", id)
+            finally: os._exit(0)
+
+def end():
+    if choose((True, False)): os.kill(os.getpid(), choose((9, 15, 11)))
+    os._exit(choose((0, 1, 255)))
+
+STEPS = (
+    enrol_anyhow, enrol_anyhow, subscribe, subscribe, subscribe, fail, crowd, follow_by_many, fresh, end,
+    lambda: exchange("GET", EXTENSION + "event/next", b"", choose((id, id, NOBODY, "Lambda-Extension-Identifier: x"))),
+    lambda: exchange(choose(("GET", "POST", "PUT")), choose((EXTENSION, EXTENSION + "register", EXTENSION + "event/next", "/2022-07-01/telemetry"))),
+    lambda: exchange("GET", BASE + "invocation/next"),
+    lambda: exchange("POST", BASE + "init/error", b"{}"),
+    lambda: kept.send(b"POST /2020-01-01/extension/register HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"),
+    lambda: kept.send(bytes(choose(range(256)) for _ in range(choose((1, 100, 5000))))),
+    lambda: os.write(choose((1, 2)), choose((b"a line\n", b"no end", b"\xff\xfe\0\n", b"y" * 300000, b"\n" * 100000))),
+    lambda: os.close(choose((1, 2))),
+)
+
+def anything():
+    try:
+        choose(STEPS)()
+    except (OSError, ValueError, IndexError):
+        fresh()
+
+def follow():
+    """As an extension should, for the most part."""
+    enrol(me, choose((b'{"events":["INVOKE","SHUTDOWN"]}', b'{"events":["INVOKE"]}', b'{"events":["SHUTDOWN"]}')))
+    if choose((True, False)): subscribe()
+    while True:
+        fresh()
+        kind, _ = extension_event(id)
+        if choose((True, False, False)): anything()
+        if kind == "SHUTDOWN": break
+    note("told of the end")
+
+def run():
+    """As a runtime should, for the most part."""
+    if choose((True, False, False)): anything()
+    if choose((True, False, False)): enrol_anyhow()
+    while True:
+        fresh()
+        event = next_event()
+        if choose((True, False, False)): anything()
+        fresh()
+        if choose((True, False)):
+            respond(event.id, event.body)
+        else:
+            stream = Stream(event.id)
+            stream.write(event.body)
+            if choose((True, True, False)): stream.end()
+
+try:
+    if choose((True, True, True, False)): (run if me == "bootstrap" else follow)()
+    for _ in range(choose((2, 5, 10))): anything()
+except (OSError, ValueError, IndexError, TypeError):
+    # Refused, closed, nothing in time, not to be read.
+    pass
+time.sleep(choose((0, 0.1, 3)))
+os._exit(choose((0, 1)))
+"#;
+
+/// What an extension does beside the steady function.
+const HARMLESS: &str = r#"
+if os.environ["AWS_LAMBDA_FUNCTION_NAME"] == "steady":
+    id, _ = register(os.path.basename(sys.argv[0]), ["INVOKE", "SHUTDOWN"])
+    while extension_event(id)[0] != "SHUTDOWN": pass
+    os._exit(0)
+"#;
+
 #[test]
 fn no_sequence_of_calls_hangs_a_caller_or_reaches_another() {
-    let (hostile, steady) = (Function::scripted(HOSTILE), Function::scripted(ECHO));
+    let hostile = Function::scripted(&[SEEDED, HOSTILE].concat());
+    let log = play(&hostile, &[]);
+    // That the sequences do reach into the lifecycle: each of its ends is met by some of them.
+    for met in ["Runtime.ExitError", "Task timed out"] {
+        assert!(log.contains(met), "no sequence led to {met}");
+    }
+    assert!(hostile.notes().len() >= SEQUENCES / 2, "{} sequences were played", hostile.notes().len());
+}
+
+#[test]
+fn no_sequence_of_calls_of_extensions_does_either() {
+    let extension = [HARMLESS, SEEDED, HOSTILE_TOGETHER].concat();
+    let hostile = Function::scripted(&[SEEDED, HOSTILE_TOGETHER].concat())
+        .with_extension("one", &extension)
+        .with_extension("two", &extension);
+    let log = play(&hostile, &["--layer", &hostile.layer()]);
+    for met in ["Extension.Crash", "Runtime.ExitError", "Task timed out", "Phase: invoke"] {
+        assert!(log.contains(met), "no sequence led to {met}");
+    }
+    let notes = hostile.notes();
+    assert!(notes.iter().any(|note| note == "told of the end"), "no extension was told of the end");
+    assert!(notes.len() >= SEQUENCES, "{} sequences were played", notes.len());
+}
+
+/// Has the sequences of a function played, while another one is watched; returns the log.
+fn play(hostile: &Function, arguments: &[&str]) -> String {
+    let steady = Function::scripted(ECHO);
     let timeout = TIMEOUT.as_secs().to_string();
-    let server = Server::of_several(&[("hostile", &hostile), ("steady", &steady)], &["--timeout", &timeout]);
+    let arguments = [arguments, &["--timeout", &timeout]].concat();
+    let server = Server::of_several(&[("hostile", hostile), ("steady", &steady)], &arguments);
     let next = AtomicUsize::new(0);
     let over = AtomicBool::new(false);
     let watched = std::thread::scope(|scope| {
@@ -147,13 +291,8 @@ fn no_sequence_of_calls_hangs_a_caller_or_reaches_another() {
         results.into_iter().for_each(|result| result.unwrap());
         watched
     });
-    // That the sequences do reach into the lifecycle: each of its ends is met by some of them.
-    let log = server.log_of(SEQUENCES + watched);
-    for met in ["Runtime.ExitError", "Task timed out"] {
-        assert!(log.contains(met), "no sequence led to {met}");
-    }
     assert!(watched > 10, "the steady function was watched only {watched} times");
-    assert!(hostile.notes().len() >= SEQUENCES / 2, "{} sequences were played", hostile.notes().len());
+    server.log_of(SEQUENCES + watched)
 }
 
 /// Invokes the steady function until the others are through; returns how often.
@@ -185,9 +324,9 @@ fn check(reply: &Reply, event: &str) {
         let error: Value = serde_json::from_str(&text).unwrap();
         assert!(error["errorType"].is_string() && error["errorMessage"].is_string(), "{text}");
     } else {
-        // What the sequences post besides: nothing, a fragment, or what they had before any event.
-        let posted = ["", "{}", "abc", "abcd", "\"nothing seen\""];
-        assert!(posted.contains(&text.as_str()), "{text:?}");
+        // What the sequences post besides: what they had before any event, or whatever they sent after a head that
+        // promises a body.
+        assert!(!text.contains("steady") && text.len() <= 100, "{text:?}");
     }
 }
 
@@ -238,6 +377,20 @@ serve(run)
 }
 
 #[test]
+fn a_function_whose_log_never_ends_is_answered_and_so_are_others() {
+    let endless = Function::scripted(
+        "if os.fork() == 0:\n    while True: os.write(1, b'y\\n' * 32768)\nserve(lambda event: event.body)",
+    );
+    let steady = Function::scripted(ECHO);
+    let server = Server::of_several(&[("endless", &endless), ("steady", &steady)], &["--timeout", "25"]);
+    for n in 0..2 {
+        let event = n.to_string();
+        assert_eq!(server.invoke_named("endless", &[], &event).success(), event);
+        assert_eq!(server.invoke_named("steady", &[], &event).success(), event);
+    }
+}
+
+#[test]
 fn a_function_without_stdout_and_stderr_goes_on() {
     let function = Function::scripted("os.close(1)\nos.close(2)\nserve(lambda event: event.body)");
     let server = Server::with_one_environment(&function, &[]);
@@ -261,4 +414,59 @@ next_event()
     let server = Server::of_several(&[("greedy", &function), ("steady", &steady)], &["--timeout", "20"]);
     assert_eq!(server.invoke_named("greedy", &[], "{}").success(), "\"still here\"");
     assert_eq!(server.invoke_named("steady", &[], "1").success(), "1");
+}
+
+#[test]
+fn a_function_of_many_processes_is_answered_although_measuring_them_takes_long() {
+    let function = Function::scripted(
+        r#"
+shared = b"x" * (100 << 20)
+for n in range(150):
+    if os.fork() == 0:
+        own = []
+        while n == 0:
+            own = own[:50] + [b"y" * (1 << 20)] if len(own) < 50 else []
+            time.sleep(0.001)
+        while True: time.sleep(60)
+serve(lambda event: time.sleep(0.3) or event.body)
+"#,
+    );
+    let server = Server::with_one_environment(&function, &["--timeout", "25"]);
+    for n in 0..3 {
+        assert_eq!(server.invoke(&n.to_string()).success(), n.to_string());
+    }
+}
+
+/// Calls without pause, on many connections, several calls at once.
+const CALLS_WITHOUT_PAUSE: &str = r#"
+def call_without_pause():
+    for _ in range(4):
+        if os.fork() == 0:
+            break
+    import _thread
+    def flood():
+        connection = Connection()
+        calls = b"GET /2020-01-01/extension/event/next HTTP/1.1\r\nHost: x\r\nLambda-Extension-Identifier: 11111111-1111-1111-1111-111111111111\r\n\r\n" * 500
+        def write():
+            while True: connection.send(calls)
+        _thread.start_new_thread(write, ())
+        while True: connection.socket.recv(1 << 20)
+    for _ in range(12): _thread.start_new_thread(flood, ())
+"#;
+
+#[test]
+fn a_function_that_calls_without_pause_does_not_keep_the_server_from_ending() {
+    let function = Function::scripted(&format!(
+        "{CALLS_WITHOUT_PAUSE}\nnext_event()\ncall_without_pause()\nnote('calls')\ntime.sleep(600)"
+    ));
+    let mut server = Server::with_one_environment(&function, &["--timeout", "600"]);
+    std::thread::scope(|scope| {
+        let caller = scope.spawn(|| server.invoke("{}"));
+        function.noted(1);
+        server.signal(Signal::TERM);
+        server.logged("finishing what runs");
+        server.signal(Signal::TERM);
+        assert_eq!(caller.join().unwrap().status, 500);
+    });
+    assert_eq!(server.wait().code(), Some(0));
 }

@@ -69,7 +69,9 @@ impl Subscriber {
         let (frozen, frozen_receiver) = watch::channel(false);
         let patience = Patience { limit: patience, frozen: frozen_receiver };
         let listener = match destination {
-            Destination::Http { port, path, put } => Listener::Http(Http::new(port, &path, put, patience)),
+            Destination::Http { port, path, put } => {
+                Listener::Http(Box::new(Http::new(port, &path, put, patience)))
+            }
             Destination::Tcp { port } => Listener::Tcp(Tcp::new(port, patience)),
         };
         let (sender, finished) = watch::channel(0);
@@ -138,7 +140,7 @@ impl Shared {
 }
 
 enum Listener {
-    Http(Http),
+    Http(Box<Http>),
     Tcp(Tcp),
 }
 

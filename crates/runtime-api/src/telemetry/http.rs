@@ -9,7 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::{BufMut, Bytes, BytesMut};
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Method, Request};
+use hyper::{Method, Request, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -22,7 +22,7 @@ use super::delivery::{Hurry, Patience, Pauses};
 pub(super) struct Http {
     client: Client<HttpConnector, Full<Bytes>>,
     method: Method,
-    uri: String,
+    uri: Uri,
     host: String,
     patience: Patience,
 }
@@ -35,7 +35,7 @@ impl Http {
         Http {
             client,
             method: if put { Method::PUT } else { Method::POST },
-            uri: format!("http://127.0.0.1:{port}{path}"),
+            uri: uri(port, path),
             host: format!("sandbox.localdomain:{port}"),
             patience,
         }
@@ -50,12 +50,12 @@ impl Http {
             self.patience.awake().await;
             let request = Request::builder()
                 .method(&self.method)
-                .uri(&self.uri)
+                .uri(self.uri.clone())
                 .header(HOST, &self.host)
                 .header(CONTENT_TYPE, "application/json")
                 .header("Sequence-Id", &sequence_id)
                 .body(Full::new(body.clone()))
-                .expect("the path of a URI makes a URI again, and base64 is a header");
+                .expect("base64 is a header");
             match self.patience.with(self.client.request(request)).await {
                 Some(Ok(response)) if response.status().is_success() => return,
                 Some(Ok(response)) => debug!(status = %response.status(), "a subscriber refused its events"),
@@ -65,6 +65,17 @@ impl Http {
             pauses.pause(hurry).await;
         }
     }
+}
+
+/// Put together from parts, which may be longer in all than a URI that is read from text: the address may be longer
+/// than the name that the extension gave.
+fn uri(port: u16, path: &str) -> Uri {
+    Uri::builder()
+        .scheme("http")
+        .authority(format!("127.0.0.1:{port}"))
+        .path_and_query(path)
+        .build()
+        .expect("the path of a URI makes a URI again")
 }
 
 fn array(events: &[Bytes]) -> Bytes {
@@ -79,4 +90,26 @@ fn array(events: &[Bytes]) -> Bytes {
     }
     array.put_u8(b']');
     array.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::Uri;
+
+    use super::super::{Api, Destination, parse};
+
+    #[test]
+    fn the_longest_path_can_be_asked_for() {
+        // As long as a URI may be, with a host that is shorter than the listener's address.
+        let longest: Uri = format!("http://sandbox:1/{}", "x".repeat(65_534 - 17)).parse().unwrap();
+        let body = format!(
+            r#"{{"schemaVersion":"2022-12-13","types":["platform"],"destination":{{"protocol":"HTTP","URI":"{longest}"}}}}"#
+        );
+        let Destination::Http { port, path, .. } =
+            parse(Api::Telemetry, body.as_bytes()).unwrap().destination
+        else {
+            panic!("the destination is a listener for HTTP")
+        };
+        assert_eq!(super::uri(port, &path).path(), longest.path());
+    }
 }
