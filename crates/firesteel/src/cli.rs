@@ -279,7 +279,7 @@ pub(crate) struct FunctionArguments {
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) log_format: Option<LogFormat>,
 
-    /// Least level of the function's own lines; only with --log-format json [default: the runtime's]
+    /// Least level of the function's own lines; only with --log-format json [default: INFO]
     #[arg(long, value_enum, ignore_case = true, value_name = "LEVEL")]
     pub(crate) log_level: Option<LogLevel>,
 
