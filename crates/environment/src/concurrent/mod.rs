@@ -4,7 +4,7 @@
 //!  guest's calls, commands, processes, time ─► Driver ─► lifecycle::step ─► effects ─► replies, answers, log
 //! ```
 //!
-//! Like [`crate::driver`] and around the same [`processes`](crate::processes), but by other rules and with an invocation
+//! Like `driver` and around the same `processes`, but by other rules and with an invocation
 //! for each slot. What the guest calls is in `calls`, what the rules ask for in `effects`.
 //!
 //! Nothing is frozen here, since an environment with a free slot is not at rest. Whose a line is cannot be told with
