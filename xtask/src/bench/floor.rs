@@ -286,6 +286,8 @@ fn next(event: Bytes) -> Response<Body> {
     // A new one for every event, as everywhere: runtimes put it into their environment variables, and what the C library
     // does for a new value is no small part of the Rust client's time.
     let trace = format!("Root=1-00000000-{count:024x};Parent={count:016x};Sampled=0");
+    // Likewise: runtimes that know it read it and send it back.
+    let invocation_id = format!("00000000-0000-4000-9000-{count:012x}");
     let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + Duration::from_secs(60);
     Response::builder()
         .header("Content-Type", "application/json")
@@ -295,6 +297,7 @@ fn next(event: Bytes) -> Response<Body> {
             "Lambda-Runtime-Invoked-Function-Arn",
             "arn:aws:lambda:us-east-1:000000000000:function:function",
         )
+        .header("Lambda-Runtime-Invocation-Id", invocation_id)
         .header("Lambda-Runtime-Trace-Id", trace)
         .body(Either::Left(Full::new(event)))
         .expect("constant names, and values of digits and hyphens, make a response")
