@@ -12,6 +12,8 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use crate::frozen::{self, Frozen};
+#[cfg(target_os = "linux")]
+use crate::launch::Launcher;
 use crate::protocol::{Exit, Program, Report, Signal};
 use crate::tree;
 use crate::world::ChildEnded;
@@ -29,9 +31,27 @@ pub(crate) struct Descendants {
     frozen: Option<Frozen>,
     /// The largest memory peak reported so far.
     peak_bytes: u64,
+    /// This process is the first of a namespace: nobody can be anything but below it.
+    #[cfg(target_os = "linux")]
+    namespace: bool,
+    /// How processes are started, where that is not as this process itself was.
+    #[cfg(target_os = "linux")]
+    launcher: Option<Launcher>,
 }
 
 impl Descendants {
+    /// Those of the first process of a pid namespace.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn in_namespace() -> Self {
+        Descendants { namespace: true, ..Self::default() }
+    }
+
+    /// From here on processes are started so.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn start_by(&mut self, launcher: Launcher) {
+        self.launcher = Some(launcher);
+    }
+
     /// Starts a process and says what came of it. Not in the middle of a frozen tree: it would wait for others
     /// that stand still.
     pub(crate) fn spawn(&mut self, program: Program, stdout: OwnedFd, stderr: OwnedFd) -> Report {
@@ -55,6 +75,12 @@ impl Descendants {
                 let message = format!("{} is not an absolute path", path.display());
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
             }
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(launcher) = &self.launcher {
+            let pid = launcher.start(program, &stdout, &stderr)?;
+            self.named.insert(pid.as_raw_pid(), program.name.clone());
+            return Ok(pid.as_raw_pid().unsigned_abs());
         }
         let child = Command::new(&program.program)
             .args(&program.arguments)
@@ -139,6 +165,13 @@ impl Descendants {
         let me = rustix::process::getpid();
         loop {
             child_ended.clear();
+            #[cfg(target_os = "linux")]
+            if self.namespace && me.is_init() {
+                // In one step, and whoever is forked meanwhile has the signal too.
+                // SAFETY: touches no memory. From the first process of a pid namespace it reaches all of that
+                // namespace but itself.
+                unsafe { libc::kill(-1, libc::SIGKILL) };
+            }
             // Groups first: the kernel kills a group in one step, which a process that forks in a loop cannot
             // outrun.
             let groups = [tree::children(me), self.named()].concat();

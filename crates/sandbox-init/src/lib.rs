@@ -21,18 +21,39 @@
 //!
 //! It refuses to decide: no timeouts, no restarts, no order between processes.
 
+pub mod furnishing;
 pub mod protocol;
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "unshare has no safe wrapper")]
+pub mod spawner;
 pub mod tree;
 pub mod wire;
 
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "clone3 has no safe wrapper")]
+mod clone3;
+pub mod confinement;
 #[expect(unsafe_code, reason = "wait4, for the memory peak of what is reaped")]
 mod descendants;
 mod frozen;
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "what runs between a fork and its exec")]
+mod launch;
 #[cfg_attr(
     target_os = "linux",
     expect(unsafe_code, reason = "unshare, fork and mount_setattr have no safe wrappers")
 )]
 mod mounts;
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "temporary")]
+mod network;
+#[cfg(target_os = "linux")]
+mod room;
+#[cfg(target_os = "linux")]
+mod root;
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "the loop devices' own calls")]
+mod scratch;
 mod serve;
 #[expect(unsafe_code, reason = "signal handlers, descriptors nobody owns, the scheduling policy")]
 mod world;
@@ -43,6 +64,9 @@ use std::io::Write;
 /// a control socket as descriptor 0 such a start is refused.
 pub const HIDDEN_MODE: &str = "sandbox-init";
 
+/// The same for a [spawner].
+pub const SPAWNER_MODE: &str = "sandbox-spawner";
+
 /// What a start by hand exits with (`EX_USAGE` of sysexits).
 const STARTED_BY_HAND: i32 = 64;
 
@@ -52,19 +76,25 @@ const STARTED_BY_HAND: i32 = 64;
 /// To be called before anything else in `main`: threads, open files or signal handlers of the server must
 /// not exist yet.
 pub fn enter_if_asked() {
-    if std::env::args_os().nth(1).is_none_or(|argument| argument != HIDDEN_MODE) {
-        return;
-    }
+    let mode = std::env::args_os().nth(1);
+    let serve: fn(world::World) = match mode.as_ref().and_then(|mode| mode.to_str()) {
+        Some(HIDDEN_MODE) => serve::serve,
+        #[cfg(target_os = "linux")]
+        Some(SPAWNER_MODE) => spawner::serve,
+        _ => return,
+    };
     let code = match world::clean() {
         Ok(world) => {
-            serve::serve(world);
+            serve(world);
             0
         }
         Err(_) => {
+            let mode = mode.unwrap_or_default();
             // Cannot be written only where nobody reads.
             let _ = writeln!(
                 std::io::stderr(),
-                "{HIDDEN_MODE} is started by a server, with a socket as its input"
+                "{} is started by a server, with a socket as its input",
+                mode.display()
             );
             STARTED_BY_HAND
         }

@@ -18,6 +18,9 @@
 
 use crate::protocol::{Mounted, Mounts};
 
+#[cfg(target_os = "linux")]
+pub(crate) use imp::set_read_only as read_only;
+
 /// Does what can be done, and says what cannot.
 pub(crate) fn make(mounts: &Mounts) -> Mounted {
     if mounts.read_only.is_empty() && mounts.binds.is_empty() {
@@ -130,7 +133,7 @@ mod imp {
 
     /// `mount_setattr` adds the one attribute and keeps the others, on mounts below too; remounting by
     /// `mount` would do neither. Linux 5.12.
-    fn set_read_only(place: &Path) -> io::Result<()> {
+    pub(crate) fn set_read_only(place: &Path) -> io::Result<()> {
         let path = CString::new(place.as_os_str().as_bytes())?;
         // SAFETY: an all-zero `mount_attr` is valid: it is all integers.
         let mut attributes: libc::mount_attr = unsafe { std::mem::zeroed() };

@@ -1,8 +1,11 @@
 //! What the server and the first process say to each other.
 //!
-//! Requests go down, reports come up, each a JSON value in a frame of [`crate::wire`]. The first request is
-//! always [`Request::Prepare`], the first report [`Report::Ready`]. There are no answers to wait for:
-//! a report names what it is about, and the order of reports is the order of events.
+//! Requests go down, reports come up, each a JSON value in a frame of [`crate::wire`]. Once there has been
+//! [`Request::Prepare`], which is the first request (but for [`Request::Furnish`] where there are namespaces), and
+//! [`Report::Ready`], there are no answers to wait for: a report names what it is about, and the order of reports is the
+//! order of events.
+//!
+//! Between the server and the [spawner](crate::spawner) it is simpler: one [`Order`], one [`Made`].
 //!
 //! Both ends come from one build, so there are no versions and no unknown fields to tolerate.
 
@@ -11,10 +14,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::furnishing::{Furnishing, Scratch};
+
 /// From the server to the first process.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
-    /// Sets up the sandbox. Sent once, first.
+    /// Builds the root of a sandbox that has one of its own, as far as that can be done for any function. Answered by
+    /// [`Report::Furnished`].
+    Furnish(Box<Furnishing>),
+    /// Sets up the sandbox. Sent once. Answered by [`Report::Ready`].
     Prepare(Mounts),
     /// Starts a process; thaws first. Its stdout and stderr travel with the frame, in this order.
     Spawn(Program),
@@ -35,6 +43,31 @@ pub enum Request {
     /// Kills every process below the first one, frozen or not, whatever session, group or parent it has chosen.
     /// Answered by [`Report::Emptied`].
     EndAll,
+}
+
+/// From the server to the spawner: makes a first process, whose control socket travels with it, and then, if there is
+/// one, the directory of cgroup2 for what it will start.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Order {
+    /// Whether it gets a network of its own.
+    pub own_network: bool,
+}
+
+/// From the spawner to the server.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Made {
+    /// The spawner is ready.
+    Ready,
+    /// A first process, which is the server's child.
+    FirstProcess {
+        /// As the server's own process namespace counts.
+        pid: i32,
+    },
+    /// None.
+    Failed {
+        /// What the kernel said, for people.
+        reason: String,
+    },
 }
 
 /// What to execute.
@@ -64,7 +97,13 @@ pub enum Signal {
 /// From the first process to the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Report {
-    /// The sandbox is set up; requests are served.
+    /// The root is built, or why not, for people.
+    Furnished {
+        /// `None` when all went well. Otherwise the first process ends.
+        failed: Option<String>,
+    },
+    /// The sandbox is set up; requests are served. With a network of its own: a socket of that network, for the server
+    /// to listen on, travels with it.
     Ready {
         /// What became of the mounts in [`Request::Prepare`].
         mounted: Mounted,
@@ -73,7 +112,7 @@ pub enum Report {
     Started {
         /// As given in [`Program::name`].
         name: String,
-        /// As the server's own process namespace counts.
+        /// As the first process's own process namespace counts: the server's, unless it has one of its own.
         pid: u32,
     },
     /// A process could not be started.
@@ -92,7 +131,8 @@ pub enum Report {
         /// How.
         status: Exit,
     },
-    /// After [`Request::EndAll`], or at the end: nothing is left below the first process.
+    /// After [`Request::EndAll`], or at the end: nothing is left below the first process. As with [`Report::Ready`], a
+    /// fresh socket travels with it.
     Emptied,
     /// Something reaped (whether started by request, or orphaned and adopted) had used more memory at its
     /// peak than anything reaped before. Precedes the [`Report::Exited`] it belongs to.
@@ -114,10 +154,13 @@ pub enum Exit {
 /// How the file system differs inside the sandbox.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Mounts {
-    /// Folders that nothing in the sandbox may write to.
+    /// Folders that nothing in the sandbox may write to. Without meaning for a root of its own, which has none of the
+    /// host's but those that are bound.
     pub read_only: Vec<PathBuf>,
     /// Then, in this order: what is found in other places than on the host.
     pub binds: Vec<Bind>,
+    /// The `/tmp` of a root of its own, where it is to be another than the one that it was furnished with.
+    pub tmp: Option<Scratch>,
 }
 
 /// A folder or file that is found in another place too, in one sandbox.
@@ -125,7 +168,8 @@ pub struct Mounts {
 pub struct Bind {
     /// The folder or file.
     pub from: PathBuf,
-    /// The place, which exists on the host as the same of the two; what the host has there is hidden.
+    /// The place. On the host's root it exists as the same of the two, and what the host has there is hidden; in a root
+    /// of the sandbox's own it is made.
     pub at: PathBuf,
     /// Whether nothing in the sandbox may write to it by way of this place.
     pub read_only: bool,

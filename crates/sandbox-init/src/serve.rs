@@ -2,25 +2,54 @@
 
 use std::io;
 use std::os::fd::AsFd;
+#[cfg(target_os = "linux")]
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
 use crate::descendants::Descendants;
+use crate::furnishing::Furnishing;
 use crate::mounts;
-use crate::protocol::{Report, Request};
+use crate::protocol::{Mounted, Mounts, Report, Request};
+#[cfg(target_os = "linux")]
+use crate::room::Room;
 use crate::wire::{self, Frames};
 use crate::world::World;
 
 /// Serves until the server closes the socket, dies, or says something senseless; then ends everything.
 pub(crate) fn serve(world: World) {
+    attend(world, Stage::Shared, Descendants::default());
+}
+
+/// Likewise, as the first process of namespaces of its own. What it starts begins in the control group.
+#[cfg(target_os = "linux")]
+pub(crate) fn serve_cloned(world: World, cgroup: Option<OwnedFd>) {
+    attend(world, Stage::Bare { cgroup }, Descendants::in_namespace());
+}
+
+/// How far the sandbox is made.
+enum Stage {
+    /// On the host's root; there is nothing to make.
+    Shared,
+    /// In namespaces of its own, on the host's root yet.
+    #[cfg(target_os = "linux")]
+    Bare { cgroup: Option<OwnedFd> },
+    /// Its root is built.
+    #[cfg(target_os = "linux")]
+    Furnished { room: Box<Room> },
+    /// All is as it is to be. The socket's maker stays.
+    #[cfg(target_os = "linux")]
+    Own { own_network: bool },
+}
+
+fn attend(world: World, mut stage: Stage, mut descendants: Descendants) {
     let World { control, mut child_ended } = world;
-    let mut descendants = Descendants::default();
     let mut frames = Frames::default();
     // A report that cannot be sent has no reader: the socket's end is noticed where it is read.
     let mut report = |message: Report| {
-        let _ = send(&control, &message);
+        let _ = wire::send_whole(&control, &message, &[]);
     };
 
     while let Ok([for_me, for_children]) = wait([&control.as_fd(), &child_ended.as_fd()]) {
@@ -35,10 +64,8 @@ pub(crate) fn serve(world: World) {
             break;
         }
         let served = serve_frames(&mut frames, |request, frames| match request {
-            Request::Prepare(mounts) => {
-                report(Report::Ready { mounted: mounts::make(&mounts) });
-                true
-            }
+            Request::Furnish(furnishing) => stage.furnish(*furnishing, &mut report),
+            Request::Prepare(mounts) => stage.prepare(&mounts, &control, &mut descendants),
             Request::Spawn(program) => {
                 let (Some(stdout), Some(stderr)) = (frames.take_descriptor(), frames.take_descriptor())
                 else {
@@ -61,7 +88,7 @@ pub(crate) fn serve(world: World) {
             }
             Request::EndAll => {
                 descendants.end_all(&mut child_ended, &mut report);
-                report(Report::Emptied);
+                stage.tell(&control, &Report::Emptied);
                 true
             }
         });
@@ -71,6 +98,72 @@ pub(crate) fn serve(world: World) {
     }
     descendants.end_all(&mut child_ended, &mut report);
     report(Report::Emptied);
+}
+
+impl Stage {
+    /// `false` when the sandbox cannot be.
+    fn furnish(&mut self, furnishing: Furnishing, report: &mut impl FnMut(Report)) -> bool {
+        match std::mem::replace(self, Stage::Shared) {
+            #[cfg(target_os = "linux")]
+            Stage::Bare { cgroup } => {
+                let furnished = Room::furnish(furnishing, cgroup);
+                let failed = furnished.as_ref().err().map(ToString::to_string);
+                let went_well = failed.is_none();
+                if let Ok(room) = furnished {
+                    *self = Stage::Furnished { room: Box::new(room) };
+                }
+                report(Report::Furnished { failed });
+                went_well
+            }
+            // Said by nobody: the server knows what it has made.
+            _ => {
+                let _ = furnishing;
+                false
+            }
+        }
+    }
+
+    /// `false` when the sandbox cannot be.
+    fn prepare(&mut self, mounts: &Mounts, control: &UnixStream, descendants: &mut Descendants) -> bool {
+        let mounted = match std::mem::replace(self, Stage::Shared) {
+            Stage::Shared => mounts::make(mounts),
+            #[cfg(target_os = "linux")]
+            Stage::Furnished { room } => {
+                let own_network = room.own_network();
+                match room.enter(mounts) {
+                    Ok(launcher) => {
+                        descendants.start_by(launcher);
+                        *self = Stage::Own { own_network };
+                        Mounted::AsAsked
+                    }
+                    Err(error) => {
+                        self.tell(
+                            control,
+                            &Report::Ready { mounted: Mounted::Not { reason: error.to_string() } },
+                        );
+                        return false;
+                    }
+                }
+            }
+            #[cfg(target_os = "linux")]
+            Stage::Bare { .. } | Stage::Own { .. } => return false,
+        };
+        self.tell(control, &Report::Ready { mounted });
+        true
+    }
+
+    /// Sends a report; with a socket, where there is a network of its own.
+    fn tell(&self, control: &UnixStream, report: &Report) {
+        #[cfg(target_os = "linux")]
+        if let Stage::Own { own_network: true } = self {
+            // Without descriptors left it goes without, which the server notices when it wants to listen.
+            let socket = crate::network::runtime_api_socket().ok();
+            let descriptors: Vec<_> = socket.iter().map(AsFd::as_fd).collect();
+            let _ = wire::send_whole(control, report, &descriptors);
+            return;
+        }
+        let _ = wire::send_whole(control, report, &[]);
+    }
 }
 
 /// Handles every complete frame. `false` when one makes no sense.
@@ -98,17 +191,4 @@ fn wait(sources: [&impl AsFd; 2]) -> io::Result<[bool; 2]> {
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-fn send(control: &UnixStream, message: &Report) -> io::Result<()> {
-    let frame = wire::frame(message)?;
-    let mut rest = frame.as_slice();
-    while !rest.is_empty() {
-        match wire::send(control, rest, &[]) {
-            Ok(n) => rest = &rest[n..],
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

@@ -30,7 +30,7 @@ use serde::de::DeserializeOwned;
 /// by default, so that anything that could be executed can be asked for.
 pub const MAX_FRAME_BYTES: usize = 4 << 20;
 
-/// stdout and stderr; no frame carries more.
+/// stdout and stderr, or a socket and a control group; no frame carries more.
 pub const MAX_DESCRIPTORS: usize = 2;
 
 const HEADER_BYTES: usize = size_of::<u32>();
@@ -67,6 +67,27 @@ pub fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> 
     #[cfg(target_vendor = "apple")]
     let flags = SendFlags::empty();
     Ok(rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, flags)?)
+}
+
+/// Makes a message into a frame and sends all of it, with its descriptors. For blocking sockets.
+///
+/// # Errors
+/// As [`frame`] and [`send`].
+pub fn send_whole(
+    socket: impl AsFd,
+    message: &impl Serialize,
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    let frame = frame(message)?;
+    let (mut rest, mut descriptors) = (frame.as_slice(), descriptors);
+    while !rest.is_empty() {
+        match send(&socket, rest, descriptors) {
+            Ok(n) => (rest, descriptors) = (&rest[n..], &[]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// The receiving end: bytes and descriptors that have arrived and were not taken yet.

@@ -36,6 +36,16 @@ pub(crate) struct World {
 pub(crate) struct ChildEnded(UnixStream);
 
 impl ChildEnded {
+    /// Makes the pair, and gives its writing end to the handler. What the handler had before is not closed.
+    fn open() -> io::Result<Self> {
+        let (reading, writing) = UnixStream::pair()?;
+        reading.set_nonblocking(true)?;
+        writing.set_nonblocking(true)?;
+        // Lives as long as the process; the handler may run at any time.
+        CHILD_ENDED.store(OwnedFd::from(writing).into_raw_fd(), Ordering::Relaxed);
+        Ok(ChildEnded(reading))
+    }
+
     /// Forgets the signals that came so far. To be called before reaping, lest one that comes in between is lost.
     pub(crate) fn clear(&mut self) {
         let mut bytes = [0; 64];
@@ -51,6 +61,23 @@ impl AsFd for ChildEnded {
 
 /// The writing end, for the handler: a signal handler has no argument to be given it by.
 static CHILD_ENDED: AtomicI32 = AtomicI32::new(-1);
+
+/// The world of a process that was made to start a sandbox.
+#[cfg(target_os = "linux")]
+impl World {
+    /// That of a copy of the spawner, which is clean but for what belongs to the spawner itself.
+    pub(crate) fn of_clone(control: OwnedFd) -> io::Result<Self> {
+        let before = CHILD_ENDED.load(Ordering::Relaxed);
+        let child_ended = ChildEnded::open()?;
+        // SAFETY: closes the end that the spawner's handler writes into, which nobody else knows in this copy of it: the
+        // handler was given another above.
+        unsafe { libc::close(before) };
+        // Not even through a debugger of the same user, which a user namespace may bring about.
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+        rustix::thread::set_name(c"sandbox-init")?;
+        Ok(World { control: UnixStream::from(control), child_ended })
+    }
+}
 
 pub(crate) fn clean() -> io::Result<World> {
     let stdin = std::io::stdin();
@@ -131,12 +158,7 @@ fn close_listed(folder: &str) {
 }
 
 fn reset_signals() -> io::Result<ChildEnded> {
-    let (reading, writing) = UnixStream::pair()?;
-    reading.set_nonblocking(true)?;
-    writing.set_nonblocking(true)?;
-    // Lives as long as the process; the handler may run at any time.
-    CHILD_ENDED.store(OwnedFd::from(writing).into_raw_fd(), Ordering::Relaxed);
-
+    let child_ended = ChildEnded::open()?;
     for signal in 1..=last_signal() {
         let handler = match signal {
             libc::SIGCHLD => on_child_ended as extern "C" fn(c_int) as libc::sighandler_t,
@@ -162,7 +184,7 @@ fn reset_signals() -> io::Result<ChildEnded> {
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
     }
-    Ok(ChildEnded(reading))
+    Ok(child_ended)
 }
 
 #[cfg(target_os = "linux")]

@@ -19,10 +19,11 @@ use firesteel_sandbox_init::wire::{self, Frames};
 use rustix::process::Signal;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::event::Event;
 use crate::first_process::FirstProcess;
+use crate::listening::Sockets;
 use crate::memory::Meter;
 use crate::orphans;
 
@@ -38,6 +39,15 @@ pub(crate) struct Outgoing {
     pub(crate) descriptors: Vec<OwnedFd>,
 }
 
+/// A step of a sandbox that is being made.
+#[derive(Debug)]
+pub(crate) enum Making {
+    /// Its root is built, or why not.
+    Furnished { failed: Option<String> },
+    /// It is set up.
+    Ready { mounted: Mounted },
+}
+
 /// All that the task owns.
 #[derive(Debug)]
 pub(crate) struct Control {
@@ -45,8 +55,10 @@ pub(crate) struct Control {
     pub(crate) stream: UnixStream,
     /// Ends when the owner lets go of the sandbox.
     pub(crate) requests: mpsc::Receiver<Outgoing>,
-    /// Taken by the first report.
-    pub(crate) ready: Option<oneshot::Sender<Mounted>>,
+    /// Hears how the sandbox is being made.
+    pub(crate) making: mpsc::UnboundedSender<Making>,
+    /// Where sockets go that the first process hands out.
+    pub(crate) sockets: Arc<Sockets>,
     pub(crate) events: mpsc::UnboundedSender<Event>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) first_process: FirstProcess,
@@ -54,11 +66,14 @@ pub(crate) struct Control {
 
 impl Control {
     pub(crate) async fn run(self) {
-        let Self { id, stream, mut requests, mut ready, events, meter, mut first_process } = self;
+        let Self { id, stream, mut requests, making, sockets, events, meter, mut first_process } = self;
         let mut closing = false;
         let overdue = {
-            let reports = read_reports(&stream, |report| {
-                if let Some(event) = receive(report, &mut ready, &meter) {
+            let reports = read_reports(&stream, |report, socket| {
+                if let Some(socket) = socket {
+                    sockets.put(socket);
+                }
+                if let Some(event) = receive(report, &making, &meter) {
                     // Nobody listening is the owner's choice.
                     let _ = events.send(event);
                 }
@@ -108,13 +123,15 @@ impl Control {
     }
 }
 
-fn receive(report: Report, ready: &mut Option<oneshot::Sender<Mounted>>, meter: &Meter) -> Option<Event> {
+fn receive(report: Report, making: &mpsc::UnboundedSender<Making>, meter: &Meter) -> Option<Event> {
     match report {
+        // In vain when the creation was cancelled; the requests have then ended too.
+        Report::Furnished { failed } => {
+            let _ = making.send(Making::Furnished { failed });
+            None
+        }
         Report::Ready { mounted } => {
-            if let Some(ready) = ready.take() {
-                // Fails when the creation was cancelled; the requests have then ended too.
-                let _ = ready.send(mounted);
-            }
+            let _ = making.send(Making::Ready { mounted });
             None
         }
         Report::MemoryPeak { bytes } => {
@@ -129,7 +146,10 @@ fn receive(report: Report, ready: &mut Option<oneshot::Sender<Mounted>>, meter: 
 }
 
 /// Until the other end closes.
-async fn read_reports(stream: &UnixStream, mut receive: impl FnMut(Report)) -> io::Result<()> {
+async fn read_reports(
+    stream: &UnixStream,
+    mut receive: impl FnMut(Report, Option<OwnedFd>),
+) -> io::Result<()> {
     let mut frames = Frames::default();
     loop {
         stream.readable().await?;
@@ -142,7 +162,8 @@ async fn read_reports(stream: &UnixStream, mut receive: impl FnMut(Report)) -> i
             Err(error) => return Err(error),
         }
         while let Some(report) = frames.take_message()? {
-            receive(report);
+            // Only sockets come up, and each stands for itself.
+            receive(report, frames.take_descriptor());
         }
     }
 }

@@ -5,13 +5,21 @@
 
 use std::collections::BTreeSet;
 use std::io;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
+#[cfg(target_os = "linux")]
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use rustix::process::{Pid, Signal};
+#[cfg(target_os = "linux")]
+use rustix::process::{WaitId, WaitIdOptions};
+#[cfg(target_os = "linux")]
+use tokio::io::{Interest, unix::AsyncFd};
 
 /// Which executable becomes the first process; its `main` must begin with
 /// [`enter_if_asked`](firesteel_sandbox_init::enter_if_asked).
@@ -30,11 +38,27 @@ pub enum InitProgram {
 /// orphans are looked for, so that a child is never seen before it is listed.
 static KNOWN: RwLock<Mutex<BTreeSet<i32>>> = RwLock::new(Mutex::new(BTreeSet::new()));
 
-/// A running first process. Dropped unreaped, it is reaped by the async runtime later.
+/// A running first process. Dropped unreaped, one that was started is reaped by the async runtime later; one
+/// that was cloned is ended at once, and all of its namespace with it.
 #[derive(Debug)]
 pub(crate) struct FirstProcess {
-    child: tokio::process::Child,
+    process: Process,
     pid: Pid,
+}
+
+#[derive(Debug)]
+enum Process {
+    Started(tokio::process::Child),
+    #[cfg(target_os = "linux")]
+    Cloned(Cloned),
+}
+
+/// A child that somebody else has made.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+struct Cloned {
+    pinned: AsyncFd<OwnedFd>,
+    reaped: bool,
 }
 
 impl FirstProcess {
@@ -49,11 +73,22 @@ impl FirstProcess {
         folder: &Path,
         control: OwnedFd,
     ) -> io::Result<Self> {
+        Self::start_as(firesteel_sandbox_init::HIDDEN_MODE, &format!("sandbox {id}"), program, folder, control)
+    }
+
+    /// Likewise, in one of the hidden modes of the program.
+    pub(crate) fn start_as(
+        mode: &str,
+        name: &str,
+        program: &InitProgram,
+        folder: &Path,
+        control: OwnedFd,
+    ) -> io::Result<Self> {
         let mut command = Command::new(path(program)?);
         command
             // For the reader of `ps`.
-            .arg0(format!("firesteel: sandbox {id}"))
-            .arg(firesteel_sandbox_init::HIDDEN_MODE)
+            .arg0(format!("firesteel: {name}"))
+            .arg(mode)
             .env_clear()
             .current_dir(folder)
             .stdin(control)
@@ -66,7 +101,22 @@ impl FirstProcess {
             .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?))
             .expect("a child that was just started and not waited for has a number");
         known.lock().unwrap_or_else(PoisonError::into_inner).insert(pid.as_raw_pid());
-        Ok(Self { child, pid })
+        Ok(Self { process: Process::Started(child), pid })
+    }
+
+    /// A child of this process that `make` has somebody else make, and tells the number of.
+    ///
+    /// Must be called within an async runtime.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn cloned(make: impl FnOnce() -> io::Result<Pid>) -> io::Result<Self> {
+        let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+        let pid = make()?;
+        known.lock().unwrap_or_else(PoisonError::into_inner).insert(pid.as_raw_pid());
+        // Nobody else reaps it, so the number is still its own.
+        let pinned = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::NONBLOCK)?;
+        // SAFETY: an `OwnedFd` is open, and the same, until it is dropped; nothing here takes it out.
+        let pinned = unsafe { AsyncFd::register_with_interest(pinned, Interest::READABLE) }?;
+        Ok(Self { process: Process::Cloned(Cloned { pinned, reaped: false }), pid })
     }
 
     pub(crate) fn pid(&self) -> Pid {
@@ -76,15 +126,59 @@ impl FirstProcess {
     /// Sends it a signal. Takes `self` mutably so that it cannot be reaped at the same time; a number
     /// that was reaped might mean somebody else.
     pub(crate) fn signal(&mut self, signal: Signal) {
-        if self.child.id().is_some() {
-            // Fails when it has just ended, which its waiter will see.
-            let _ = rustix::process::kill_process(self.pid, signal);
-        }
+        // Fails when it has just ended, which its waiter will see.
+        let _ = match &self.process {
+            Process::Started(child) if child.id().is_none() => Ok(()),
+            Process::Started(_) => rustix::process::kill_process(self.pid, signal),
+            #[cfg(target_os = "linux")]
+            Process::Cloned(cloned) => rustix::process::pidfd_send_signal(cloned.pinned.get_ref(), signal),
+        };
     }
 
     /// Waits for its end and reaps it. Cancel-safe.
     pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
-        self.child.wait().await
+        match &mut self.process {
+            Process::Started(child) => child.wait().await,
+            #[cfg(target_os = "linux")]
+            Process::Cloned(cloned) => cloned.wait().await,
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Cloned {
+    async fn wait(&mut self) -> io::Result<ExitStatus> {
+        loop {
+            let mut ready = self.pinned.readable().await?;
+            match reap(self.pinned.get_ref(), WaitIdOptions::NOHANG)? {
+                Some(status) => {
+                    self.reaped = true;
+                    return Ok(status);
+                }
+                None => ready.clear_ready(),
+            }
+        }
+    }
+}
+
+/// How a child has ended that is reaped by this; `None` while it lives.
+#[cfg(target_os = "linux")]
+fn reap(pinned: &OwnedFd, options: WaitIdOptions) -> io::Result<Option<ExitStatus>> {
+    let ended = rustix::process::waitid(WaitId::PidFd(pinned.as_fd()), WaitIdOptions::EXITED | options)?;
+    Ok(ended.map(|ended| {
+        let code = ended.exit_status().map(|code| code << 8);
+        ExitStatus::from_raw(code.or_else(|| ended.terminating_signal()).unwrap_or_default())
+    }))
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Cloned {
+    fn drop(&mut self) {
+        if !self.reaped {
+            let _ = rustix::process::pidfd_send_signal(self.pinned.get_ref(), Signal::KILL);
+            // A matter of microseconds: nothing of it may be left behind.
+            let _ = reap(self.pinned.get_ref(), WaitIdOptions::empty());
+        }
     }
 }
 

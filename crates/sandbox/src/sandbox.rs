@@ -6,16 +6,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use firesteel_sandbox_init::furnishing::Furnishing;
 use firesteel_sandbox_init::protocol::{Mounted, Mounts, Program, Request, Signal};
 use firesteel_sandbox_init::wire;
 use tokio::net::UnixStream;
+use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::control::{Control, Outgoing};
+use crate::cgroup::{CpuShare, Group, GroupError};
+use crate::control::{Control, Making, Outgoing};
 use crate::event::Events;
 use crate::first_process::{FirstProcess, InitProgram};
+use crate::limits::Limits;
+use crate::listening::{self, Sockets};
 use crate::memory::{MemoryReading, Meter};
 
 /// Requests waiting to be written. The socket's own buffer holds dozens more; a first process that lets
@@ -29,9 +33,12 @@ pub struct Spec {
     pub id: String,
     /// Exists and belongs to the sandbox. The first process's own working directory.
     pub folder: PathBuf,
-    /// How the file system differs inside, where the host allows that; see [`Sandbox::mounted`].
+    /// How the file system differs inside, where the host allows that; see [`Sandbox::mounted`]. In a root of its own:
+    /// what of the host's is found in it beside the system's folders.
     pub mounts: Mounts,
-    /// What to start as the first process.
+    /// What it may use.
+    pub limits: Limits,
+    /// What to start as the first process, where one is started.
     pub init: InitProgram,
 }
 
@@ -66,6 +73,23 @@ pub enum CreateError {
         /// What the kernel said.
         #[source]
         source: io::Error,
+    },
+    /// No control group, or a limit of it could not be set.
+    #[error("limiting sandbox {id}")]
+    Limit {
+        /// Of the sandbox.
+        id: String,
+        /// What was refused.
+        #[source]
+        source: GroupError,
+    },
+    /// Its root file system could not be made. Nothing ran in it.
+    #[error("making the file system of sandbox {id}: {reason}")]
+    Root {
+        /// Of the sandbox.
+        id: String,
+        /// What its first process said.
+        reason: String,
     },
     /// It started, and ended before it was ready: killed, or its `main` does not enter the first process.
     #[error("the first process of sandbox {id} ended before it was ready")]
@@ -114,8 +138,32 @@ pub struct Sandbox {
     /// Dropped to say that the sandbox is to end.
     requests: Option<mpsc::Sender<Outgoing>>,
     meter: Arc<Meter>,
+    sockets: Arc<Sockets>,
+    /// With a network of its own.
+    own_network: bool,
     /// Ends when nothing is left.
     control: Option<JoinHandle<()>>,
+    /// Last: it can be removed when nobody is in it any more.
+    group: Option<Group>,
+}
+
+/// A first process, and what belongs to it.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub(crate) id: String,
+    pub(crate) first_process: FirstProcess,
+    /// Our end of its control socket.
+    pub(crate) stream: UnixStream,
+    pub(crate) group: Option<Group>,
+    pub(crate) own_network: bool,
+}
+
+/// A sandbox that is being made: nothing runs in it yet.
+#[derive(Debug)]
+pub(crate) struct Unready {
+    sandbox: Sandbox,
+    events: Events,
+    making: mpsc::UnboundedReceiver<Making>,
 }
 
 impl Sandbox {
@@ -130,7 +178,7 @@ impl Sandbox {
     /// # Panics
     /// Outside a tokio runtime with I/O and time enabled.
     pub async fn create(spec: Spec) -> Result<(Self, Events), CreateError> {
-        let Spec { id, folder, mounts, init } = spec;
+        let Spec { id, folder, mounts, limits: _, init } = spec;
         let socket = |source| CreateError::Socket { id: id.clone(), source };
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(socket)?;
         ours.set_nonblocking(true).map_err(socket)?;
@@ -142,33 +190,8 @@ impl Sandbox {
         };
         let start = |source| CreateError::Start { id: id.clone(), source };
         let first_process = first_process.await.map_err(|error| start(error.into()))?.map_err(start)?;
-
-        let (requests, waiting_requests) = mpsc::channel(MAX_WAITING_REQUESTS);
-        let (events, received) = mpsc::unbounded_channel();
-        let (ready, is_ready) = oneshot::channel();
-        let meter = Arc::new(Meter::new(first_process.pid()));
-        let control = tokio::spawn(
-            Control {
-                id: id.clone(),
-                stream,
-                requests: waiting_requests,
-                ready: Some(ready),
-                events,
-                meter: Arc::clone(&meter),
-                first_process,
-            }
-            .run(),
-        );
-        let prepare = wire::frame(&Request::Prepare(mounts)).map_err(start)?;
-        requests
-            .try_send(Outgoing { frame: prepare, descriptors: Vec::new() })
-            .map_err(|_| CreateError::Ended { id: id.clone() })?;
-        let Ok(mounted) = is_ready.await else {
-            let _ = control.await;
-            return Err(CreateError::Ended { id });
-        };
-        let sandbox = Self { id, mounted, requests: Some(requests), meter, control: Some(control) };
-        Ok((sandbox, Events(received)))
+        let begun = Begun { id, first_process, stream, group: None, own_network: false };
+        begun.attend().prepare(mounts).await
     }
 
     /// What became of [`Spec::mounts`].
@@ -177,16 +200,26 @@ impl Sandbox {
         &self.mounted
     }
 
+    /// Where what runs inside can call, and nobody else where it has a network of its own. Each call of this opens
+    /// another and ends the one before.
+    ///
+    /// # Errors
+    /// When the host has no descriptors left, or the sandbox is gone.
+    pub fn listen(&self) -> io::Result<std::net::TcpListener> {
+        if self.own_network { self.sockets.listen() } else { listening::on_the_host() }
+    }
+
     /// Stops every process in the sandbox, until [`Sandbox::thaw`]. A process that the sandbox's own processes had stopped
     /// is left to them. What a process cannot run for, it cannot end for either: no event comes of it, but for those under way.
     ///
     /// Not answered, as nothing is to be waited for: requests are served in turn, and memory can be read
-    /// meanwhile. Processes that keep forking faster than they can be found may go on. Without effect when frozen.
+    /// meanwhile. Without a control group, processes that keep forking faster than they can be found may go on. Without
+    /// effect when frozen.
     ///
     /// # Errors
     /// See [`RequestError`].
     pub fn freeze(&self) -> Result<(), RequestError> {
-        self.send(&Request::Freeze, Vec::new(), "")
+        if self.set_frozen(true) { Ok(()) } else { self.send(&Request::Freeze, Vec::new(), "") }
     }
 
     /// Lets those go on that [`Sandbox::freeze`] stopped. Without effect when not frozen.
@@ -194,7 +227,38 @@ impl Sandbox {
     /// # Errors
     /// See [`RequestError`].
     pub fn thaw(&self) -> Result<(), RequestError> {
-        self.send(&Request::Thaw, Vec::new(), "")
+        if self.set_frozen(false) { Ok(()) } else { self.send(&Request::Thaw, Vec::new(), "") }
+    }
+
+    /// Whether freezing takes microseconds, and nobody inside can tell: by the control group and not by signals.
+    #[must_use]
+    pub fn freezes_at_once(&self) -> bool {
+        self.group.as_ref().is_some_and(Group::can_freeze)
+    }
+
+    /// By the control group. `false` when there is none that could.
+    fn set_frozen(&self, frozen: bool) -> bool {
+        let Some(group) = self.group.as_ref().filter(|group| group.can_freeze()) else { return false };
+        let done = if frozen { group.freeze() } else { group.thaw() };
+        if let Err(error) = done {
+            tracing::warn!(sandbox = self.id, %error, frozen, "the control group does not do as it is told");
+        }
+        true
+    }
+
+    /// Sets another share of the processors' time. Without effect without a control group.
+    pub fn limit_cpu(&self, share: Option<CpuShare>) {
+        if let Some(group) = &self.group
+            && let Err(error) = group.limit_cpu(share)
+        {
+            tracing::warn!(sandbox = self.id, %error, "the share of processor time could not be set");
+        }
+    }
+
+    /// How many processes the kernel has killed for want of memory, as far as it is limited.
+    #[must_use]
+    pub fn out_of_memory_kills(&self) -> u64 {
+        self.group.as_ref().and_then(|group| group.oom_kills().ok()).unwrap_or(0)
     }
 
     /// Asks for a process. Answered by [`Event::Started`](crate::Event::Started), then once by
@@ -206,6 +270,7 @@ impl Sandbox {
     /// See [`RequestError`]; there will be no event then.
     pub fn spawn(&self, process: Process) -> Result<(), RequestError> {
         let Process { program, stdout, stderr } = process;
+        self.set_frozen(false);
         let name = program.name.clone();
         self.send(&Request::Spawn(program), vec![stdout, stderr], &name)
     }
@@ -216,6 +281,9 @@ impl Sandbox {
     /// # Errors
     /// See [`RequestError`].
     pub fn signal(&self, name: &str, signal: Signal) -> Result<(), RequestError> {
+        if signal == Signal::Terminate {
+            self.set_frozen(false);
+        }
         self.send(&Request::Signal { name: name.to_owned(), signal }, Vec::new(), name)
     }
 
@@ -239,7 +307,9 @@ impl Sandbox {
     /// Likewise, but satisfied with a reading that is at most this old, which costs nothing.
     #[must_use]
     pub fn memory_within(&self, max_age: Duration) -> MemoryReading {
-        self.meter.read(max_age)
+        // The kernel counts, and to ask it costs next to nothing.
+        let counted = self.group.as_ref().and_then(|group| group.memory().ok());
+        counted.unwrap_or_else(|| self.meter.read(max_age))
     }
 
     /// Ends everything in the sandbox, and the sandbox. Returns when no process of it exists any more.
@@ -265,6 +335,103 @@ impl Sandbox {
             TrySendError::Closed(_) => RequestError::Gone { id: id() },
             TrySendError::Full(_) => RequestError::Busy { id: id() },
         })
+    }
+}
+
+impl Begun {
+    /// Starts the task beside it. Must be called within an async runtime.
+    pub(crate) fn attend(self) -> Unready {
+        let Begun { id, first_process, stream, group, own_network } = self;
+        let (requests, waiting_requests) = mpsc::channel(MAX_WAITING_REQUESTS);
+        let (events, received) = mpsc::unbounded_channel();
+        let (making, is_made) = mpsc::unbounded_channel();
+        let meter = Arc::new(Meter::new(first_process.pid()));
+        let sockets = Arc::<Sockets>::default();
+        let control = tokio::spawn(
+            Control {
+                id: id.clone(),
+                stream,
+                requests: waiting_requests,
+                making,
+                sockets: Arc::clone(&sockets),
+                events,
+                meter: Arc::clone(&meter),
+                first_process,
+            }
+            .run(),
+        );
+        let sandbox = Sandbox {
+            id,
+            mounted: Mounted::AsAsked,
+            requests: Some(requests),
+            meter,
+            sockets,
+            own_network,
+            control: Some(control),
+            group,
+        };
+        Unready { sandbox, events: Events(received), making: is_made }
+    }
+}
+
+impl Unready {
+    /// Builds its root. On failure it is ended.
+    pub(crate) async fn furnish(mut self, furnishing: Furnishing) -> Result<Self, CreateError> {
+        let asked = self.ask(&Request::Furnish(Box::new(furnishing)));
+        match (asked, self.making.recv().await) {
+            (Ok(()), Some(Making::Furnished { failed: None })) => Ok(self),
+            (Ok(()), Some(Making::Furnished { failed: Some(reason) })) => {
+                let id = self.sandbox.id.clone();
+                self.sandbox.close().await;
+                Err(CreateError::Root { id, reason })
+            }
+            (Err(error), _) => Err(error),
+            (Ok(()), _) => Err(self.ended().await),
+        }
+    }
+
+    /// Makes it a particular one.
+    pub(crate) fn named(mut self, id: String) -> Self {
+        self.sandbox.id = id;
+        self
+    }
+
+    pub(crate) fn group(&self) -> Option<&Group> {
+        self.sandbox.group.as_ref()
+    }
+
+    /// Sets it up. On failure it is ended.
+    pub(crate) async fn prepare(mut self, mounts: Mounts) -> Result<(Sandbox, Events), CreateError> {
+        let asked = self.ask(&Request::Prepare(mounts));
+        match (asked, self.making.recv().await) {
+            (Ok(()), Some(Making::Ready { mounted })) => {
+                self.sandbox.mounted = mounted;
+                Ok((self.sandbox, self.events))
+            }
+            (Err(error), _) => Err(error),
+            (Ok(()), _) => Err(self.ended().await),
+        }
+    }
+
+    fn ask(&self, request: &Request) -> Result<(), CreateError> {
+        let Unready { sandbox, .. } = self;
+        let id = || sandbox.id.clone();
+        let frame = wire::frame(request).map_err(|source| CreateError::Start { id: id(), source })?;
+        let requests = sandbox.requests.as_ref().expect("only close takes it, and close takes the sandbox");
+        requests
+            .try_send(Outgoing { frame, descriptors: Vec::new() })
+            .map_err(|_| CreateError::Ended { id: id() })
+    }
+
+    async fn ended(self) -> CreateError {
+        let id = self.sandbox.id.clone();
+        self.sandbox.close().await;
+        CreateError::Ended { id }
+    }
+
+    /// Ends it.
+    pub(crate) async fn close(self) {
+        self.sandbox.close().await;
     }
 }
 

@@ -132,6 +132,7 @@ async fn cancelled_creation() {
             id: format!("cancelled-{steps}"),
             folder: folder.path().to_owned(),
             mounts: Mounts::default(),
+            limits: firesteel_sandbox::Limits::default(),
             init: firesteel_sandbox::InitProgram::CurrentExe,
         };
         let mut creation = Box::pin(firesteel_sandbox::Sandbox::create(spec));

@@ -35,6 +35,7 @@ impl Fixture {
             id: id.to_owned(),
             folder: folder.path().to_owned(),
             mounts: mounts(folder.path()),
+            limits: firesteel_sandbox::Limits::default(),
             init: InitProgram::CurrentExe,
         };
         let (sandbox, events) = Sandbox::create(spec).await.unwrap();

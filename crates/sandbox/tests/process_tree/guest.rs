@@ -37,6 +37,7 @@ fn serve(folder: &str, script: &str) {
             id: "of a server that dies".into(),
             folder: folder.into(),
             mounts: Mounts::default(),
+            limits: firesteel_sandbox::Limits::default(),
             init: InitProgram::CurrentExe,
         };
         let (sandbox, mut events) = Sandbox::create(spec).await.expect("a sandbox");

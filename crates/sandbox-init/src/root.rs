@@ -1,0 +1,236 @@
+//! The root file system of a sandbox: what it sees, and nothing else.
+//!
+//! ```text
+//!   furnish ─► a small file system in memory, on a folder of the host, that only this mount namespace shows
+//!               ├── /usr, /lib, …     the host's, read-only
+//!               ├── /proc, /dev       its own, with the host's secrets masked
+//!               ├── /etc, …           files that are made here
+//!               └── /tmp              a file system of the size that was asked for
+//!   place   ─► /var/task, /opt, …     the function's, read-only
+//!   enter   ─► this is `/`, read-only; the host's is gone
+//! ```
+//!
+//! Used by a [first process](crate::serve) that was cloned into namespaces of its own. Furnishing needs nothing of the
+//! function and is done ahead. Until [`Furnished::enter`] nothing of the guest's runs.
+//!
+//! Unlike [`crate::mounts`] it refuses to be half done: a root without one of its masks is no root.
+
+use std::ffi::CStr;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+
+use crate::furnishing::{Root, Scratch};
+use crate::mounts::read_only;
+use crate::protocol::Bind;
+use crate::scratch;
+
+/// Folders that exist in every root: some to be mounted on, some to be found empty.
+const FOLDERS: [&str; 12] =
+    ["dev", "etc", "home", "mnt", "opt", "proc", "root", "run", "sys", "tmp", "var/task", "var/runtime"];
+
+/// Of `/dev`: without memory, disks, terminals. AWS has no `/dev/shm` either.
+const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
+
+const DEVICE_LINKS: [(&str, &str); 4] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+];
+
+/// What of `/proc` is the host's, not the sandbox's, and tells or does more than a function has business with.
+const MASKED: [&str; 15] = [
+    "acpi",
+    "asound",
+    "bus",
+    "fs",
+    "interrupts",
+    "irq",
+    "kallsyms",
+    "kcore",
+    "key-users",
+    "keys",
+    "kmsg",
+    "modules",
+    "scsi",
+    "sched_debug",
+    "timer_list",
+];
+
+/// What of `/proc` may be read and not written.
+const READ_ONLY_PROC: [&str; 2] = ["sys", "sysrq-trigger"];
+
+/// What of `/sys` runtimes look at, to count processors.
+const PROCESSORS: &str = "sys/devices/system/cpu";
+
+/// Bytes of everything in the root that is not mounted on it.
+const ROOT_SIZE: &CStr = c"size=1m,nr_inodes=4k,mode=755";
+
+/// A root that is built and not entered yet.
+#[derive(Debug)]
+pub(crate) struct Furnished {
+    on: PathBuf,
+    tmp: Scratch,
+}
+
+/// What could not be done, for people.
+fn doing<T, E: Into<io::Error>>(what: impl FnOnce() -> String, result: Result<T, E>) -> io::Result<T> {
+    result.map_err(|error| {
+        let error = error.into();
+        io::Error::new(error.kind(), format!("{}: {error}", what()))
+    })
+}
+
+impl Furnished {
+    pub(crate) fn build(root: &Root) -> io::Result<Self> {
+        // Before the first mount is made, or it would appear on the host.
+        doing(
+            || "mounts cannot be made private".into(),
+            rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC),
+        )?;
+        let on = &root.on;
+        let safe = MountFlags::NOSUID | MountFlags::NODEV;
+        doing(
+            || format!("no file system in memory on {}", on.display()),
+            rustix::mount::mount("firesteel", on, "tmpfs", safe, ROOT_SIZE),
+        )?;
+        for folder in FOLDERS {
+            fs::create_dir_all(on.join(folder))?;
+        }
+        let furnished = Furnished { on: on.clone(), tmp: root.tmp.clone() };
+        for path in &root.system {
+            furnished.show(path)?;
+        }
+        furnished.make_proc()?;
+        furnished.make_devices()?;
+        for (path, content) in &root.files {
+            let place = furnished.inside(path);
+            doing(
+                || format!("making {}", path.display()),
+                make_parent(&place).and_then(|()| fs::write(&place, content)),
+            )?;
+            // Whatever the mask of this process is.
+            fs::set_permissions(&place, fs::Permissions::from_mode(0o644))?;
+        }
+        scratch::mount(&root.tmp, &on.join("tmp"))?;
+        Ok(furnished)
+    }
+
+    /// A host's file, folder or link at the same place.
+    fn show(&self, path: &Path) -> io::Result<()> {
+        let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
+        if found.is_symlink() {
+            let place = self.inside(path);
+            make_parent(&place)?;
+            return doing(
+                || format!("making the link {}", path.display()),
+                symlink(fs::read_link(path)?, place),
+            );
+        }
+        self.bind(&Bind { from: path.to_owned(), at: path.to_owned(), read_only: true })
+    }
+
+    /// Puts a file or folder of the host's at a place inside, which is made.
+    fn bind(&self, Bind { from, at, read_only: protected }: &Bind) -> io::Result<()> {
+        let place = self.inside(at);
+        let bound = (|| {
+            if fs::metadata(from)?.is_dir() {
+                fs::create_dir_all(&place)?;
+            } else {
+                make_parent(&place)?;
+                File::options().create(true).append(true).open(&place)?;
+            }
+            rustix::mount::mount_bind_recursive(from, &place)?;
+            if *protected { read_only(&place) } else { Ok(()) }
+        })();
+        doing(|| format!("{} cannot be put at {}", from.display(), at.display()), bound)
+    }
+
+    fn make_proc(&self) -> io::Result<()> {
+        let proc = self.on.join("proc");
+        let safe = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        doing(|| "mounting /proc".into(), rustix::mount::mount("proc", &proc, "proc", safe, None))?;
+        for name in READ_ONLY_PROC {
+            let place = proc.join(name);
+            if place.exists() {
+                let bound = rustix::mount::mount_bind(&place, &place);
+                doing(
+                    || format!("protecting /proc/{name}"),
+                    bound.map_err(Into::into).and_then(|()| read_only(&place)),
+                )?;
+            }
+        }
+        for name in MASKED {
+            let place = proc.join(name);
+            let masked = match fs::metadata(&place) {
+                Ok(found) if found.is_dir() => rustix::mount::mount(
+                    "firesteel",
+                    &place,
+                    "tmpfs",
+                    safe | MountFlags::RDONLY,
+                    c"size=0,nr_inodes=1,mode=555",
+                ),
+                Ok(_) => rustix::mount::mount_bind("/dev/null", &place),
+                Err(_) => continue,
+            };
+            doing(|| format!("masking /proc/{name}"), masked)?;
+        }
+        self.bind(&Bind {
+            from: Path::new("/").join(PROCESSORS),
+            at: Path::new("/").join(PROCESSORS),
+            read_only: true,
+        })
+    }
+
+    fn make_devices(&self) -> io::Result<()> {
+        let dev = self.on.join("dev");
+        for name in DEVICES {
+            let place = dev.join(name);
+            File::create(&place)?;
+            // Not made anew: that takes rights which a user namespace does not give. The file system they come from
+            // allows devices, unlike the one around them.
+            doing(
+                || format!("making /dev/{name}"),
+                rustix::mount::mount_bind(Path::new("/dev").join(name), &place),
+            )?;
+        }
+        for (name, target) in DEVICE_LINKS {
+            symlink(target, dev.join(name))?;
+        }
+        Ok(())
+    }
+
+    /// Puts the function's folders in their places, and makes this the root; the host's is out of reach then.
+    pub(crate) fn enter(self, places: &[Bind], tmp: Option<&Scratch>) -> io::Result<()> {
+        for place in places {
+            self.bind(place)?;
+        }
+        if let Some(tmp) = tmp.filter(|tmp| **tmp != self.tmp) {
+            let place = self.on.join("tmp");
+            rustix::mount::unmount(&place, UnmountFlags::DETACH)?;
+            scratch::mount(tmp, &place)?;
+        }
+        let nothing_more = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::BIND;
+        doing(
+            || "the root cannot be made read-only".into(),
+            rustix::mount::mount_remount(&self.on, nothing_more, ""),
+        )?;
+        rustix::process::chdir(&self.on)?;
+        // Onto itself: the old root lies over the new one then, and is taken off.
+        doing(|| "the root cannot be changed".into(), rustix::process::pivot_root(".", "."))?;
+        doing(|| "the host's root cannot be left".into(), rustix::mount::unmount(".", UnmountFlags::DETACH))?;
+        Ok(rustix::process::chdir("/")?)
+    }
+
+    fn inside(&self, path: &Path) -> PathBuf {
+        self.on.join(path.strip_prefix("/").unwrap_or(path))
+    }
+}
+
+fn make_parent(of: &Path) -> io::Result<()> {
+    of.parent().map_or(Ok(()), fs::create_dir_all)
+}

@@ -1,0 +1,97 @@
+//! The process that first processes are copies of.
+//!
+//! ```text
+//!   server ──(socket, descriptor 0)── spawner
+//!      │                                 └── clone3: new namespaces, the server's child
+//!      └──(control socket)── first process ◄──┘
+//! ```
+//!
+//! A server with many threads and much memory cannot fork, and to start its executable anew for every sandbox takes a
+//! millisecond and some hundred kibibytes. This process is started once per server, has one thread, and what it has in
+//! memory is shared by all copies of it.
+//!
+//! Where the server is not root, a user namespace is entered first, in which a single user and group exist: the server's,
+//! by the numbers that functions are to find. All rights over the namespaces of sandboxes come from it.
+//!
+//! It refuses to know what it makes: no list, no waiting, no end. First processes are the server's children.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::thread::UnshareFlags;
+
+use crate::clone3::{Clone, Forked};
+use crate::protocol::{Made, Order};
+use crate::serve;
+use crate::wire::{self, Frames};
+use crate::world::World;
+
+/// Namespaces that every sandbox has its own of. That of control groups is made later, in the groups it is to show.
+const NAMESPACES: libc::c_int =
+    libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+
+/// The user and group that functions run as, as on AWS.
+pub const GUEST_UID: u32 = 993;
+/// See [`GUEST_UID`].
+pub const GUEST_GID: u32 = 990;
+
+/// Serves until the server closes the socket or dies. Returns in copies too, once they are over.
+pub(crate) fn serve(world: World) {
+    let entered = enter_user_namespace();
+    let World { control, .. } = &world;
+    let greeting = match entered {
+        Ok(()) => Made::Ready,
+        Err(error) => Made::Failed { reason: format!("no user namespace: {error}") },
+    };
+    if wire::send_whole(control, &greeting, &[]).is_err() {
+        return;
+    }
+    let mut frames = Frames::default();
+    while let Ok(true) = frames.receive(control) {
+        while let Ok(Some(order)) = frames.take_message::<Order>() {
+            let (socket, cgroup) = (frames.take_descriptor(), frames.take_descriptor());
+            let Some(socket) = socket else { return };
+            let made = match clone(&order) {
+                Ok(Forked::Child) => {
+                    drop(frames);
+                    drop(world);
+                    first_process(socket, cgroup);
+                    return;
+                }
+                Ok(Forked::Parent(pid)) => Made::FirstProcess { pid: pid.as_raw_pid() },
+                Err(error) => Made::Failed { reason: error.to_string() },
+            };
+            if wire::send_whole(control, &made, &[]).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn clone(order: &Order) -> io::Result<Forked> {
+    let network = if order.own_network { libc::CLONE_NEWNET } else { 0 };
+    Clone { namespaces: NAMESPACES | network, sibling: true, ..Clone::default() }.fork()
+}
+
+fn first_process(socket: OwnedFd, cgroup: Option<OwnedFd>) {
+    // Fails when there are no descriptors left, which the end of the socket tells.
+    if let Ok(world) = World::of_clone(socket) {
+        serve::serve_cloned(world, cgroup);
+    }
+}
+
+fn enter_user_namespace() -> io::Result<()> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    // SAFETY: dangerous only for descriptors shared between threads (`FILES`, which is not asked for);
+    // and there is one thread.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER) }?;
+    // Without it the kernel refuses a map of groups written without privilege.
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write("/proc/self/uid_map", format!("{GUEST_UID} {uid} 1"))?;
+    fs::write("/proc/self/gid_map", format!("{GUEST_GID} {gid} 1"))?;
+    Ok(())
+}

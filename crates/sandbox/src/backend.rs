@@ -1,0 +1,93 @@
+//! By what sandboxes are held apart.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::cgroup::Enforcement;
+use crate::event::Events;
+use crate::namespace::{Namespaces, Settings};
+use crate::sandbox::{CreateError, Sandbox, Spec};
+
+/// What makes sandboxes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub enum Backend {
+    /// Trees of ordinary processes: ended completely, and neither isolated nor limited.
+    Process,
+    /// Namespaces, control groups and a file system of their own; see [`crate::namespace`].
+    #[cfg(target_os = "linux")]
+    Namespace(NamespaceBackend),
+}
+
+/// See [`Backend::Namespace`].
+#[cfg(target_os = "linux")]
+#[derive(Debug, Clone)]
+pub struct NamespaceBackend(Arc<Namespaces>);
+
+impl Backend {
+    /// Sandboxes with namespaces of their own. Blocks for some milliseconds.
+    ///
+    /// # Errors
+    /// When this host does not allow it.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O and time enabled.
+    #[cfg(target_os = "linux")]
+    pub fn namespace(settings: Settings) -> io::Result<Self> {
+        Ok(Backend::Namespace(NamespaceBackend(Arc::new(Namespaces::open(settings)?))))
+    }
+
+    /// Makes a sandbox. Dropped while waiting, everything begun is ended.
+    ///
+    /// # Errors
+    /// See [`CreateError`]. Nothing is left running.
+    pub async fn create(&self, spec: Spec) -> Result<(Sandbox, Events), CreateError> {
+        match self {
+            Backend::Process => Sandbox::create(spec).await,
+            #[cfg(target_os = "linux")]
+            Backend::Namespace(NamespaceBackend(namespaces)) => namespaces.create(spec).await,
+        }
+    }
+
+    /// Whether functions find their folders where AWS has them, in a root of their own.
+    #[must_use]
+    pub fn has_own_root(&self) -> bool {
+        !matches!(self, Backend::Process)
+    }
+
+    /// Begins to make blanks, if there are to be any.
+    pub fn warm_up(&self) {
+        #[cfg(target_os = "linux")]
+        if let Backend::Namespace(NamespaceBackend(namespaces)) = self {
+            namespaces.refill();
+        }
+    }
+
+    /// What holds which limit, or why nothing does; `None` where nothing is limited by design.
+    #[must_use]
+    pub fn enforcement(&self) -> Option<&Enforcement> {
+        match self {
+            Backend::Process => None,
+            #[cfg(target_os = "linux")]
+            Backend::Namespace(NamespaceBackend(namespaces)) => Some(namespaces.enforcement()),
+        }
+    }
+
+    /// Why what functions write to `/tmp` counts as memory, if it does.
+    #[must_use]
+    pub fn tmp_in_memory(&self) -> Option<&str> {
+        match self {
+            Backend::Process => None,
+            #[cfg(target_os = "linux")]
+            Backend::Namespace(NamespaceBackend(namespaces)) => namespaces.tmp_in_memory(),
+        }
+    }
+
+    /// Ends what was made ahead. To be called when no more sandboxes are wanted.
+    pub async fn close(&self) {
+        match self {
+            Backend::Process => {}
+            #[cfg(target_os = "linux")]
+            Backend::Namespace(NamespaceBackend(namespaces)) => namespaces.close().await,
+        }
+    }
+}
