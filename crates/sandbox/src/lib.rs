@@ -26,6 +26,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(target_os = "linux")]
+mod cgroup;
 mod control;
 mod event;
 mod first_process;
@@ -33,6 +35,8 @@ mod memory;
 mod orphans;
 mod sandbox;
 
+#[cfg(target_os = "linux")]
+pub use cgroup::{CpuShare, Enforcement, Group, GroupError, Groups, Means};
 pub use event::{Event, Events};
 pub use firesteel_sandbox_init::protocol::{Bind, Exit, Mounted, Mounts, Program, Signal};
 pub use first_process::InitProgram;
