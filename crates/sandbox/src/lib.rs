@@ -25,7 +25,7 @@
 //! Not here: what runs and why, timeouts, output, restarts.
 
 mod backend;
-pub mod cgroup;
+mod cgroup;
 mod control;
 mod event;
 #[cfg_attr(target_os = "linux", expect(unsafe_code, reason = "the async runtime asks for a promise about descriptors"))]
@@ -41,10 +41,11 @@ mod sandbox;
 pub use backend::Backend;
 #[cfg(target_os = "linux")]
 pub use backend::NamespaceBackend;
+pub use cgroup::{CpuShare, Enforcement, Group, GroupError, Groups, Means};
 pub use event::{Event, Events};
 pub use firesteel_sandbox_init::protocol::{Bind, Exit, Mounted, Mounts, Program, Signal};
 pub use first_process::InitProgram;
-pub use limits::{CpuShare, Limits};
+pub use limits::Limits;
 pub use memory::MemoryReading;
 pub use orphans::adopt_orphans;
 pub use sandbox::{CreateError, Process, RequestError, Sandbox, Spec};

@@ -1,7 +1,6 @@
 //! What a sandbox may use.
 
-pub use crate::cgroup::CpuShare;
-use crate::cgroup::{Group, GroupError};
+use crate::cgroup::{CpuShare, Group, GroupError};
 
 /// Limits of everything in a sandbox together. What of it this host can hold is told by
 /// [`Backend::enforcement`](crate::Backend::enforcement); the process backend holds none.

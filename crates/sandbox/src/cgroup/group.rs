@@ -1,0 +1,280 @@
+//! The group of one sandbox, in all hierarchies that are used.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rustix::process::Pid;
+
+use super::Controller;
+use super::cpu::{Bandwidth, CpuShare};
+use super::error::GroupError;
+use super::folder::{self, Folder};
+use super::groups::Home;
+use super::layout::Version;
+use crate::memory::MemoryReading;
+
+/// One sandbox's limits, freezer and measures. Drop kills what is in it and removes it; usually that takes
+/// microseconds, up to a second for each hierarchy when something does not end.
+#[derive(Debug)]
+pub struct Group {
+    // Closed first: what is open does not keep a group, but its memory.
+    unified: Option<Unified>,
+    /// In the order of `Groups`: cgroup2 first.
+    seats: Vec<Seat>,
+}
+
+/// Its folder in one hierarchy.
+#[derive(Debug)]
+pub(super) struct Seat {
+    home: Home,
+    folder: Folder,
+}
+
+/// What is held open of cgroup2, as it is needed between any two invocations.
+#[derive(Debug)]
+struct Unified {
+    directory: File,
+    /// `None` on Linux before 5.2.
+    freezer: Option<Freezer>,
+}
+
+#[derive(Debug)]
+struct Freezer {
+    path: PathBuf,
+    freeze: File,
+    events: File,
+}
+
+impl Seat {
+    pub(super) fn make(home: Home, path: PathBuf) -> Result<Self, GroupError> {
+        Ok(Self { home, folder: Folder::make(path)? })
+    }
+}
+
+impl Group {
+    pub(super) fn new(seats: Vec<Seat>) -> Result<Self, GroupError> {
+        let unified = seats.iter().find(|seat| seat.home.version == Version::V2);
+        let unified = unified.map(|seat| Unified::open(&seat.folder)).transpose()?;
+        Ok(Self { unified, seats })
+    }
+
+    /// The folder in cgroup2, into which a process can be cloned. `None` where there is no cgroup2.
+    pub fn clone_into(&self) -> Option<BorrowedFd<'_>> {
+        self.unified.as_ref().map(|unified| unified.directory.as_fd())
+    }
+
+    /// Moves a process into all groups but that in cgroup2. Its children are born there; memory that it has already
+    /// is counted where it was.
+    ///
+    /// # Errors
+    /// When the kernel refuses, as it does when the process has ended.
+    pub fn enter(&self, pid: Pid) -> Result<(), GroupError> {
+        self.move_into(pid, |seat| seat.home.version == Version::V1)
+    }
+
+    /// Moves a process into all groups.
+    ///
+    /// # Errors
+    /// When the kernel refuses, as it does when the process has ended.
+    pub fn enter_all(&self, pid: Pid) -> Result<(), GroupError> {
+        self.move_into(pid, |_| true)
+    }
+
+    fn move_into(&self, pid: Pid, wanted: impl Fn(&Seat) -> bool) -> Result<(), GroupError> {
+        let number = pid.as_raw_pid().to_string();
+        self.seats
+            .iter()
+            .filter(|seat| wanted(seat))
+            .try_for_each(|seat| seat.folder.write("cgroup.procs", &number))
+    }
+
+    /// What is beyond is killed. Nothing of it is swapped, if the host lets that be said. The kernel counts in pages and rounds down.
+    ///
+    /// # Errors
+    /// When no group counts memory, or the kernel refuses: below what is in use already, where it cannot be reclaimed.
+    pub fn limit_memory(&self, bytes: u64) -> Result<(), GroupError> {
+        let seat = self.seat(Controller::Memory)?;
+        let value = &bytes.to_string();
+        match seat.home.version {
+            Version::V1 => {
+                let (limit, with_swap) = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes");
+                seat.folder.write("memory.swappiness", "0")?;
+                if !seat.folder.has(with_swap) {
+                    return seat.folder.write(limit, value);
+                }
+                // The limit may at no time be above that with swap: raised in the one order, lowered in the other.
+                if seat.folder.write(limit, value).is_err() {
+                    seat.folder.write(with_swap, value)?;
+                    return seat.folder.write(limit, value);
+                }
+                seat.folder.write(with_swap, value)
+            }
+            Version::V2 => {
+                if seat.folder.has("memory.swap.max") {
+                    seat.folder.write("memory.swap.max", "0")?;
+                }
+                seat.folder.write("memory.max", value)
+            }
+        }
+    }
+
+    /// Processes and threads, not counting the one thread of a first process that was moved here by [`Self::enter`]. Beyond it,
+    /// starting one fails with EAGAIN.
+    ///
+    /// # Errors
+    /// When no group counts processes, or the kernel refuses.
+    pub fn limit_processes(&self, count: u32) -> Result<(), GroupError> {
+        let seat = self.seat(Controller::Processes)?;
+        let first_process = match seat.home.version {
+            Version::V1 => 1,
+            Version::V2 => 0,
+        };
+        seat.folder.write("pids.max", &(u64::from(count) + first_process).to_string())
+    }
+
+    /// Processor time of all together. `None` takes the limit away.
+    ///
+    /// # Errors
+    /// When no group limits processor time, or the kernel refuses: in v1, more than a group above has.
+    pub fn limit_cpu(&self, share: Option<CpuShare>) -> Result<(), GroupError> {
+        let seat = self.seat(Controller::Cpu)?;
+        let bandwidth = share.map(CpuShare::bandwidth);
+        match (seat.home.version, bandwidth) {
+            (Version::V1, None) => seat.folder.write("cpu.cfs_quota_us", "-1"),
+            (Version::V1, Some(Bandwidth { quota_us, period_us })) => {
+                let period = &period_us.to_string();
+                // With the quota of before it may come to more than a group above has.
+                if seat.folder.write("cpu.cfs_period_us", period).is_err() {
+                    seat.folder.write("cpu.cfs_quota_us", "-1")?;
+                    seat.folder.write("cpu.cfs_period_us", period)?;
+                }
+                seat.folder.write("cpu.cfs_quota_us", &quota_us.to_string())
+            }
+            (Version::V2, None) => seat.folder.write("cpu.max", "max"),
+            (Version::V2, Some(Bandwidth { quota_us, period_us })) => {
+                seat.folder.write("cpu.max", &format!("{quota_us} {period_us}"))
+            }
+        }
+    }
+
+    /// Everything in the group of cgroup2 stands still soon after, when [`Self::is_frozen`] says so, and what is started
+    /// there later does from its birth. SIGKILL still ends it.
+    ///
+    /// # Errors
+    /// Where there is no cgroup2, or the kernel refuses.
+    pub fn freeze(&self) -> Result<(), GroupError> {
+        self.freezer()?.set("1")
+    }
+
+    /// It goes on where it was.
+    ///
+    /// # Errors
+    /// As [`Self::freeze`].
+    pub fn thaw(&self) -> Result<(), GroupError> {
+        self.freezer()?.set("0")
+    }
+
+    /// Whether [`Self::freeze`] can be had.
+    pub fn can_freeze(&self) -> bool {
+        self.freezer().is_ok()
+    }
+
+    /// Whether everything stands still. True of an empty group that was frozen; false while a process is in the middle of a call
+    /// to the kernel that cannot be interrupted.
+    ///
+    /// # Errors
+    /// As [`Self::freeze`].
+    pub fn is_frozen(&self) -> Result<bool, GroupError> {
+        self.freezer()?.is_frozen()
+    }
+
+    /// Memory as the kernel counts it: that of processes, page cache of files that they were first to read, its own
+    /// for them. In v1 that of the first process too, from when it was moved here.
+    ///
+    /// # Errors
+    /// When no group counts memory; in cgroup2 before Linux 5.19, which does not keep a peak.
+    pub fn memory(&self) -> Result<MemoryReading, GroupError> {
+        let seat = self.seat(Controller::Memory)?;
+        let (current, peak) = match seat.home.version {
+            Version::V1 => ("memory.usage_in_bytes", "memory.max_usage_in_bytes"),
+            Version::V2 => ("memory.current", "memory.peak"),
+        };
+        if !seat.folder.has(peak) {
+            return Err(GroupError::Unavailable { what: peak });
+        }
+        let current_bytes = seat.folder.number(current)?;
+        // Never below: the kernel keeps the two apart.
+        let peak_bytes = seat.folder.number(peak)?.max(current_bytes);
+        Ok(MemoryReading { current_bytes, peak_bytes })
+    }
+
+    /// How many processes were killed for want of memory.
+    ///
+    /// # Errors
+    /// When no group counts memory; in v1 before Linux 4.13, which does not count them.
+    pub fn oom_kills(&self) -> Result<u64, GroupError> {
+        let seat = self.seat(Controller::Memory)?;
+        let file = match seat.home.version {
+            Version::V1 => "memory.oom_control",
+            Version::V2 => "memory.events",
+        };
+        seat.folder.value(file, "oom_kill")
+    }
+
+    /// Kills everything in the group of cgroup2, frozen or not; a first process outside of it lives on. From Linux 5.14 on nothing
+    /// escapes by forking; before, this is to be repeated until all are gone.
+    ///
+    /// # Errors
+    /// Where there is no cgroup2, or the kernel refuses.
+    pub fn kill(&self) -> Result<(), GroupError> {
+        let unified = self.seats.iter().find(|seat| seat.home.version == Version::V2);
+        unified.ok_or(GroupError::Unavailable { what: "cgroup.kill" })?.folder.kill()
+    }
+
+    fn seat(&self, controller: Controller) -> Result<&Seat, GroupError> {
+        let found = self.seats.iter().find(|seat| seat.home.controllers.contains(&controller));
+        found.ok_or(GroupError::Unavailable { what: controller.name() })
+    }
+
+    fn freezer(&self) -> Result<&Freezer, GroupError> {
+        let freezer = self.unified.as_ref().and_then(|unified| unified.freezer.as_ref());
+        freezer.ok_or(GroupError::Unavailable { what: "cgroup.freeze" })
+    }
+}
+
+impl Unified {
+    fn open(folder: &Folder) -> Result<Self, GroupError> {
+        let directory =
+            File::open(folder.path()).map_err(|source| GroupError::read(folder.path(), source))?;
+        let path = folder.path().join("cgroup.freeze");
+        let freezer = path.exists().then(|| Freezer::open(folder.path(), path)).transpose()?;
+        Ok(Self { directory, freezer })
+    }
+}
+
+impl Freezer {
+    fn open(folder: &Path, path: PathBuf) -> Result<Self, GroupError> {
+        let freeze = File::options().write(true).open(&path);
+        let freeze = freeze.map_err(|source| GroupError::read(&path, source))?;
+        let events = folder.join("cgroup.events");
+        let events = File::open(&events).map_err(|source| GroupError::read(&events, source))?;
+        Ok(Self { path, freeze, events })
+    }
+
+    fn set(&self, value: &str) -> Result<(), GroupError> {
+        let written = self.freeze.write_all_at(value.as_bytes(), 0);
+        written.map_err(|source| GroupError::write(&self.path, value, source))
+    }
+
+    fn is_frozen(&self) -> Result<bool, GroupError> {
+        let mut text = [0; 256];
+        let n = self.events.read_at(&mut text, 0).map_err(|source| GroupError::read(&self.path, source))?;
+        let text = String::from_utf8_lossy(&text[..n]);
+        match folder::value(&text, "frozen") {
+            Some(frozen) => Ok(frozen == 1),
+            None => Err(GroupError::Text { path: self.path.clone(), key: "frozen", text: text.into() }),
+        }
+    }
+}
