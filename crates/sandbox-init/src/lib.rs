@@ -25,6 +25,10 @@ pub mod protocol;
 pub mod tree;
 pub mod wire;
 
+#[cfg(target_os = "linux")]
+#[cfg_attr(not(test), expect(dead_code, reason = "for those who execute guests"))]
+#[expect(unsafe_code, reason = "keyrings have no safe wrapper")]
+mod confinement;
 #[expect(unsafe_code, reason = "wait4, for the memory peak of what is reaped")]
 mod descendants;
 mod frozen;
@@ -33,6 +37,10 @@ mod frozen;
     expect(unsafe_code, reason = "unshare, fork and mount_setattr have no safe wrappers")
 )]
 mod mounts;
+#[cfg(target_os = "linux")]
+#[cfg_attr(not(test), expect(dead_code, reason = "for those who execute guests"))]
+#[expect(unsafe_code, reason = "installing a filter has no safe wrapper")]
+mod seccomp;
 mod serve;
 #[expect(unsafe_code, reason = "signal handlers, descriptors nobody owns, the scheduling policy")]
 mod world;

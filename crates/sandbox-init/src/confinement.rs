@@ -1,0 +1,192 @@
+//! Takes from a process what a guest must not have, just before the guest's program is executed in it.
+//!
+//! Called in a child of the first process, between fork and exec. In this order, as later steps take away what
+//! earlier ones need:
+//!
+//! | step | why there |
+//! |---|---|
+//! | out-of-memory score not below 0 | its file belongs to root once the process is not dumpable |
+//! | not dumpable | from here to the exec other guests of the same user could otherwise trace a copy of the first process, and take its control socket |
+//! | file mode mask, limits | raising one takes a capability |
+//! | a session keyring of its own | counts against root's quota, while this is root; the call is filtered later |
+//! | bounding set | takes CAP_SETPCAP |
+//! | groups, group, user | take CAP_SETGID and CAP_SETUID; the user last, who loses them |
+//! | ambient, inheritable, permitted and effective set | a change of user clears them, but in a user namespace of one number there is no change |
+//! | no new privileges | or the filter would take CAP_SYS_ADMIN |
+//! | filter | refuses some of the above |
+//!
+//! Exec makes the process dumpable again, as soon as its program is one that it may read: debuggers and `/proc/self` work in
+//! the guest.
+//!
+//! It does not close descriptors, enter namespaces, or bound what cgroups bound.
+
+use std::fmt;
+use std::io;
+
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::process::{DumpableBehavior, Gid, Resource, Rlimit, Uid};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+use serde::{Deserialize, Serialize};
+
+use crate::seccomp::Filter;
+
+/// Most memory that a guest may lock. As on AWS.
+const LOCKED_BYTES: u64 = 64 * 1024;
+
+/// Who a guest is and what it may hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Confinement {
+    /// As the sandbox's user namespace counts.
+    pub(crate) uid: u32,
+    /// The only group.
+    pub(crate) gid: u32,
+    /// Most open descriptors of one process.
+    pub(crate) descriptors: u64,
+}
+
+/// What could not be taken. The program must not be executed then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{step} refused: {}", io::Error::from_raw_os_error(*.errno))]
+pub(crate) struct Refused {
+    pub(crate) step: Step,
+    pub(crate) errno: i32,
+}
+
+/// One row of the table above, or a part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Step {
+    OomScore,
+    Dumpable,
+    Limits,
+    Keyring,
+    BoundingSet,
+    Groups,
+    Group,
+    User,
+    Capabilities,
+    NoNewPrivileges,
+    Filter,
+}
+
+impl Confinement {
+    /// Confines this process, which must have one thread: the kernel keeps most of this per thread.
+    ///
+    /// The filter is compiled before, by the first process, for all that it will start.
+    pub(crate) fn apply(&self, filter: &Filter) -> Result<(), Refused> {
+        raise_oom_score().map_err(Step::OomScore.refused())?;
+        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+            .map_err(Step::Dumpable.refused())?;
+        rustix::process::umask(Mode::WGRP | Mode::WOTH);
+        for (resource, most) in
+            [(Resource::Core, 0), (Resource::Nofile, self.descriptors), (Resource::Memlock, LOCKED_BYTES)]
+        {
+            limit(resource, most).map_err(Step::Limits.refused())?;
+        }
+        join_new_keyring().map_err(Step::Keyring.refused())?;
+        empty_bounding_set().map_err(Step::BoundingSet.refused())?;
+        leave_groups().map_err(Step::Groups.refused())?;
+        let gid = Gid::from_raw(self.gid);
+        rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(Step::Group.refused())?;
+        let uid = Uid::from_raw(self.uid);
+        rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(Step::User.refused())?;
+        drop_capabilities().map_err(Step::Capabilities.refused())?;
+        rustix::thread::set_no_new_privs(true).map_err(Step::NoNewPrivileges.refused())?;
+        filter.install().map_err(Step::Filter.refused())
+    }
+}
+
+impl Step {
+    fn refused<E: Into<io::Error>>(self) -> impl Fn(E) -> Refused {
+        move |error| Refused { step: self, errno: error.into().raw_os_error().unwrap_or(libc::EIO) }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OomScore => "out-of-memory score of 0",
+            Self::Dumpable => "process that cannot be traced",
+            Self::Limits => "resource limits",
+            Self::Keyring => "session keyring of its own",
+            Self::BoundingSet => "empty bounding set",
+            Self::Groups => "leaving supplementary groups",
+            Self::Group => "group",
+            Self::User => "user",
+            Self::Capabilities => "dropping capabilities",
+            Self::NoNewPrivileges => "no new privileges",
+            Self::Filter => "system call filter",
+        })
+    }
+}
+
+/// A server may be protected against running out of memory; a guest that inherits that would outlive its neighbours.
+fn raise_oom_score() -> io::Result<()> {
+    const FILE: &str = "/proc/self/oom_score_adj";
+    if std::fs::read_to_string(FILE)?.starts_with('-') { std::fs::write(FILE, "0") } else { Ok(()) }
+}
+
+/// Never raises: without root that is refused, and who started the server may have meant it.
+fn limit(resource: Resource, most: u64) -> io::Result<()> {
+    let allowed = rustix::process::getrlimit(resource).maximum.map_or(most, |allowed| allowed.min(most));
+    Ok(rustix::process::setrlimit(resource, Rlimit { current: Some(allowed), maximum: Some(allowed) })?)
+}
+
+/// Otherwise the keys of whoever started the server could be used, if not by calls (which are filtered), then by the kernel
+/// on the guest's behalf, for network file systems.
+fn join_new_keyring() -> io::Result<()> {
+    // SAFETY: no name is given, so there is no pointer to follow.
+    let joined = unsafe {
+        libc::syscall(
+            libc::SYS_keyctl,
+            libc::KEYCTL_JOIN_SESSION_KEYRING,
+            std::ptr::null::<libc::c_char>(),
+        )
+    };
+    if joined >= 0 {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    match Errno::from_io_error(&error) {
+        // A kernel without keys, or a container around the server that has taken them from all of us.
+        Some(Errno::NOSYS | Errno::PERM) => Ok(()),
+        // Without root a user has 200 keys, fewer than it may have sandboxes. What remains is that user's own keyring.
+        Some(Errno::DQUOT) => Ok(()),
+        _ => Err(error),
+    }
+}
+
+fn empty_bounding_set() -> io::Result<()> {
+    for number in 0..u64::BITS {
+        let capability = CapabilitySet::from_bits_retain(1 << number);
+        match rustix::thread::capability_is_in_bounding_set(capability) {
+            Ok(true) => rustix::thread::remove_capability_from_bounding_set(capability)?,
+            Ok(false) => {}
+            // The kernel knows no more.
+            Err(Errno::INVAL) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// In a user namespace of one number, made without root, nobody may leave groups: being kept out of a file is a right
+/// that a group can carry, too. The server's own stay, with their numbers hidden.
+fn leave_groups() -> io::Result<()> {
+    match rustix::thread::set_thread_groups(&[]) {
+        Err(Errno::PERM) if std::fs::read_to_string("/proc/self/setgroups")?.starts_with("deny") => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+fn drop_capabilities() -> io::Result<()> {
+    rustix::thread::clear_ambient_capability_set()?;
+    let none = CapabilitySet::empty();
+    Ok(rustix::thread::set_capabilities(
+        None,
+        CapabilitySets { effective: none, permitted: none, inheritable: none },
+    )?)
+}
+
+#[cfg(test)]
+mod tests;
