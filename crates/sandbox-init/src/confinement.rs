@@ -1,27 +1,38 @@
 //! Takes from a process what a guest must not have, just before the guest's program is executed in it.
 //!
-//! Called in a child of the first process, between fork and exec. In this order, as later steps take away what
-//! earlier ones need:
+//! ```text
+//!   first process            its child
+//!   ─────────────            ─────────
+//!   Groundwork::lay() ─fork─► Confinement::apply() ─► exec
+//!   once, inherited           what a first process needs for itself is taken here
+//! ```
+//!
+//! In this order, as later steps take away what earlier ones need:
 //!
 //! | step | why there |
 //! |---|---|
-//! | out-of-memory score not below 0 | its file belongs to root once the process is not dumpable |
-//! | not dumpable | from here to the exec other guests of the same user could otherwise trace a copy of the first process, and take its control socket |
-//! | file mode mask, limits | raising one takes a capability |
+//! | *groundwork* | |
+//! | out-of-memory score not below 0 | its file belongs to root once a process is not dumpable |
 //! | a session keyring of its own | counts against root's quota, while this is root; the call is filtered later |
-//! | bounding set | takes CAP_SETPCAP |
+//! | bounding set emptied | takes CAP_SETPCAP. What rights one has are not touched, but programs that are executed get none |
+//! | *each process* | |
+//! | not dumpable | from here to the exec other guests of the same user could otherwise trace a copy of the first process, and take its control socket |
+//! | file mode mask, limits | |
 //! | groups, group, user | take CAP_SETGID and CAP_SETUID; the user last, who loses them |
 //! | ambient, inheritable, permitted and effective set | a change of user clears them, but in a user namespace of one number there is no change |
 //! | no new privileges | or the filter would take CAP_SYS_ADMIN |
 //! | filter | refuses some of the above |
 //!
-//! Exec makes the process dumpable again, as soon as its program is one that it may read: debuggers and `/proc/self` work in
+//! Exec makes the process dumpable again, if its program is one that it may read: debuggers and `/proc/self` work in
 //! the guest.
 //!
-//! It does not close descriptors, enter namespaces, or bound what cgroups bound.
+//! It does not close descriptors, enter namespaces, or bound what cgroups bound. It refuses to go on after a failure:
+//! the program must not be executed then.
 
 use std::fmt;
+use std::fs;
 use std::io;
+use std::path::Path;
 
 use rustix::fs::Mode;
 use rustix::io::Errno;
@@ -34,6 +45,8 @@ use crate::seccomp::Filter;
 /// Most memory that a guest may lock. As on AWS.
 const LOCKED_BYTES: u64 = 64 * 1024;
 
+const OOM_SCORE: &str = "/proc/self/oom_score_adj";
+
 /// Who a guest is and what it may hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Confinement {
@@ -45,7 +58,13 @@ pub(crate) struct Confinement {
     pub(crate) descriptors: u64,
 }
 
-/// What could not be taken. The program must not be executed then.
+/// What a first process has done to itself, so that all it starts inherits it.
+#[derive(Debug)]
+pub(crate) struct Groundwork {
+    filter: Filter,
+}
+
+/// What could not be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{step} refused: {}", io::Error::from_raw_os_error(*.errno))]
 pub(crate) struct Refused {
@@ -57,10 +76,10 @@ pub(crate) struct Refused {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Step {
     OomScore,
-    Dumpable,
-    Limits,
     Keyring,
     BoundingSet,
+    Dumpable,
+    Limits,
     Groups,
     Group,
     User,
@@ -69,12 +88,19 @@ pub(crate) enum Step {
     Filter,
 }
 
+impl Groundwork {
+    /// To be called once, in the first process, while it has the rights of its user namespace; it keeps them.
+    pub(crate) fn lay() -> Result<Self, Refused> {
+        raise_oom_score(Path::new(OOM_SCORE)).map_err(Step::OomScore.refused())?;
+        join_new_keyring().map_err(Step::Keyring.refused())?;
+        empty_bounding_set().map_err(Step::BoundingSet.refused())?;
+        Ok(Self { filter: Filter::build() })
+    }
+}
+
 impl Confinement {
     /// Confines this process, which must have one thread: the kernel keeps most of this per thread.
-    ///
-    /// The filter is compiled before, by the first process, for all that it will start.
-    pub(crate) fn apply(&self, filter: &Filter) -> Result<(), Refused> {
-        raise_oom_score().map_err(Step::OomScore.refused())?;
+    pub(crate) fn apply(&self, groundwork: &Groundwork) -> Result<(), Refused> {
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
             .map_err(Step::Dumpable.refused())?;
         rustix::process::umask(Mode::WGRP | Mode::WOTH);
@@ -83,8 +109,6 @@ impl Confinement {
         {
             limit(resource, most).map_err(Step::Limits.refused())?;
         }
-        join_new_keyring().map_err(Step::Keyring.refused())?;
-        empty_bounding_set().map_err(Step::BoundingSet.refused())?;
         leave_groups().map_err(Step::Groups.refused())?;
         let gid = Gid::from_raw(self.gid);
         rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(Step::Group.refused())?;
@@ -92,7 +116,7 @@ impl Confinement {
         rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(Step::User.refused())?;
         drop_capabilities().map_err(Step::Capabilities.refused())?;
         rustix::thread::set_no_new_privs(true).map_err(Step::NoNewPrivileges.refused())?;
-        filter.install().map_err(Step::Filter.refused())
+        groundwork.filter.install().map_err(Step::Filter.refused())
     }
 }
 
@@ -106,10 +130,10 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::OomScore => "out-of-memory score of 0",
-            Self::Dumpable => "process that cannot be traced",
-            Self::Limits => "resource limits",
             Self::Keyring => "session keyring of its own",
             Self::BoundingSet => "empty bounding set",
+            Self::Dumpable => "process that cannot be traced",
+            Self::Limits => "resource limits",
             Self::Groups => "leaving supplementary groups",
             Self::Group => "group",
             Self::User => "user",
@@ -121,9 +145,8 @@ impl fmt::Display for Step {
 }
 
 /// A server may be protected against running out of memory; a guest that inherits that would outlive its neighbours.
-fn raise_oom_score() -> io::Result<()> {
-    const FILE: &str = "/proc/self/oom_score_adj";
-    if std::fs::read_to_string(FILE)?.starts_with('-') { std::fs::write(FILE, "0") } else { Ok(()) }
+fn raise_oom_score(file: &Path) -> io::Result<()> {
+    if fs::read_to_string(file)?.starts_with('-') { fs::write(file, "0") } else { Ok(()) }
 }
 
 /// Never raises: without root that is refused, and who started the server may have meant it.
@@ -137,11 +160,7 @@ fn limit(resource: Resource, most: u64) -> io::Result<()> {
 fn join_new_keyring() -> io::Result<()> {
     // SAFETY: no name is given, so there is no pointer to follow.
     let joined = unsafe {
-        libc::syscall(
-            libc::SYS_keyctl,
-            libc::KEYCTL_JOIN_SESSION_KEYRING,
-            std::ptr::null::<libc::c_char>(),
-        )
+        libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>())
     };
     if joined >= 0 {
         return Ok(());
@@ -170,11 +189,11 @@ fn empty_bounding_set() -> io::Result<()> {
     Ok(())
 }
 
-/// In a user namespace of one number, made without root, nobody may leave groups: being kept out of a file is a right
-/// that a group can carry, too. The server's own stay, with their numbers hidden.
+/// In a user namespace of one number, made without root, nobody may leave groups: a group can also be what keeps
+/// one out of a file. The server's own stay, their numbers hidden.
 fn leave_groups() -> io::Result<()> {
     match rustix::thread::set_thread_groups(&[]) {
-        Err(Errno::PERM) if std::fs::read_to_string("/proc/self/setgroups")?.starts_with("deny") => Ok(()),
+        Err(Errno::PERM) if fs::read_to_string("/proc/self/setgroups")?.starts_with("deny") => Ok(()),
         result => Ok(result?),
     }
 }

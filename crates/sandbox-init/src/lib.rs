@@ -38,7 +38,6 @@ mod frozen;
 )]
 mod mounts;
 #[cfg(target_os = "linux")]
-#[cfg_attr(not(test), expect(dead_code, reason = "for those who execute guests"))]
 #[expect(unsafe_code, reason = "installing a filter has no safe wrapper")]
 mod seccomp;
 mod serve;

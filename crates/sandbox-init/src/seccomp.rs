@@ -76,9 +76,8 @@ impl Filter {
             filter: self.0.as_ptr().cast_mut(),
         };
         // SAFETY: `program` is live and says truly how many instructions there are.
-        let done = unsafe {
-            libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program)
-        };
+        let done =
+            unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
         if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 }
@@ -148,7 +147,8 @@ fn case(tests: &[Test]) -> Vec<sock_filter> {
             Test::HasNoneOf(argument, bits) => (argument, jump(libc::BPF_JSET, bits, to_end, 0)),
         };
         // The lower half: both architectures are little-endian.
-        let offset = std::mem::offset_of!(libc::seccomp_data, args) + usize::from(argument) * size_of::<u64>();
+        let offset =
+            std::mem::offset_of!(libc::seccomp_data, args) + usize::from(argument) * size_of::<u64>();
         program.extend([load(offset), test]);
     }
     program.push(answer(libc::SECCOMP_RET_ALLOW));
