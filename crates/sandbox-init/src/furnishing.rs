@@ -6,8 +6,6 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::confinement::Confinement;
-
 /// What a sandbox with namespaces of its own is like, whatever it is for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Furnishing {
@@ -45,4 +43,15 @@ pub enum Scratch {
         /// At most.
         bytes: u64,
     },
+}
+
+/// Who a guest is and what it may hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confinement {
+    /// As the sandbox's user namespace counts.
+    pub uid: u32,
+    /// The only group.
+    pub gid: u32,
+    /// Most open descriptors of one process.
+    pub descriptors: u64,
 }

@@ -10,7 +10,7 @@
 //! memory is made before the fork, or it would be made anew for each start and counted to the function.
 
 use std::ffi::CString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -19,23 +19,28 @@ use std::path::Path;
 use rustix::process::Pid;
 
 use crate::clone3::{Clone, Forked};
-use crate::confinement::{Confinement, Filter};
+use crate::confinement::Groundwork;
+use crate::furnishing::Confinement;
 use crate::protocol::Program;
 
 /// How everything in a sandbox is started.
 #[derive(Debug)]
 pub(crate) struct Launcher {
     confinement: Confinement,
-    filter: Filter,
+    groundwork: Groundwork,
     /// The sandbox's, on cgroup2, if the host has it.
     cgroup: Option<OwnedFd>,
     null: File,
+    /// The kernel does not end this process for want of memory; what it starts is not to inherit that.
+    spared: bool,
 }
 
 impl Launcher {
+    /// To be called once, with all rights: this process does to itself what is inherited.
     pub(crate) fn new(confinement: Confinement, cgroup: Option<OwnedFd>) -> io::Result<Self> {
         let null = File::options().read(true).write(true).open("/dev/null")?;
-        Ok(Launcher { filter: Filter::build()?, confinement, cgroup, null })
+        let groundwork = Groundwork::lay().map_err(io::Error::other)?;
+        Ok(Launcher { groundwork, spared: spare_this_process(), confinement, cgroup, null })
     }
 
     /// Returns once the program is executed, with its number as this process counts.
@@ -76,7 +81,12 @@ impl Launcher {
             rustix::stdio::dup2_stdout(stdout)?;
             rustix::stdio::dup2_stderr(stderr)?;
             rustix::process::chdir(image.working_dir.as_c_str())?;
-            self.confinement.apply(&self.filter)
+            if self.spared {
+                fs::write(OUT_OF_MEMORY_SCORE, "0")?;
+            }
+            self.confinement
+                .apply(&self.groundwork)
+                .map_err(|refused| io::Error::from_raw_os_error(refused.errno))
         })();
         if let Err(error) = prepared {
             return error;
@@ -85,6 +95,14 @@ impl Launcher {
         unsafe { libc::execve(image.program.as_ptr(), image.arguments.as_ptr(), image.variables.as_ptr()) };
         io::Error::last_os_error()
     }
+}
+
+const OUT_OF_MEMORY_SCORE: &str = "/proc/self/oom_score_adj";
+
+/// Where it shares the memory that is limited, it would otherwise be the one to go when what it started is many and small.
+/// Only root may do that.
+fn spare_this_process() -> bool {
+    fs::write(OUT_OF_MEMORY_SCORE, "-1000").is_ok()
 }
 
 /// A program as `execve` wants it.

@@ -32,7 +32,9 @@ pub mod wire;
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "clone3 has no safe wrapper")]
 mod clone3;
-pub mod confinement;
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "keyrings have no safe wrapper")]
+mod confinement;
 #[expect(unsafe_code, reason = "wait4, for the memory peak of what is reaped")]
 mod descendants;
 mod frozen;
@@ -54,6 +56,9 @@ mod root;
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "the loop devices' own calls")]
 mod scratch;
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "installing a filter has no safe wrapper")]
+mod seccomp;
 mod serve;
 #[expect(unsafe_code, reason = "signal handlers, descriptors nobody owns, the scheduling policy")]
 mod world;

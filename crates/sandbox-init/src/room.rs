@@ -12,8 +12,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::thread::UnshareFlags;
 
-use crate::confinement::Confinement;
-use crate::furnishing::Furnishing;
+use crate::furnishing::{Confinement, Furnishing};
 use crate::launch::Launcher;
 use crate::network;
 use crate::protocol::Mounts;

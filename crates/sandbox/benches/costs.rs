@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use firesteel_sandbox::{Bind, Event, Events, InitProgram, Mounts, Process, Program, Sandbox, Spec};
+use firesteel_sandbox::{Bind, Event, Events, InitProgram, Limits, Mounts, Process, Program, Sandbox, Spec};
 use firesteel_sandbox_init::tree;
 use rustix::process::Pid;
 
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     runtime.block_on(async {
         let file = path.join("file");
         std::fs::write(&file, "").expect("the folder can be written to");
-        let read_only = Mounts { read_only: vec![path.clone()], binds: Vec::new() };
+        let read_only = Mounts { read_only: vec![path.clone()], binds: Vec::new(), tmp: None };
         let binds = vec![Bind { from: file, at: "/etc/hosts".into(), read_only: true }];
         life(&path, &Mounts::default(), "").await;
         life(&path, &read_only, ", read-only folder").await;
@@ -184,7 +184,8 @@ async fn until_threads(sandbox: &Sandbox) {
 }
 
 fn spec(folder: &Path, mounts: Mounts) -> Spec {
-    Spec { id: "bench".into(), folder: folder.to_owned(), mounts, init: InitProgram::CurrentExe }
+    let limits = Limits::default();
+    Spec { id: "bench".into(), folder: folder.to_owned(), mounts, limits, init: InitProgram::CurrentExe }
 }
 
 fn sleep(folder: &Path, name: &str, script: &str) -> Process {

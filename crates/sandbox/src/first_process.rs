@@ -73,7 +73,13 @@ impl FirstProcess {
         folder: &Path,
         control: OwnedFd,
     ) -> io::Result<Self> {
-        Self::start_as(firesteel_sandbox_init::HIDDEN_MODE, &format!("sandbox {id}"), program, folder, control)
+        Self::start_as(
+            firesteel_sandbox_init::HIDDEN_MODE,
+            &format!("sandbox {id}"),
+            program,
+            folder,
+            control,
+        )
     }
 
     /// Likewise, in one of the hidden modes of the program.

@@ -28,7 +28,10 @@ mod backend;
 mod cgroup;
 mod control;
 mod event;
-#[cfg_attr(target_os = "linux", expect(unsafe_code, reason = "the async runtime asks for a promise about descriptors"))]
+#[cfg_attr(
+    target_os = "linux",
+    expect(unsafe_code, reason = "the async runtime asks for a promise about descriptors")
+)]
 mod first_process;
 mod limits;
 mod listening;

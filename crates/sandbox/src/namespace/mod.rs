@@ -22,8 +22,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use firesteel_sandbox_init::confinement::Confinement;
-use firesteel_sandbox_init::furnishing::{Furnishing, Root};
+use firesteel_sandbox_init::furnishing::{Confinement, Furnishing, Root};
 use firesteel_sandbox_init::protocol::Mounts;
 use firesteel_sandbox_init::spawner::{GUEST_GID, GUEST_UID};
 use tokio::net::UnixStream;
@@ -147,7 +146,8 @@ impl Namespaces {
             let (namespaces, id) = (Arc::clone(self), id.clone());
             tokio::task::spawn_blocking(move || namespaces.begin(id))
         };
-        let begun = begun.await.map_err(|error| CreateError::Start { id: id.clone(), source: error.into() })??;
+        let begun =
+            begun.await.map_err(|error| CreateError::Start { id: id.clone(), source: error.into() })??;
         let furnishing = self.furnishing().map_err(|source| CreateError::Start { id, source })?;
         begun.attend().furnish(furnishing).await
     }
@@ -190,7 +190,7 @@ impl Namespaces {
                 files: system::files(&resolv_conf),
                 tmp: self.images.scratch(BLANK_TMP_MIB)?,
             },
-            confinement: Confinement { uid: GUEST_UID, gid: GUEST_GID },
+            confinement: Confinement { uid: GUEST_UID, gid: GUEST_GID, descriptors: DESCRIPTORS },
             hostname: system::HOSTNAME.to_owned(),
             own_network: self.own_network(),
         })

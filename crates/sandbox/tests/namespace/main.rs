@@ -12,7 +12,12 @@ use firesteel_sandbox::{Backend, Event, InitProgram, Limits, Mounts, Process, Pr
 fn main() {
     firesteel_sandbox_init::enter_if_asked();
     firesteel_sandbox::adopt_orphans().expect("the host lets a process adopt orphans");
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(run());
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(run());
 }
 
 async fn run() {

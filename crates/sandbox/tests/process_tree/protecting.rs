@@ -110,7 +110,11 @@ async fn two_places() {
         fs::create_dir(&layers).unwrap();
         fs::create_dir(&at).unwrap();
         fs::write(layers.join("file"), "of a layer\n").unwrap();
-        Mounts { read_only: vec![layers.clone()], binds: vec![Bind { from: layers, at, read_only: true }], tmp: None }
+        Mounts {
+            read_only: vec![layers.clone()],
+            binds: vec![Bind { from: layers, at, read_only: true }],
+            tmp: None,
+        }
     };
     let fixture = Fixture::protecting("two places", place).await;
     assert_eq!(fixture.sandbox.mounted(), &Mounted::AsAsked);
