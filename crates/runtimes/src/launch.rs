@@ -212,7 +212,7 @@ fn provided(system: AmazonLinux, places: &Places, folders: &Folders<'_>) -> Resu
     for (place, path) in places.all().zip(&looked_in) {
         let on_host = place.on_host.join(BOOTSTRAP);
         let Some(end) = places.on_host(path) else {
-            // Of a bare file the function would say that there is none, though it is there to be seen.
+            // Else the function would be told that there is none, where its author sees one.
             let target = fs::read_link(&on_host).unwrap_or_default();
             return Err(LaunchError::LinkLeadsOutside { on_host, target });
         };
