@@ -381,7 +381,7 @@ mod tests {
             at: inside.into(),
             read_only: true,
         };
-        let places = [("/tmp/code", "/var/task"), ("/data/layers", OPT), ("/home/me/node", "/home/me/node")];
+        let places = [("/tmp/code", "/var/task"), ("/data/layers", OPT), ("/srv/me/node", "/srv/me/node")];
         let spec = Spec {
             layout: Layout::OwnRoot,
             places: places.map(|(on_host, inside)| placed(on_host, inside)).into(),

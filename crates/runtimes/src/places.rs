@@ -237,14 +237,14 @@ mod tests {
             ("/bin/../sh", Some("/bin/../sh".into())),
             ("../../../usr/bin/env", Some("/usr/bin/env".into())),
             ("../../../code/file", None),
-            ("/home/me/file", None),
+            ("/srv/me/file", None),
             ("/", None),
             (folder.path().join("code/file").to_str().unwrap(), None),
         ] {
             assert_eq!(link(target), expected, "{target}");
         }
         symlink("sub/link", folder.path().join("code/again")).unwrap();
-        link("/home/me/file");
+        link("/srv/me/file");
         assert_eq!(places.on_host(Path::new("/var/task/again")), None);
         // As ELOOP for whoever opens it.
         let looped = link("link").unwrap();
@@ -270,7 +270,7 @@ mod tests {
     fn the_file_system_of_the_host_is_taken_as_it_is() {
         let places = Places::new(Layout::Host, Path::new("/a"), None, Path::new("/c"));
         assert_eq!(places.on_host(Path::new("/anywhere/../x")), Some("/anywhere/../x".into()));
-        assert_eq!(places.of_interpreter("/home/me/bin/node".into()), ("/home/me/bin/node".into(), vec![]));
+        assert_eq!(places.of_interpreter("/srv/me/bin/node".into()), ("/srv/me/bin/node".into(), vec![]));
     }
 
     fn same(path: PathBuf) -> Place {
