@@ -9,6 +9,7 @@ use crate::name::FunctionName;
 use crate::variables::{InvalidVariables, Variables};
 
 const MEMORY_MIB: RangeInclusive<u32> = 128..=10_240;
+const EPHEMERAL_STORAGE_MIB: RangeInclusive<u32> = 512..=10_240;
 const TIMEOUT_S: RangeInclusive<u32> = 1..=900;
 const MAX_CONCURRENCY: RangeInclusive<u16> = 1..=1600;
 const HANDLER_CHARS: usize = 128;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub handler: String,
     /// 128 to 10 240.
     pub memory_mib: u32,
+    /// Size of `/tmp`, 512 to 10 240.
+    pub ephemeral_storage_mib: u32,
     /// 1 to 900.
     pub timeout_s: u32,
     /// The customer's environment variables.
@@ -90,7 +93,7 @@ impl LogLevel {
 }
 
 impl Settings {
-    /// Settings with AWS's defaults: 128 MiB, 3 s, no variables, no layers, text logs.
+    /// Settings with AWS's defaults: 128 MiB, 512 MiB of `/tmp`, 3 s, no variables, no layers, text logs.
     pub fn new(
         name: FunctionName,
         runtime: impl Into<String>,
@@ -102,6 +105,7 @@ impl Settings {
             runtime: runtime.into(),
             handler: handler.into(),
             memory_mib: 128,
+            ephemeral_storage_mib: 512,
             timeout_s: 3,
             variables: BTreeMap::new(),
             code_folder: code_folder.into(),
@@ -123,6 +127,12 @@ pub enum InvalidSetting {
     Memory {
         /// As asked for.
         memory_mib: u32,
+    },
+    /// Outside what AWS sells.
+    #[error("ephemeral storage of {ephemeral_storage_mib} MiB is not between 512 and 10240 MiB")]
+    EphemeralStorage {
+        /// As asked for.
+        ephemeral_storage_mib: u32,
     },
     /// Outside what AWS allows.
     #[error("timeout of {timeout_s} s is not between 1 and 900 s")]
@@ -169,6 +179,7 @@ pub struct Function {
     runtime: String,
     handler: String,
     memory_mib: u32,
+    ephemeral_storage_mib: u32,
     timeout_s: u32,
     variables: Variables,
     code_folder: PathBuf,
@@ -188,6 +199,7 @@ impl Function {
             runtime,
             handler,
             memory_mib,
+            ephemeral_storage_mib,
             timeout_s,
             variables,
             code_folder,
@@ -200,6 +212,9 @@ impl Function {
         } = settings;
         if !MEMORY_MIB.contains(&memory_mib) {
             return Err(InvalidSetting::Memory { memory_mib });
+        }
+        if !EPHEMERAL_STORAGE_MIB.contains(&ephemeral_storage_mib) {
+            return Err(InvalidSetting::EphemeralStorage { ephemeral_storage_mib });
         }
         if !TIMEOUT_S.contains(&timeout_s) {
             return Err(InvalidSetting::Timeout { timeout_s });
@@ -227,6 +242,7 @@ impl Function {
             runtime,
             handler,
             memory_mib,
+            ephemeral_storage_mib,
             timeout_s,
             variables,
             code_folder,
@@ -257,6 +273,11 @@ impl Function {
     /// 128 to 10 240.
     pub fn memory_mib(&self) -> u32 {
         self.memory_mib
+    }
+
+    /// Size of `/tmp`, 512 to 10 240.
+    pub fn ephemeral_storage_mib(&self) -> u32 {
+        self.ephemeral_storage_mib
     }
 
     /// 1 to 900.
@@ -328,6 +349,7 @@ mod tests {
     fn defaults_are_those_of_aws() {
         let function = Function::new(settings()).unwrap();
         assert_eq!((function.memory_mib(), function.timeout_s()), (128, 3));
+        assert_eq!(function.ephemeral_storage_mib(), 512);
         assert_eq!(function.log_format(), LogFormat::Text);
         assert_eq!(function.version(), "$LATEST");
         assert_eq!(function.opt_folder(), None);
@@ -341,6 +363,14 @@ mod tests {
         for memory_mib in [0, 127, 10_241] {
             let expected = InvalidSetting::Memory { memory_mib };
             assert_eq!(refusal(|settings| settings.memory_mib = memory_mib), Some(expected));
+        }
+        for ephemeral_storage_mib in [512, 10_240] {
+            let asked = |settings: &mut Settings| settings.ephemeral_storage_mib = ephemeral_storage_mib;
+            assert_eq!(refusal(asked), None);
+        }
+        for ephemeral_storage_mib in [0, 511, 10_241] {
+            let asked = |settings: &mut Settings| settings.ephemeral_storage_mib = ephemeral_storage_mib;
+            assert_eq!(refusal(asked), Some(InvalidSetting::EphemeralStorage { ephemeral_storage_mib }));
         }
         for timeout_s in [1, 900] {
             assert_eq!(refusal(|settings| settings.timeout_s = timeout_s), None);

@@ -15,7 +15,7 @@ use crate::driver::Driver;
 use crate::invocation::Admitted;
 use crate::logs::{Log, Output};
 use crate::pool::lease::Room;
-use crate::spec::{InitializationType, Spec};
+use crate::spec::{InitializationType, Layout, Placed, Spec};
 
 /// What others may see of an environment's state. Only its driver writes it.
 #[derive(Debug)]
@@ -90,8 +90,11 @@ impl Environment {
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), CreateError> {
         let id = Uuid::new_v4();
         let name = id.simple().to_string();
-        let folder = folder.create(&name)?;
-        let (mounts, unplaced) = mounts(&spec, &folder);
+        let folder = folder.create(&name, spec.layout)?;
+        let (mounts, unplaced) = match spec.layout {
+            Layout::Host => mounts_on_host(&spec, &folder),
+            Layout::OwnRoot => (mounts_in_own_root(&spec), None),
+        };
         let opt_is_bound = mounts.binds.iter().any(|bind| bind.at == Path::new(OPT));
         let (sandbox, sandbox_events) = Sandbox::create(sandbox::Spec {
             id: name.clone(),
@@ -196,9 +199,17 @@ impl OwnFolder {
     fn hosts(&self) -> PathBuf {
         self.path.join("hosts")
     }
+
+    /// With what takes the place of the host's.
+    fn fill(&self) -> std::io::Result<()> {
+        std::fs::create_dir(self.tmp())?;
+        std::fs::set_permissions(self.tmp(), Permissions::from_mode(0o1777))?;
+        std::fs::write(self.hosts(), with_own_names(std::fs::read(HOSTS).unwrap_or_default()))
+    }
 }
 
-/// The one place that a function may write to.
+/// The one place that a function may write to. In a root of its own it is the sandbox's to make, as are the names of the
+/// machine.
 const TMP: &str = "/tmp";
 
 /// Where functions expect their layers. Extensions are built with paths below it.
@@ -209,13 +220,22 @@ const HOSTS: &str = "/etc/hosts";
 /// Names under which extensions listen for telemetry, and tell it to the platform.
 const OWN_NAMES: &[u8] = b"127.0.0.1 sandbox.localdomain sandbox\n";
 
+/// In a root of its own a function sees its places, and can write to none of them.
+fn mounts_in_own_root(spec: &Spec) -> sandbox::Mounts {
+    let place = |place: &Placed| sandbox::Bind {
+        from: place.on_host.clone(),
+        at: place.inside.clone(),
+        read_only: true,
+    };
+    sandbox::Mounts { read_only: Vec::new(), binds: spec.places.iter().map(place).collect() }
+}
+
 /// Code, layers and runtime cannot be written to; `/tmp`, `/opt` and `/etc/hosts` are the environment's own.
 ///
 /// A place that something of the function lies in cannot be hidden from it: then it stays the host's. For `/opt` that is
 /// told, for people, as is a host that has none.
-fn mounts(spec: &Spec, folder: &OwnFolder) -> (sandbox::Mounts, Option<String>) {
-    let mut read_only = vec![spec.task_root.clone(), spec.runtime_dir.clone()];
-    read_only.extend(spec.opt.clone());
+fn mounts_on_host(spec: &Spec, folder: &OwnFolder) -> (sandbox::Mounts, Option<String>) {
+    let read_only: Vec<PathBuf> = spec.places.iter().map(|place| place.on_host.clone()).collect();
     // What is started may be wrapped: then the interpreter is an argument.
     let arguments = spec.entrypoint.arguments.iter().map(Path::new);
     let needed: Vec<&Path> =
@@ -244,12 +264,12 @@ fn mounts(spec: &Spec, folder: &OwnFolder) -> (sandbox::Mounts, Option<String>) 
 }
 
 impl Folder {
-    fn create(&self, id: &str) -> Result<OwnFolder, CreateError> {
+    fn create(&self, id: &str, layout: Layout) -> Result<OwnFolder, CreateError> {
         let own = OwnFolder { path: self.parent.join(id) };
-        std::fs::create_dir_all(own.tmp())
-            .and_then(|()| std::fs::set_permissions(own.tmp(), Permissions::from_mode(0o1777)))
-            .and_then(|()| {
-                std::fs::write(own.hosts(), with_own_names(std::fs::read(HOSTS).unwrap_or_default()))
+        std::fs::create_dir_all(&own.path)
+            .and_then(|()| match layout {
+                Layout::Host => own.fill(),
+                Layout::OwnRoot => Ok(()),
             })
             .map_err(|source| CreateError::Folder { path: own.path.clone(), source })?;
         Ok(own)
@@ -286,7 +306,23 @@ mod tests {
 
     /// Its files are real, and removed when it is dropped.
     fn own_folder() -> OwnFolder {
-        Folder { parent: std::env::temp_dir() }.create(&format!("firesteel-{}", Uuid::new_v4())).unwrap()
+        folder_for(Layout::Host)
+    }
+
+    fn folder_for(layout: Layout) -> OwnFolder {
+        let name = format!("firesteel-{}", Uuid::new_v4());
+        Folder { parent: std::env::temp_dir() }.create(&name, layout).unwrap()
+    }
+
+    fn same(path: &str) -> Placed {
+        Placed { on_host: path.into(), inside: path.into() }
+    }
+
+    /// Its layers are at `opt`.
+    fn layered(opt: &str) -> Spec {
+        let mut layered = Spec { opt: Some(opt.into()), ..spec() };
+        layered.places.push(same(opt));
+        layered
     }
 
     fn places(mounts: &sandbox::Mounts) -> Vec<&str> {
@@ -295,8 +331,7 @@ mod tests {
 
     #[test]
     fn layers_are_bound_where_functions_expect_them() {
-        let layered = Spec { opt: Some("/data/layers".into()), ..spec() };
-        let (mounts, unplaced) = mounts(&layered, &own_folder());
+        let (mounts, unplaced) = mounts_on_host(&layered("/data/layers"), &own_folder());
         assert!(mounts.read_only.contains(&"/data/layers".into()), "seen in their own place too");
         if Path::new(OPT).is_dir() {
             assert_eq!(places(&mounts), [OPT, TMP]);
@@ -314,28 +349,50 @@ mod tests {
             program: "/bin/sh".into(),
             arguments: vec!["/data/layers/bootstrap".into(), interpreter.into()],
         };
-        let layered = Spec { opt: Some("/data/layers".into()), ..spec() };
+        let elsewhere = layered("/data/layers");
         let program = Entrypoint { program: "/opt/node/bin/node".into(), arguments: Vec::new() };
         for in_opt in [
-            Spec { entrypoint: program, ..layered.clone() },
-            Spec { entrypoint: wrapped("/opt/node/bin/node"), ..layered.clone() },
-            Spec { task_root: "/opt/app".into(), ..layered.clone() },
-            Spec { opt: Some("/opt/firesteel/layers".into()), ..layered.clone() },
+            Spec { entrypoint: program, ..elsewhere.clone() },
+            Spec { entrypoint: wrapped("/opt/node/bin/node"), ..elsewhere.clone() },
+            Spec { task_root: "/opt/app".into(), places: vec![same("/opt/app")], ..elsewhere.clone() },
+            layered("/opt/firesteel/layers"),
         ] {
-            let (mounts, unplaced) = mounts(&in_opt, &own_folder());
+            let (mounts, unplaced) = mounts_on_host(&in_opt, &own_folder());
             assert_eq!(places(&mounts), [TMP]);
             assert!(unplaced.unwrap().contains("as it holds /opt/"));
         }
-        let in_tmp = Spec { entrypoint: wrapped("/tmp/node"), ..layered };
-        assert!(!places(&mounts(&in_tmp, &own_folder()).0).contains(&TMP));
+        let in_tmp = Spec { entrypoint: wrapped("/tmp/node"), ..elsewhere };
+        assert!(!places(&mounts_on_host(&in_tmp, &own_folder()).0).contains(&TMP));
     }
 
     #[test]
     fn without_layers_opt_is_the_hosts_and_nothing_is_said() {
-        for opt in [None, Some(OPT.into())] {
-            let (mounts, unplaced) = mounts(&Spec { opt, ..spec() }, &own_folder());
+        for spec in [spec(), layered(OPT)] {
+            let (mounts, unplaced) = mounts_on_host(&spec, &own_folder());
             assert_eq!((places(&mounts), unplaced), (vec![TMP], None));
         }
+    }
+
+    #[test]
+    fn in_a_root_of_its_own_places_are_bound_and_nothing_else() {
+        let placed = |on_host: &str, inside: &str| Placed { on_host: on_host.into(), inside: inside.into() };
+        let bound = |on_host: &str, inside: &str| sandbox::Bind {
+            from: on_host.into(),
+            at: inside.into(),
+            read_only: true,
+        };
+        let places = [("/tmp/code", "/var/task"), ("/data/layers", OPT), ("/srv/me/node", "/srv/me/node")];
+        let spec = Spec {
+            layout: Layout::OwnRoot,
+            places: places.map(|(on_host, inside)| placed(on_host, inside)).into(),
+            opt: Some(OPT.into()),
+            ..spec()
+        };
+        let mounts = mounts_in_own_root(&spec);
+        assert_eq!(mounts.binds, places.map(|(on_host, inside)| bound(on_host, inside)));
+        assert_eq!(mounts.read_only, [] as [PathBuf; 0]);
+        let folder = folder_for(Layout::OwnRoot);
+        assert_eq!(std::fs::read_dir(&folder.path).unwrap().count(), 0);
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub use logs::{Line, Output, Source};
 pub use outcome::{Account, Answer, ChunkStream, StreamEnd};
 pub use pool::{InvokeError, Limits, Pool};
 pub use spec::{
-    Credentials, Entrypoint, INIT_LIMIT, InitializationType, LogFormat, LogLevel, Spec, extension_files,
+    Credentials, Entrypoint, INIT_LIMIT, InitializationType, Layout, LogFormat, LogLevel, Placed, Spec,
+    extension_files,
 };
 pub use variables::variables_of_runtime;

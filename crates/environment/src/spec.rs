@@ -1,7 +1,8 @@
 //! What an environment is made from: everything about one version of a function that its execution needs.
 //!
 //! The `invoke` crate writes a [`Spec`]; this crate only reads it. It holds no catalog types, so that the
-//! environment could one day stand on another host.
+//! environment could one day stand on another host. Its paths are as the function sees them, but for those that say
+//! otherwise.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,13 @@ pub struct Spec {
     pub init_limit: Duration,
     /// Runtime and its version for INIT_START, such as `python:3.13.1`.
     pub runtime_version: String,
+    /// Size of `/tmp` in MiB, where it has one: with [`Layout::Host`] it is as large as the host's disk.
+    pub tmp_mib: u32,
+    /// Which file system the function sees.
+    pub layout: Layout,
+    /// What the function needs of the host and may only read: code, layers, the managed runtimes' folder, and with
+    /// [`Layout::OwnRoot`] its interpreter.
+    pub places: Vec<Placed>,
     /// How the runtime is started.
     pub entrypoint: Entrypoint,
     /// The function's code: `LAMBDA_TASK_ROOT`, and the working directory.
@@ -94,6 +102,24 @@ impl Spec {
         };
         format!("{area}{direction}{}-az1", parts.next().unwrap_or_default())
     }
+}
+
+/// Which file system a function sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// The host's: every place is where it is on the host.
+    Host,
+    /// One of its own, with the system's folders and its [`Spec::places`] and nothing else of the host.
+    OwnRoot,
+}
+
+/// A folder or file of the host that the function sees. Both paths are absolute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// Where it is.
+    pub on_host: PathBuf,
+    /// Where the function sees it.
+    pub inside: PathBuf,
 }
 
 /// Program and arguments of the runtime's first process.
@@ -203,7 +229,7 @@ impl InitializationType {
 }
 
 /// Names of the files that are started as extensions: every entry of `extensions` in the layers' folder but folders,
-/// in the order of their names, as the platform lists them.
+/// in the order of their names, as the platform lists them. `opt` is where the layers are on the host.
 #[must_use]
 pub fn extension_files(opt: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(opt.join("extensions")) else { return Vec::new() };
@@ -236,6 +262,11 @@ pub(crate) mod tests {
             timeout: Duration::from_secs(3),
             init_limit: INIT_LIMIT,
             runtime_version: "provided:al2023".into(),
+            tmp_mib: 512,
+            layout: Layout::Host,
+            places: ["/var/task", "/var/runtime"]
+                .map(|path| Placed { on_host: path.into(), inside: path.into() })
+                .into(),
             entrypoint: Entrypoint { program: "/var/task/bootstrap".into(), arguments: vec![] },
             task_root: "/var/task".into(),
             opt: None,

@@ -17,7 +17,10 @@ pub(crate) fn on_launch(error: &LaunchError) -> String {
         LaunchError::NoBootstrap { .. } => {
             "name the executable `bootstrap`, or give it itself as the target".into()
         }
-        LaunchError::NotExecutable { path } => format!("chmod +x {}", path.display()),
+        LaunchError::NotExecutable { on_host, .. } => format!("chmod +x {}", on_host.display()),
+        LaunchError::LinkLeadsOutside { .. } => {
+            "a copy in place of the link, or the program itself as the target".into()
+        }
         LaunchError::Interpreter(error) => error.advice.clone(),
         LaunchError::NotUtf8 { .. } | LaunchError::Colon { .. } => "a folder of another name".into(),
     }

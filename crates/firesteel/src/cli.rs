@@ -85,11 +85,12 @@ pub(crate) struct InvokeArguments {
 }
 
 /// What makes no sense for a function that another server runs.
-const LOCAL_ONLY: [&str; 12] = [
+const LOCAL_ONLY: [&str; 13] = [
     "function_name",
     "handler",
     "runtime",
     "memory",
+    "ephemeral_storage",
     "timeout",
     "env",
     "env_file",
@@ -258,6 +259,11 @@ pub(crate) struct FunctionArguments {
     /// Memory in MB
     #[arg(long, value_name = "MB", default_value_t = 128)]
     pub(crate) memory: u32,
+
+    /// Size of /tmp in MB, 512 to 10240; of no effect where functions run without isolation, and /tmp is as large as the
+    /// disk
+    #[arg(long, value_name = "MB", default_value_t = 512)]
+    pub(crate) ephemeral_storage: u32,
 
     /// Timeout in seconds
     #[arg(long, value_name = "S", default_value_t = 3)]

@@ -73,6 +73,7 @@ impl Workshop<'_> {
         let credentials = credentials(&mut variables);
         let settings = Settings {
             memory_mib: arguments.memory,
+            ephemeral_storage_mib: arguments.ephemeral_storage,
             timeout_s: arguments.timeout,
             variables,
             opt_folder: opt,
@@ -183,6 +184,7 @@ fn invalid_setting(error: &InvalidSetting) -> Failure {
     let failure = Failure::from_error(Exit::Usage, error);
     match error {
         InvalidSetting::Memory { .. } => failure.try_next("--memory with 128 to 10240"),
+        InvalidSetting::EphemeralStorage { .. } => failure.try_next("--ephemeral-storage with 512 to 10240"),
         InvalidSetting::Timeout { .. } => failure.try_next("--timeout with 1 to 900"),
         InvalidSetting::MaxConcurrency { .. } => failure.try_next("--max-concurrency with 1 to 1600"),
         InvalidSetting::SnapStartWithConcurrency => {

@@ -15,6 +15,9 @@
 //! - The bytes in it were counted as they were written, against AWS's limit for function and layers.
 //! - It holds folders, regular files and symbolic links, none with a set-user-id, set-group-id or
 //!   sticky bit.
+//! - Everybody may read the folder itself. What is in it has the mode that the package says, whatever the
+//!   umask, or 0644 and 0755 where the package says nothing. A function's process may be of another user than
+//!   this one; a file that the package keeps from others is then kept from the function, as on AWS.
 //!
 //! Called by the command line and `serve` while a function is prepared. It depends on nothing of ours
 //! and knows nothing of runtimes: whether there is a `bootstrap` or a handler inside is not its matter.

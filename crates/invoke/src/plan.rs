@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use firesteel_catalog::{Arn, Function, LogFormat, LogLevel};
-use firesteel_environment::{Credentials, Entrypoint, InitializationType, Spec};
-use firesteel_runtimes::{Interpreters, LaunchError, Places, Runtime, launch};
+use firesteel_environment::{Credentials, Entrypoint, InitializationType, Placed, Spec};
+use firesteel_runtimes::{Interpreters, LaunchError, Layout, Place, Places, Runtime, launch};
 
 /// What this machine offers to functions.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct Host {
     pub interpreters: Interpreters,
     /// Where the managed runtimes were installed.
     pub runtime_dir: PathBuf,
+    /// Which file system functions see of it.
+    pub layout: Layout,
 }
 
 /// The spec of one version of a function.
@@ -27,11 +29,7 @@ pub fn spec(
     account: &str,
     host: &Host,
 ) -> Result<Spec, LaunchError> {
-    let places = Places {
-        task_root: function.code_folder(),
-        opt: function.opt_folder(),
-        runtime_dir: &host.runtime_dir,
-    };
+    let places = Places::new(host.layout, function.code_folder(), function.opt_folder(), &host.runtime_dir);
     let wrapper = function.variables().get("AWS_LAMBDA_EXEC_WRAPPER");
     let launch =
         launch(runtime, function.handler(), &places, function.memory_mib(), &host.interpreters, wrapper)?;
@@ -57,10 +55,16 @@ pub fn spec(
         timeout,
         init_limit: initialization.init_limit(timeout),
         runtime_version: launch.version,
+        tmp_mib: function.ephemeral_storage_mib(),
+        layout: match host.layout {
+            Layout::Host => firesteel_environment::Layout::Host,
+            Layout::OwnRoot => firesteel_environment::Layout::OwnRoot,
+        },
+        places: places.all().chain(&launch.interpreter).map(placed).collect(),
         entrypoint: Entrypoint { program: launch.program, arguments: launch.arguments },
-        task_root: places.task_root.to_path_buf(),
-        opt: places.opt.map(PathBuf::from),
-        runtime_dir: host.runtime_dir.clone(),
+        task_root: places.task_root.inside,
+        opt: places.opt.map(|opt| opt.inside),
+        runtime_dir: places.runtime_dir.inside,
         runtime_variables: launch.variables,
         customer_variables: function
             .variables()
@@ -79,10 +83,14 @@ pub fn spec(
         },
         system_log_level: function.system_log_level().map(log_level),
         account_id: account.to_owned(),
-        extensions: places.opt.map(firesteel_environment::extension_files).unwrap_or_default(),
+        extensions: function.opt_folder().map(firesteel_environment::extension_files).unwrap_or_default(),
         initialization,
         max_concurrency: function.max_concurrency(),
     })
+}
+
+fn placed(place: &Place) -> Placed {
+    Placed { on_host: place.on_host.clone(), inside: place.inside.clone() }
 }
 
 const INFO: firesteel_environment::LogLevel = firesteel_environment::LogLevel::Info;
@@ -95,5 +103,71 @@ fn log_level(level: LogLevel) -> firesteel_environment::LogLevel {
         LogLevel::Warn => firesteel_environment::LogLevel::Warn,
         LogLevel::Error => firesteel_environment::LogLevel::Error,
         LogLevel::Fatal => firesteel_environment::LogLevel::Fatal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use firesteel_catalog::Settings;
+
+    use super::*;
+
+    /// A function with a bootstrap and an extension, and its spec in this layout.
+    fn planned(layout: Layout, folder: &std::path::Path) -> Spec {
+        for file in ["code/bootstrap", "layers/extensions/watcher"] {
+            let file = folder.join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, "").unwrap();
+            fs::set_permissions(&file, Permissions::from_mode(0o755)).unwrap();
+        }
+        let settings = Settings {
+            opt_folder: Some(folder.join("layers")),
+            ephemeral_storage_mib: 1024,
+            ..Settings::new("f".parse().unwrap(), "provided.al2023", "f.handler", folder.join("code"))
+        };
+        let host = Host {
+            interpreters: Interpreters::searching(Vec::new(), None),
+            runtime_dir: folder.join("runtime"),
+            layout,
+        };
+        let function = Function::new(settings).unwrap();
+        let runtime = "provided.al2023".parse().unwrap();
+        spec(&function, &runtime, Credentials::placeholder(), "us-east-1", "000000000000", &host).unwrap()
+    }
+
+    fn paths(spec: &Spec) -> [PathBuf; 4] {
+        let opt = spec.opt.clone().unwrap();
+        [spec.entrypoint.program.clone(), spec.task_root.clone(), opt, spec.runtime_dir.clone()]
+    }
+
+    #[test]
+    fn on_the_host_everything_is_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = planned(Layout::Host, folder.path());
+        let at = |name: &str| folder.path().join(name);
+        assert_eq!(paths(&spec), ["code/bootstrap", "code", "layers", "runtime"].map(at));
+        let same = |name: &str| Placed { on_host: at(name), inside: at(name) };
+        assert_eq!(spec.places, ["code", "layers", "runtime"].map(same));
+        assert_eq!(spec.layout, firesteel_environment::Layout::Host);
+    }
+
+    #[test]
+    fn in_a_root_of_its_own_a_function_has_the_places_of_aws() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = planned(Layout::OwnRoot, folder.path());
+        let inside = ["/var/task/bootstrap", "/var/task", "/opt", "/var/runtime"].map(PathBuf::from);
+        assert_eq!(paths(&spec), inside);
+        let placed =
+            |name: &str, inside: &str| Placed { on_host: folder.path().join(name), inside: inside.into() };
+        assert_eq!(
+            spec.places,
+            [placed("code", "/var/task"), placed("layers", "/opt"), placed("runtime", "/var/runtime")]
+        );
+        assert_eq!(spec.layout, firesteel_environment::Layout::OwnRoot);
+        assert_eq!(spec.extensions, ["watcher"], "looked for on the host");
+        assert_eq!(spec.tmp_mib, 1024);
     }
 }

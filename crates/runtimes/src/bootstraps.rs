@@ -1,5 +1,6 @@
 //! The managed runtimes' own part, embedded in this binary and written out to be run.
 
+use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -34,8 +35,12 @@ pub struct InstallError {
 /// Writes the managed runtimes below `into`, which is made if need be.
 ///
 /// May be repeated, and by several processes at once: a file that is already right is left alone, any
-/// other is replaced whole, so that nobody ever reads half of one.
+/// other is replaced whole, so that nobody ever reads half of one. Everybody may read what is in there, whatever the
+/// umask: a function's process may be of another user than this one.
 pub fn install_bootstraps(into: &Path) -> Result<(), InstallError> {
+    for folder in folders(into) {
+        open_to_all(&folder).map_err(|source| InstallError { path: folder, source })?;
+    }
     for (name, content) in FILES {
         let path = into.join(name);
         if fs::read(&path).is_ok_and(|present| present == *content) {
@@ -60,16 +65,25 @@ pub fn compile_bootstraps(runtime: &Runtime, interpreters: &Interpreters, runtim
 }
 
 /// Ends with a line, which says that it is done.
-const COMPILE: &str =
-    "import compileall, sys; compileall.compile_dir(sys.argv[1], quiet=2); print('compiled')";
+const COMPILE: &str = "import compileall, os, sys; os.umask(0o022); compileall.compile_dir(sys.argv[1], quiet=2); \
+     print('compiled')";
 const COMPILE_LIMIT: Duration = Duration::from_secs(10);
+
+/// `into` and every folder below it that files go to, outer ones first.
+fn folders(into: &Path) -> BTreeSet<PathBuf> {
+    let of_files = FILES.iter().filter_map(|(name, _)| Path::new(name).parent());
+    of_files.flat_map(Path::ancestors).map(|folder| into.join(folder)).collect()
+}
+
+fn open_to_all(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::set_permissions(folder, Permissions::from_mode(0o755))
+}
 
 fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    fs::create_dir_all(folder)?;
     let mut file = NamedTempFile::new_in(folder)?;
     file.write_all(content)?;
-    // A function's process may be of another user than this one.
     file.as_file().set_permissions(Permissions::from_mode(0o644))?;
     file.persist(path)?;
     Ok(())
@@ -116,6 +130,29 @@ mod tests {
         assert_eq!(fs::read(&wrong).unwrap(), content);
         let left_over = fs::read_dir(into.join("python")).unwrap().flatten();
         assert!(left_over.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with(".tmp")));
+    }
+
+    #[test]
+    fn everybody_may_read_what_is_installed() {
+        let folder = TempDir::new().unwrap();
+        let into = folder.path().join("runtime");
+        for path in ["", "python", "nodejs"] {
+            fs::create_dir(into.join(path)).unwrap();
+            fs::set_permissions(into.join(path), Permissions::from_mode(0o700)).unwrap();
+        }
+        install_bootstraps(&into).unwrap();
+        let mut seen = 0;
+        let mut ahead = vec![into];
+        while let Some(path) = ahead.pop() {
+            let metadata = fs::metadata(&path).unwrap();
+            let expected = if metadata.is_dir() { 0o755 } else { 0o644 };
+            assert_eq!(metadata.permissions().mode() & 0o777, expected, "{path:?}");
+            seen += 1;
+            if metadata.is_dir() {
+                ahead.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            }
+        }
+        assert!(seen > FILES.len());
     }
 
     #[test]

@@ -10,8 +10,9 @@
 //! | `provided*` | the first executable `bootstrap` of code, layers, runtime folder; no arguments |
 //!
 //! The working directory is the code folder in every case; setting it, and the platform's variables
-//! (`_HANDLER`, `LAMBDA_TASK_ROOT`, …), is left to whoever starts the process. Folders may lie anywhere:
-//! wherever AWS says `/opt`, `/var/task` or `/var/runtime`, the ones given stand.
+//! (`_HANDLER`, `LAMBDA_TASK_ROOT`, …), is left to whoever starts the process. Files are looked at on the host; every
+//! path in a [`Launch`] is as the function sees it: wherever AWS says `/opt`, `/var/task` or `/var/runtime`, that of its
+//! [`Places`] stands.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -19,24 +20,16 @@ use std::path::{Path, PathBuf};
 
 use crate::bootstraps::{NODEJS_ENTRY, PYTHON_ENTRY};
 use crate::interpreter::{Interpreter, InterpreterNotFound, Interpreters};
+use crate::places::{OPT, Place, Places, RUNTIME_DIR, TASK_ROOT};
 use crate::runtime::{AmazonLinux, Runtime};
-
-/// Where things are on this host, as the function will see them. All absolute.
-#[derive(Clone, Copy, Debug)]
-pub struct Places<'a> {
-    /// The code, AWS's `/var/task`.
-    pub task_root: &'a Path,
-    /// The layers, AWS's `/opt`, if there are any.
-    pub opt: Option<&'a Path>,
-    /// Where [`install_bootstraps`](crate::install_bootstraps) wrote to, AWS's `/var/runtime`.
-    pub runtime_dir: &'a Path,
-}
 
 /// What to execute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Launch {
     /// An absolute path.
     pub program: PathBuf,
+    /// What the function must see beside its own folders for the program to work. Nothing, where it sees all of the host.
+    pub interpreter: Vec<Place>,
     /// Without the program itself.
     pub arguments: Vec<String>,
     /// To be set before the customer's own, which may replace all of them but `AWS_EXECUTION_ENV`
@@ -60,8 +53,18 @@ pub enum LaunchError {
     /// There is one, without the executable bit.
     #[error("fork/exec {}: permission denied", path.display())]
     NotExecutable {
-        /// The first that is there.
+        /// The first that is there, as the function sees it.
         path: PathBuf,
+        /// The same on the host.
+        on_host: PathBuf,
+    },
+    /// There is one, but the function would not find it: it sees its own folders and those of the system only.
+    #[error("{} is a symbolic link to {}, which lies outside of what the function sees", on_host.display(), target.display())]
+    LinkLeadsOutside {
+        /// The link, on the host.
+        on_host: PathBuf,
+        /// As it stands in the link.
+        target: PathBuf,
     },
     /// The language is not installed.
     #[error(transparent)]
@@ -84,6 +87,8 @@ fn joined(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
 }
 
+const BOOTSTRAP: &str = "bootstrap";
+
 /// What AWS's start scripts do with a wrapper, before they execute it: these words, these exit codes.
 /// Run where the function runs, because only there its paths mean what the function's author meant.
 const RUN_WRAPPER: &str = r#"if [ ! -f "$0" ]; then echo "$0: does not exist"; exit 127; fi
@@ -98,7 +103,7 @@ exec "$0" "$@""#;
 pub fn launch(
     runtime: &Runtime,
     handler: &str,
-    places: &Places<'_>,
+    places: &Places,
     memory_mib: u32,
     interpreters: &Interpreters,
     wrapper: Option<&str>,
@@ -121,15 +126,17 @@ pub fn launch(
 fn python(
     interpreter: Interpreter,
     handler: &str,
-    places: &Places<'_>,
+    places: &Places,
     folders: &Folders<'_>,
 ) -> Result<Launch, LaunchError> {
-    let Folders { opt, runtime_dir, .. } = folders;
-    let mut variables = folders.variables(Some(&interpreter.program))?;
+    let Folders { task_root, opt, runtime_dir } = folders;
+    let (program, interpreter_places) = places.of_interpreter(interpreter.program);
+    let mut variables = folders.variables(Some(&program))?;
     let layer_packages = format!("{opt}/python/lib/python3.{}/site-packages", interpreter.version.minor);
     let layers = format!("{opt}/python");
-    let brought = [places.task_root.to_owned(), PathBuf::from(&layer_packages), PathBuf::from(&layers)];
-    let arguments = if brought.iter().any(|folder| folder.join("awslambdaric/__main__.py").is_file()) {
+    let brought = [*task_root, &layer_packages, &layers];
+    let client = |folder: &&str| places.is_file(&Path::new(folder).join("awslambdaric/__main__.py"));
+    let arguments = if brought.iter().any(client) {
         // Its own start puts only the code on the path; ours, below, does that for layers by itself.
         variables.push(("PYTHONPATH".to_owned(), format!("{layer_packages}:{layers}:{runtime_dir}")));
         vec!["-m".to_owned(), "awslambdaric".to_owned(), handler.to_owned()]
@@ -142,18 +149,19 @@ fn python(
         vec![format!("{runtime_dir}/{PYTHON_ENTRY}")]
     };
     let version = format!("python:{}", interpreter.version);
-    Ok(Launch { program: interpreter.program, arguments, variables, version })
+    Ok(Launch { program, interpreter: interpreter_places, arguments, variables, version })
 }
 
 fn nodejs(
     interpreter: Interpreter,
     handler: &str,
-    places: &Places<'_>,
+    places: &Places,
     folders: &Folders<'_>,
     memory_mib: u32,
 ) -> Result<Launch, LaunchError> {
     let Folders { task_root, opt, runtime_dir } = folders;
-    let mut variables = folders.variables(Some(&interpreter.program))?;
+    let (program, interpreter_places) = places.of_interpreter(interpreter.program);
+    let mut variables = folders.variables(Some(&program))?;
     let major = interpreter.version.major;
     let node_path = format!(
         "{opt}/nodejs/node{major}/node_modules:{opt}/nodejs/node_modules:{runtime_dir}/node_modules:\
@@ -163,16 +171,16 @@ fn nodejs(
 
     let mut arguments = node_flags(memory_mib);
     let brought = [
-        places.task_root.join("node_modules"),
+        Path::new(task_root).join("node_modules"),
         Path::new(opt).join(format!("nodejs/node{major}/node_modules")),
         Path::new(opt).join("nodejs/node_modules"),
     ];
-    match brought.iter().find_map(|modules| client_entry(&modules.join("aws-lambda-ric"))) {
+    match brought.iter().find_map(|modules| client_entry(places, &modules.join("aws-lambda-ric"))) {
         Some(entry) => arguments.extend([text(&entry)?.to_owned(), handler.to_owned()]),
         None => arguments.push(format!("{runtime_dir}/{NODEJS_ENTRY}")),
     }
     let version = format!("nodejs:{}", interpreter.version);
-    Ok(Launch { program: interpreter.program, arguments, variables, version })
+    Ok(Launch { program, interpreter: interpreter_places, arguments, variables, version })
 }
 
 /// AWS's flags. A tenth of the memory is for young objects, which V8 divides into two semi spaces; the
@@ -189,26 +197,37 @@ fn node_flags(memory_mib: u32) -> Vec<String> {
 }
 
 /// The program a package of AWS's client for Node.js declares in `bin`.
-fn client_entry(package: &Path) -> Option<PathBuf> {
-    let declared: serde_json::Value =
-        serde_json::from_slice(&fs::read(package.join("package.json")).ok()?).ok()?;
+fn client_entry(places: &Places, package: &Path) -> Option<PathBuf> {
+    let declaration = places.on_host(&package.join("package.json"))?;
+    let declared: serde_json::Value = serde_json::from_slice(&fs::read(declaration).ok()?).ok()?;
     let bin = declared.get("bin")?;
     let entry = bin.as_str().or_else(|| bin.get("aws-lambda-ric")?.as_str())?;
-    Some(package.join(entry.trim_start_matches("./"))).filter(|path| path.is_file())
+    Some(package.join(entry.trim_start_matches("./"))).filter(|path| places.is_file(path))
 }
 
-fn provided(system: AmazonLinux, places: &Places<'_>, folders: &Folders<'_>) -> Result<Launch, LaunchError> {
-    let places = [Some(places.task_root), places.opt, Some(places.runtime_dir)];
-    let looked_in: Vec<PathBuf> = places.into_iter().flatten().map(|place| place.join("bootstrap")).collect();
-    let mode_of = |path: &PathBuf| {
-        let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-        Some(metadata.permissions().mode())
-    };
-    let executable = |path: &&PathBuf| mode_of(path).is_some_and(|mode| mode & 0o111 != 0);
-    let Some(program) = looked_in.iter().find(executable).cloned() else {
-        let present = looked_in.iter().find(|path| mode_of(path).is_some()).cloned();
-        return Err(match present {
-            Some(path) => LaunchError::NotExecutable { path },
+fn provided(system: AmazonLinux, places: &Places, folders: &Folders<'_>) -> Result<Launch, LaunchError> {
+    let looked_in: Vec<PathBuf> = places.all().map(|place| place.inside.join(BOOTSTRAP)).collect();
+    let mut program = None;
+    let mut not_executable = None;
+    for (place, path) in places.all().zip(&looked_in) {
+        let on_host = place.on_host.join(BOOTSTRAP);
+        let Some(end) = places.on_host(path) else {
+            // Else the function would be told that there is none, where its author sees one.
+            let target = fs::read_link(&on_host).unwrap_or_default();
+            return Err(LaunchError::LinkLeadsOutside { on_host, target });
+        };
+        match fs::metadata(end).ok().filter(fs::Metadata::is_file) {
+            Some(file) if file.permissions().mode() & 0o111 != 0 => {
+                program = Some(path.clone());
+                break;
+            }
+            Some(_) => not_executable = not_executable.or(Some((path.clone(), on_host))),
+            None => {}
+        }
+    }
+    let Some(program) = program else {
+        return Err(match not_executable {
+            Some((path, on_host)) => LaunchError::NotExecutable { path, on_host },
             None => LaunchError::NoBootstrap { looked_in },
         });
     };
@@ -217,7 +236,8 @@ fn provided(system: AmazonLinux, places: &Places<'_>, folders: &Folders<'_>) -> 
         AmazonLinux::Al2023 => "al2023",
     };
     let variables = folders.variables(None)?;
-    Ok(Launch { program, arguments: Vec::new(), variables, version: format!("provided:{system}") })
+    let version = format!("provided:{system}");
+    Ok(Launch { program, interpreter: Vec::new(), arguments: Vec::new(), variables, version })
 }
 
 fn wrapped(launch: Launch, wrapper: &str) -> Result<Launch, LaunchError> {
@@ -227,9 +247,7 @@ fn wrapped(launch: Launch, wrapper: &str) -> Result<Launch, LaunchError> {
     Ok(Launch { program: PathBuf::from("/bin/sh"), arguments, ..launch })
 }
 
-const OPT: &str = "/opt";
-
-/// [`Places`] as text.
+/// [`Places`] as the function sees them, as text.
 struct Folders<'a> {
     task_root: &'a str,
     opt: &'a str,
@@ -237,18 +255,18 @@ struct Folders<'a> {
 }
 
 impl<'a> Folders<'a> {
-    fn of(places: &Places<'a>) -> Result<Self, LaunchError> {
+    fn of(places: &'a Places) -> Result<Self, LaunchError> {
         Ok(Folders {
-            task_root: listable(places.task_root)?,
+            task_root: listable(&places.task_root.inside)?,
             // Without layers AWS's lists name a folder that is empty.
-            opt: places.opt.map_or(Ok(OPT), listable)?,
-            runtime_dir: listable(places.runtime_dir)?,
+            opt: listable(places.opt_inside())?,
+            runtime_dir: listable(&places.runtime_dir.inside)?,
         })
     }
 
-    /// Where this host has what AWS would have at `path`.
+    /// Where the function sees what it would see on AWS at `path`.
     fn translated(&self, path: &str) -> String {
-        let places = [(OPT, self.opt), ("/var/task", self.task_root), ("/var/runtime", self.runtime_dir)];
+        let places = [(OPT, self.opt), (TASK_ROOT, self.task_root), (RUNTIME_DIR, self.runtime_dir)];
         let found = places.into_iter().find_map(|(theirs, ours)| {
             let below = path.strip_prefix(theirs).filter(|below| below.starts_with('/'))?;
             Some(format!("{ours}{below}"))

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use firesteel_check::{Options, RULES, Target};
 use firesteel_environment::{Spec, variables_of_runtime};
+use firesteel_runtimes::Layout;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{CheckArguments, HandlerLanguage, ReportFormat};
@@ -32,7 +33,8 @@ pub(crate) async fn run(arguments: CheckArguments) -> Result<Exit, Failure> {
     let given =
         arguments.target.as_deref().expect("clap asks for a target, unless a handler is to be printed");
     let data = DataFolder::open(arguments.server.data.as_deref())?;
-    let host = super::serve::host(&data)?;
+    // The suite's platform has no root of its own to give.
+    let host = super::serve::host(&data, Layout::Host)?;
     let workshop = Workshop {
         data: &data,
         host,
@@ -73,7 +75,7 @@ pub(crate) async fn run(arguments: CheckArguments) -> Result<Exit, Failure> {
 }
 
 fn target(spec: &Spec, folder: std::path::PathBuf) -> Target {
-    let read_only = [&spec.task_root, &spec.runtime_dir].into_iter().chain(&spec.opt).cloned().collect();
+    let read_only = spec.places.iter().map(|place| place.on_host.clone()).collect();
     Target {
         program: spec.entrypoint.program.clone(),
         arguments: spec.entrypoint.arguments.clone(),

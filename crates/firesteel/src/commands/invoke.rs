@@ -28,7 +28,7 @@ pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
     }
 
     let data = DataFolder::open(arguments.server.data.as_deref())?;
-    let host = super::serve::host(&data)?;
+    let host = super::serve::host(&data, super::serve::LAYOUT)?;
     let workshop = Workshop {
         data: &data,
         host,

@@ -12,7 +12,7 @@ use firesteel_catalog::Catalog;
 use firesteel_environment::{Folder, InitializationType, Limits, Pool, Spec};
 use firesteel_invoke::plan::Host;
 use firesteel_invoke::{Bandwidth, Invoker};
-use firesteel_runtimes::Interpreters;
+use firesteel_runtimes::{Interpreters, Layout};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -123,15 +123,18 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// What this machine offers to functions.
-pub(super) fn host(data: &DataFolder) -> Result<Host, Failure> {
+/// What functions see here: the process backend has no other file system than the host's.
+pub(super) const LAYOUT: Layout = Layout::Host;
+
+/// What this machine offers to functions that see `layout` of it.
+pub(super) fn host(data: &DataFolder, layout: Layout) -> Result<Host, Failure> {
     if let Err(error) = firesteel_sandbox::adopt_orphans() {
         tracing::warn!(%error, "processes that a function orphans on purpose may outlive it");
     }
     let runtime_dir = data.subfolder("runtime")?;
     firesteel_runtimes::install_bootstraps(&runtime_dir)
         .map_err(|error| Failure::from_error(Exit::Platform, &error))?;
-    Ok(Host { interpreters: Interpreters::of_host(), runtime_dir })
+    Ok(Host { interpreters: Interpreters::of_host(), runtime_dir, layout })
 }
 
 type Specs = HashMap<firesteel_catalog::FunctionName, Arc<Spec>>;
@@ -140,7 +143,7 @@ type Functions = (Catalog, Specs);
 fn functions(arguments: &ServeArguments, data: &DataFolder) -> Result<Functions, Failure> {
     let workshop = Workshop {
         data,
-        host: host(data)?,
+        host: host(data, LAYOUT)?,
         server: &arguments.server,
         arguments: &arguments.function,
         max_concurrency: arguments.max_concurrency,
@@ -159,7 +162,7 @@ fn functions(arguments: &ServeArguments, data: &DataFolder) -> Result<Functions,
         let prepared = workshop.prepare(name.clone(), target)?;
         tell(format_args!("firesteel: {name}: {}", prepared.why));
         if compiled.insert(prepared.runtime) {
-            let Host { interpreters, runtime_dir } = &workshop.host;
+            let Host { interpreters, runtime_dir, .. } = &workshop.host;
             firesteel_runtimes::compile_bootstraps(&prepared.runtime, interpreters, runtime_dir);
         }
         catalog.add(prepared.function).map_err(|error| Failure::from_error(Exit::Usage, &error))?;

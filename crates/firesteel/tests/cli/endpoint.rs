@@ -93,6 +93,7 @@ fn what_is_no_url_of_a_server_is_exit_code_2() {
 fn what_only_a_local_function_has_is_refused() {
     for flag in [
         ["--memory", "256"],
+        ["--ephemeral-storage", "1024"],
         ["--env", "AB=1"],
         ["--layer", "/tmp"],
         ["--log-format", "json"],

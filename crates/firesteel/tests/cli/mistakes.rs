@@ -270,6 +270,8 @@ fn settings_outside_awss_limits() {
     for (arguments, words) in [
         (["--memory", "127"], ["127", "--memory with 128 to 10240"]),
         (["--memory", "10241"], ["10241", "--memory with 128 to 10240"]),
+        (["--ephemeral-storage", "511"], ["511", "--ephemeral-storage with 512 to 10240"]),
+        (["--ephemeral-storage", "10241"], ["10241", "--ephemeral-storage with 512 to 10240"]),
         (["--timeout", "0"], ["0", "--timeout with 1 to 900"]),
         (["--timeout", "901"], ["901", "--timeout with 1 to 900"]),
         (["--function-name", "a b"], ["`a b` cannot be the name of a function", "letters"]),

@@ -1,9 +1,13 @@
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use firesteel_runtimes::{Interpreters, Launch, LaunchError, Places, Runtime, install_bootstraps, launch};
+use firesteel_runtimes::{
+    Interpreters, Launch, LaunchError, Layout, Place, Places, Runtime, install_bootstraps, launch,
+};
 
 use crate::{Project, relative};
 
@@ -15,9 +19,17 @@ impl Project {
         wrapper: Option<&str>,
         interpreters: &Interpreters,
     ) -> Result<Launch, LaunchError> {
-        let (code, runtime_dir) = (self.code(), self.path("runtime"));
-        let places = Places { task_root: &code, opt, runtime_dir: &runtime_dir };
+        let places = Places::new(Layout::Host, &self.code(), opt, &self.path("runtime"));
         launch(&runtime, "app.handler", &places, 1024, interpreters, wrapper)
+    }
+
+    /// In a root file system of its own, with the project's layers.
+    fn launch_in_own_root(&self, runtime: &str, wrapper: Option<&str>) -> Result<Launch, LaunchError> {
+        let layers = self.path("layers");
+        let opt = layers.is_dir().then_some(layers.as_path());
+        let places = Places::new(Layout::OwnRoot, &self.code(), opt, &self.path("runtime"));
+        let runtime = runtime.parse().unwrap();
+        launch(&runtime, "app.handler", &places, 1024, &self.interpreters("24.1.0"), wrapper)
     }
 
     fn launch(
@@ -244,6 +256,154 @@ fn paths_that_lists_cannot_hold_are_refused() {
     let project = Project::new(&[]);
     let opt = project.path("la:yers");
     assert!(matches!(project.launch("python3.13", Some(&opt), None), Err(LaunchError::Colon { .. })));
+}
+
+/// Nothing in a launch tells of the host.
+fn assert_inside(project: &Project, launch: &Launch) {
+    let shown = format!("{:?} {:?} {:?}", launch.program, launch.arguments, launch.variables);
+    let host = project.path("");
+    assert!(!shown.contains(host.to_str().unwrap()), "{shown}");
+}
+
+#[test]
+fn in_a_root_of_its_own_python_is_told_of_the_places_of_aws() {
+    let project = Project::new(&[]);
+    let launch = project.launch_in_own_root("python3.13", None).unwrap();
+    assert_inside(&project, &launch);
+    // The host's `/tmp`, where this prefix lies, is not the function's.
+    assert_eq!(project.command_line(&launch), "/var/lang/bin/python3.13 /var/runtime/python/bootstrap.py");
+    let bin = Place { on_host: project.path("prefix/bin"), inside: "/var/lang/bin".into() };
+    assert_eq!(launch.interpreter, [bin]);
+    expect_variables(
+        &project.variables(&launch),
+        &[
+            ("AWS_EXECUTION_ENV", "AWS_Lambda_python3.13"),
+            (
+                "LD_LIBRARY_PATH",
+                "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib",
+            ),
+            ("PATH", "/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin"),
+            ("PYTHONPATH", "/var/runtime"),
+        ],
+    );
+    // Its bootstrap looks for layers at `/opt` unless told otherwise.
+    project.write("layers/python/module.py", "");
+    assert_eq!(project.launch_in_own_root("python3.13", None).unwrap(), launch);
+}
+
+#[test]
+fn in_a_root_of_its_own_node_is_told_of_the_places_of_aws() {
+    let project = Project::new(&[]);
+    let launch = project.launch_in_own_root("nodejs24.x", None).unwrap();
+    assert_inside(&project, &launch);
+    assert_eq!(launch.program, Path::new("/var/lang/bin/node"));
+    assert_eq!(launch.arguments.last().unwrap(), "/var/runtime/nodejs/index.mjs");
+    assert_eq!(
+        project.variables(&launch)["NODE_PATH"],
+        "/opt/nodejs/node24/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:/var/task"
+    );
+}
+
+#[test]
+fn in_a_root_of_its_own_clients_are_looked_for_on_the_host_and_named_as_seen() {
+    let project = Project::new(&[("awslambdaric/__main__.py", "")]);
+    project.write("layers/nodejs/node_modules/aws-lambda-ric/package.json", r#"{"bin": "./main.js"}"#);
+    project.write("layers/nodejs/node_modules/aws-lambda-ric/main.js", "");
+    let launch = project.launch_in_own_root("python3.13", None).unwrap();
+    assert_inside(&project, &launch);
+    assert_eq!(launch.arguments, ["-m", "awslambdaric", "app.handler"]);
+    assert_eq!(
+        project.variables(&launch)["PYTHONPATH"],
+        "/opt/python/lib/python3.13/site-packages:/opt/python:/var/runtime"
+    );
+    let launch = project.launch_in_own_root("nodejs24.x", None).unwrap();
+    assert_inside(&project, &launch);
+    let client = "/opt/nodejs/node_modules/aws-lambda-ric/main.js";
+    assert!(launch.arguments.ends_with(&[client.to_owned(), "app.handler".to_owned()]));
+}
+
+#[test]
+fn a_client_that_a_link_brings_from_elsewhere_is_none() {
+    let project = Project::new(&[]);
+    project.write("elsewhere/__main__.py", "");
+    symlink("../elsewhere", project.path("code/awslambdaric")).unwrap();
+    let arguments = |launch: Result<Launch, LaunchError>| launch.unwrap().arguments;
+    assert_eq!(arguments(project.launch("python3.13", None, None))[1], "awslambdaric");
+    let in_own_root = project.launch_in_own_root("python3.13", None);
+    assert_eq!(arguments(in_own_root), ["/var/runtime/python/bootstrap.py"]);
+}
+
+#[test]
+fn in_a_root_of_its_own_a_bootstrap_is_named_as_the_function_sees_it() {
+    let project = Project::new(&[]);
+    fs::create_dir(project.path("layers")).unwrap();
+    let launch = || project.launch_in_own_root("provided.al2023", None);
+    assert_eq!(
+        launch().unwrap_err().to_string(),
+        "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap /var/runtime/bootstrap]"
+    );
+    let on_host = project.write("code/bootstrap", "#!/bin/sh\n");
+    let error = launch().unwrap_err();
+    assert_eq!(error.to_string(), "fork/exec /var/task/bootstrap: permission denied");
+    assert_eq!(error, LaunchError::NotExecutable { path: "/var/task/bootstrap".into(), on_host });
+    for (file, seen) in [("layers/bootstrap", "/opt/bootstrap"), ("code/bootstrap", "/var/task/bootstrap")] {
+        project.script(file, "");
+        let launch = launch().unwrap();
+        assert_inside(&project, &launch);
+        assert_eq!((launch.program.to_str().unwrap(), launch.interpreter), (seen, vec![]));
+    }
+}
+
+#[test]
+fn a_bootstrap_that_a_link_brings_from_elsewhere_is_refused_where_it_would_not_be_found() {
+    let project = Project::new(&[]);
+    let built = project.script("target/bootstrap", "");
+    let link = project.path("code/bootstrap");
+    for target in [built.as_path(), Path::new("../target/bootstrap")] {
+        symlink(target, &link).unwrap();
+        assert!(project.launch("provided.al2023", None, None).is_ok());
+        let error = project.launch_in_own_root("provided.al2023", None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "{} is a symbolic link to {}, which lies outside of what the function sees",
+                link.display(),
+                target.display()
+            )
+        );
+        fs::remove_file(&link).unwrap();
+    }
+
+    project.script("layers/bin/runtime", "");
+    for target in ["/opt/bin/runtime", "/bin/sh", "../../opt/bin/runtime"] {
+        symlink(target, &link).unwrap();
+        let launch = project.launch_in_own_root("provided.al2023", None).unwrap();
+        assert_eq!(launch.program, Path::new("/var/task/bootstrap"), "{target}");
+        fs::remove_file(&link).unwrap();
+    }
+}
+
+#[test]
+fn in_a_root_of_its_own_wrappers_stay_where_they_are_named() {
+    let project = Project::new(&[]);
+    fs::create_dir(project.path("layers")).unwrap();
+    for wrapper in ["/opt/bootstrap", "/var/task/run.sh", "/var/runtime/x", "/usr/bin/env"] {
+        let launch = project.launch_in_own_root("nodejs24.x", Some(wrapper)).unwrap();
+        assert_inside(&project, &launch);
+        assert_eq!(launch.program, Path::new("/bin/sh"));
+        assert_eq!(launch.arguments[2..4], [wrapper, "/var/lang/bin/node"]);
+        assert_eq!(launch.interpreter.len(), 1, "it is needed all the same");
+    }
+}
+
+#[test]
+fn paths_of_the_host_that_lists_cannot_hold_are_of_no_matter_in_a_root_of_its_own() {
+    let project = Project::new(&[]);
+    let opt = project.path("la:yers");
+    let places = Places::new(Layout::OwnRoot, &project.code(), Some(&opt), &project.path("runtime"));
+    let interpreters = project.interpreters("24.1.0");
+    let runtime = "python3.13".parse().unwrap();
+    assert!(launch(&runtime, "app.handler", &places, 1024, &interpreters, None).is_ok());
 }
 
 #[test]
