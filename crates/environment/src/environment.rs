@@ -83,27 +83,28 @@ impl Environment {
     /// Makes the sandbox and starts the driver, whose task is returned; init is under way from here.
     pub(crate) async fn start(
         spec: Arc<Spec>,
-        folder: &Folder,
+        site: Site<'_>,
         output: Output,
         room: Room,
         said_shortfall: &AtomicBool,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), CreateError> {
         let id = Uuid::new_v4();
         let name = id.simple().to_string();
-        let folder = folder.create(&name, spec.layout)?;
+        let folder = site.folder.create(&name, spec.layout)?;
         let (mounts, unplaced) = match spec.layout {
             Layout::Host => mounts_on_host(&spec, &folder),
             Layout::OwnRoot => (mounts_in_own_root(&spec), None),
         };
         let opt_is_bound = mounts.binds.iter().any(|bind| bind.at == Path::new(OPT));
-        let (sandbox, sandbox_events) = Sandbox::create(sandbox::Spec {
+        let sandbox_spec = sandbox::Spec {
             id: name.clone(),
             folder: folder.path.clone(),
             mounts,
+            limits: limits(&spec),
             init: sandbox::InitProgram::default(),
-        })
-        .await
-        .map_err(CreateError::Sandbox)?;
+        };
+        let (sandbox, sandbox_events) =
+            site.backend.create(sandbox_spec).await.map_err(CreateError::Sandbox)?;
 
         let refused = match sandbox.mounted() {
             sandbox::Mounted::Not { reason } => Some(reason.clone()),
@@ -178,6 +179,26 @@ impl Environment {
     }
 }
 
+/// What environments are made with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site<'a> {
+    pub(crate) folder: &'a Folder,
+    pub(crate) backend: &'a sandbox::Backend,
+}
+
+/// Processes and threads of one environment. As on AWS.
+const MAX_PROCESSES: u32 = 1024;
+
+/// The processors are its own until init is over; see [`crate::processes`].
+fn limits(spec: &Spec) -> sandbox::Limits {
+    sandbox::Limits {
+        memory_bytes: Some(u64::from(spec.memory_mib) << 20),
+        processes: Some(MAX_PROCESSES),
+        cpu: None,
+        tmp_mib: spec.tmp_mib,
+    }
+}
+
 /// Where environments keep their files.
 #[derive(Debug, Clone)]
 pub struct Folder {
@@ -227,7 +248,7 @@ fn mounts_in_own_root(spec: &Spec) -> sandbox::Mounts {
         at: place.inside.clone(),
         read_only: true,
     };
-    sandbox::Mounts { read_only: Vec::new(), binds: spec.places.iter().map(place).collect() }
+    sandbox::Mounts { binds: spec.places.iter().map(place).collect(), ..sandbox::Mounts::default() }
 }
 
 /// Code, layers and runtime cannot be written to; `/tmp`, `/opt` and `/etc/hosts` are the environment's own.
@@ -260,7 +281,7 @@ fn mounts_on_host(spec: &Spec, folder: &OwnFolder) -> (sandbox::Mounts, Option<S
     if below(TMP).is_none() {
         binds.push(sandbox::Bind { from: folder.tmp(), at: TMP.into(), read_only: false });
     }
-    (sandbox::Mounts { read_only, binds }, unplaced)
+    (sandbox::Mounts { read_only, binds, tmp: None }, unplaced)
 }
 
 impl Folder {

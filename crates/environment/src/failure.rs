@@ -25,14 +25,16 @@ pub(crate) struct PlatformError {
 }
 
 impl PlatformError {
-    /// The runtime's process ended without having answered.
-    pub(crate) fn exited(exit: Exit) -> Self {
+    /// The runtime's process ended without having answered. `out_of_memory`: the kernel has killed for want of memory; if
+    /// it was the runtime, it has a type of its own.
+    pub(crate) fn exited(exit: Exit, out_of_memory: bool) -> Self {
         let message = match exit {
             Exit::Code(0) => "Runtime exited without providing a reason".to_owned(),
             Exit::Code(code) => format!("Runtime exited with error: exit status {code}"),
             Exit::Signal(signal) => format!("Runtime exited with error: signal: {}", signal_text(signal)),
         };
-        Self::new("Runtime.ExitError", message)
+        let killed = exit == Exit::Signal(9);
+        Self::new(if killed && out_of_memory { "Runtime.OutOfMemory" } else { "Runtime.ExitError" }, message)
     }
 
     /// The function's timeout passed.
@@ -176,23 +178,30 @@ mod tests {
     fn payloads_are_worded_as_aws_words_them() {
         let id = "RequestId: 00000000-0000-0000-0000-000000000007 Error: ";
         check(
-            &PlatformError::exited(Exit::Code(0)),
+            &PlatformError::exited(Exit::Code(0), false),
             &format!(
                 r#"{{"errorType":"Runtime.ExitError","errorMessage":"{id}Runtime exited without providing a reason"}}"#
             ),
         );
         check(
-            &PlatformError::exited(Exit::Code(127)),
+            &PlatformError::exited(Exit::Code(127), false),
             &format!(
                 r#"{{"errorType":"Runtime.ExitError","errorMessage":"{id}Runtime exited with error: exit status 127"}}"#
             ),
         );
         check(
-            &PlatformError::exited(Exit::Signal(9)),
+            &PlatformError::exited(Exit::Signal(9), false),
             &format!(
                 r#"{{"errorType":"Runtime.ExitError","errorMessage":"{id}Runtime exited with error: signal: killed"}}"#
             ),
         );
+        check(
+            &PlatformError::exited(Exit::Signal(9), true),
+            &format!(
+                r#"{{"errorType":"Runtime.OutOfMemory","errorMessage":"{id}Runtime exited with error: signal: killed"}}"#
+            ),
+        );
+        assert_eq!(PlatformError::exited(Exit::Code(1), true).error_type, "Runtime.ExitError");
         check(
             &PlatformError::timed_out(Duration::from_secs(3)),
             &format!(

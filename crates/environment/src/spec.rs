@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use firesteel_sandbox::CpuShare;
+
 /// How long the init phase of an on-demand environment may take before it is cut off and done again inside
 /// the invocation (AWS: "lambda-runtime-environment").
 pub const INIT_LIMIT: Duration = Duration::from_secs(10);
@@ -74,6 +76,16 @@ impl Spec {
     /// How many invocations an environment takes at a time.
     pub(crate) fn slots(&self) -> usize {
         self.max_concurrency.map_or(1, usize::from).max(1)
+    }
+
+    /// Processor time in proportion to memory (AWS: "configuration-memory").
+    pub(crate) fn cpu(&self) -> CpuShare {
+        CpuShare::from_thousandths(u32::try_from(u64::from(self.memory_mib) * 1000 / 1769).unwrap_or(u32::MAX))
+    }
+
+    /// While it is initialised: at least two processors, as observed on AWS.
+    pub(crate) fn cpu_of_init(&self) -> CpuShare {
+        CpuShare::from_thousandths(self.cpu().thousandths().max(2000))
     }
 
     /// The same for environments that are made ahead of invocations.

@@ -365,6 +365,31 @@ pub(crate) struct ServerArguments {
     /// Account that functions belong to
     #[arg(long, value_name = "ID", default_value = "000000000000", value_parser = account_id)]
     pub(crate) account_id: String,
+
+    #[command(flatten)]
+    pub(crate) isolation: IsolationArguments,
+}
+
+/// By what functions are held apart, from each other and from the host.
+#[derive(Debug, Args)]
+pub(crate) struct IsolationArguments {
+    /// auto (the strongest that this machine allows), namespace, or process (none)
+    #[arg(long, value_name = "KIND", default_value = "auto", env = "FIRESTEEL_ISOLATION")]
+    pub(crate) isolation: Isolation,
+
+    /// What functions can reach beside their own loopback: none, or host (all that this machine can, itself included)
+    #[cfg(target_os = "linux")]
+    #[arg(long, value_name = "KIND", default_value = "none", value_parser = network)]
+    pub(crate) network: Network,
+}
+
+#[cfg(target_os = "linux")]
+fn network(value: &str) -> Result<Network, String> {
+    match value {
+        "none" => Ok(Network::None),
+        "host" => Ok(Network::Host),
+        _ => Err("there are none and host".into()),
+    }
 }
 
 fn url(value: &str) -> Result<Url, String> {

@@ -49,6 +49,11 @@ impl DataFolder {
         Ok(DataFolder { root: root.to_path_buf(), path, _lock: lock })
     }
 
+    /// The run's name, like no other's.
+    pub(crate) fn id(&self) -> &str {
+        self.path.file_name().and_then(|name| name.to_str()).expect("runs are named by hexadecimal numbers")
+    }
+
     /// Where logs are kept, which outlive the run. Not made yet.
     pub(crate) fn logs(&self) -> PathBuf {
         logs_below(&self.root)

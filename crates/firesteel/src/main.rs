@@ -12,6 +12,7 @@ mod event;
 mod exit;
 mod function;
 mod function_urls;
+mod isolation;
 mod listen;
 mod logs;
 mod notice;

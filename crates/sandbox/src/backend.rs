@@ -54,11 +54,16 @@ impl Backend {
         !matches!(self, Backend::Process)
     }
 
-    /// Begins to make blanks, if there are to be any.
-    pub fn warm_up(&self) {
-        #[cfg(target_os = "linux")]
-        if let Backend::Namespace(NamespaceBackend(namespaces)) = self {
-            namespaces.refill();
+    /// Makes a sandbox to see whether that can be done, and keeps it for who asks first. From then on others are made
+    /// ahead, if that was wanted.
+    ///
+    /// # Errors
+    /// See [`CreateError`].
+    pub async fn probe(&self) -> Result<(), CreateError> {
+        match self {
+            Backend::Process => Ok(()),
+            #[cfg(target_os = "linux")]
+            Backend::Namespace(NamespaceBackend(namespaces)) => namespaces.probe().await,
         }
     }
 

@@ -6,7 +6,7 @@ use firesteel_runtime_api::{ErrorReport, ExtensionEvent};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Driver, FREEZE_AFTER, MEMORY_SAMPLING, Parked, Rest, Restore};
+use super::{Driver, MEMORY_SAMPLING, Parked, Rest, Restore};
 use crate::billing::{self, Usage};
 use crate::current::Current;
 use crate::lifecycle::extensions::Index;
@@ -58,7 +58,9 @@ impl Driver {
                 }
             }
             Effect::Finish(_, finish) => self.finish(finish),
-            Effect::Rest => self.rest = Rest::Dozing { until: Instant::now() + FREEZE_AFTER },
+            Effect::Rest => {
+                self.rest = Rest::Dozing { until: Instant::now() + self.processes.freeze_after() };
+            }
             Effect::Wake => self.thaw(),
             Effect::End(action) => {
                 // The end has a clock of its own.

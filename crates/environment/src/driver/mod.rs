@@ -38,10 +38,6 @@ use crate::spec::InitializationType;
 /// lives on; more often would be felt.
 const MEMORY_SAMPLING: Duration = Duration::from_millis(20);
 
-/// How long an environment may run on after it came to rest. Long enough that one which is invoked again and again
-/// is never stopped and continued in between, which would be felt; short enough for nobody to get work done.
-const FREEZE_AFTER: Duration = Duration::from_millis(10);
-
 /// Everything one environment holds.
 #[derive(Debug)]
 pub(crate) struct Driver {

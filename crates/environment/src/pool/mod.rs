@@ -31,6 +31,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use firesteel_sandbox::Backend;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -38,7 +39,7 @@ use tokio_util::task::TaskTracker;
 
 use self::lease::{Lease, Promise, Room};
 use self::roster::{Leased, Open, Shared, take_open};
-use crate::environment::{CreateError, Environment, Folder};
+use crate::environment::{CreateError, Environment, Folder, Site};
 use crate::invocation::{Invocation, Invoked, Order, Pending};
 use crate::logs::Output;
 use crate::outcome::Answer;
@@ -93,6 +94,7 @@ pub struct Pool {
 struct Inner {
     limits: Limits,
     folder: Folder,
+    backend: Backend,
     output: Output,
     /// Knows every driver, also of environments that nobody holds any more.
     tasks: TaskTracker,
@@ -119,10 +121,11 @@ impl SpecId {
 impl Pool {
     /// An empty pool. Must be called inside a tokio runtime.
     #[must_use]
-    pub fn new(limits: Limits, folder: Folder, output: Output) -> Self {
+    pub fn new(limits: Limits, folder: Folder, backend: Backend, output: Output) -> Self {
         let inner = Arc::new(Inner {
             limits,
             folder,
+            backend,
             output,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -193,7 +196,7 @@ impl Pool {
         let created = self.inner.tasks.spawn(async move {
             let id = SpecId::of(&spec);
             let (environment, task) =
-                Environment::start(spec, &inner.folder, inner.output.clone(), room, &inner.said_shortfall)
+                Environment::start(spec, inner.site(), inner.output.clone(), room, &inner.said_shortfall)
                     .await?;
             inner.tasks.spawn(task);
             let environment = Arc::new(environment);
@@ -296,6 +299,10 @@ enum Waited {
 }
 
 impl Inner {
+    fn site(&self) -> Site<'_> {
+        Site { folder: &self.folder, backend: &self.backend }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shared> {
         // What is guarded is never left half-changed, so a panic elsewhere does not spoil it.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)

@@ -115,7 +115,7 @@ impl Keeper {
         let room = Room::take(inner)?;
         let (environment, task) = Environment::start(
             Arc::clone(&self.provisioned),
-            &inner.folder,
+            inner.site(),
             inner.output.clone(),
             room,
             &inner.said_shortfall,

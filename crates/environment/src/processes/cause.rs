@@ -21,6 +21,8 @@ use crate::posted::{function_error, reported};
 #[derive(Debug, Default)]
 pub(crate) struct Cause {
     pub(super) exit: Option<Exit>,
+    /// The kernel has killed a process since the init began.
+    pub(super) out_of_memory: bool,
     pub(super) launch: Option<PlatformError>,
     /// Of a failed init or restore.
     pub(crate) runtime_report: Option<ErrorReport>,
@@ -43,7 +45,10 @@ impl Processes {
     /// The platform's name and words for a failure; none where the runtime found its own.
     pub(crate) fn platform_error(&self, failure: Failure, extensions: &Extensions) -> Option<PlatformError> {
         match failure {
-            Failure::Exited => Some(PlatformError::exited(self.cause.exit.unwrap_or(Exit::Code(0)))),
+            Failure::Exited => {
+                let exit = self.cause.exit.unwrap_or(Exit::Code(0));
+                Some(PlatformError::exited(exit, self.cause.out_of_memory))
+            }
             Failure::Launch => self.cause.launch.clone(),
             Failure::Extension(failure) => Some(self.extension_error_of(failure, extensions)),
             Failure::TimedOut => Some(PlatformError::timed_out(self.spec.timeout)),

@@ -1,7 +1,6 @@
 //! The processes of one init: the runtime and the external extensions, with the port they call and the pipes they
 //! write to. A new init gets all of it anew.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
 use firesteel_runtime_api as runtime_api;
@@ -58,8 +57,8 @@ pub(super) struct Output {
 
 impl Generation {
     /// Opens the port. No process runs yet.
-    pub(super) fn open(spec: &Spec, metadata_token: &str) -> std::io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    pub(super) fn open(sandbox: &Sandbox, spec: &Spec, metadata_token: &str) -> std::io::Result<Self> {
+        let listener = sandbox.listen()?;
         listener.set_nonblocking(true)?;
         let runtime_api = listener.local_addr()?.to_string();
         let (calls_sender, calls) = mpsc::channel(GUEST_QUEUE);

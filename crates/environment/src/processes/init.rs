@@ -42,7 +42,9 @@ impl Processes {
         self.cause = Cause::default();
         self.parked.clear();
         self.log.platform(&PlatformEvent::InitStart { phase: self.init.phase });
-        match Generation::open(&self.spec, &self.metadata_token) {
+        self.out_of_memory_kills = self.sandbox.out_of_memory_kills();
+        self.sandbox.limit_cpu(Some(if limited { self.spec.cpu_of_init() } else { self.spec.cpu() }));
+        match Generation::open(&self.sandbox, &self.spec, &self.metadata_token) {
             Ok(generation) => self.generation = Some(generation),
             Err(error) => self.cannot_start("a port", &error),
         }
@@ -85,6 +87,7 @@ impl Processes {
 
     pub(crate) fn init_ended(&mut self, result: InitResult, extensions: &Extensions) {
         let duration = self.init.began.elapsed();
+        self.sandbox.limit_cpu(Some(self.spec.cpu()));
         self.drain_output();
         let status = match result {
             InitResult::Succeeded => {

@@ -41,7 +41,7 @@ use crate::lifecycle::extensions::{Extensions, Index};
 use crate::logs::Log;
 use crate::spec::Spec;
 
-/// How old the memory figure of a REPORT may be. A reading is a tenth of what a warm invocation costs, so those that
+/// How old the memory figure of a REPORT may be, where the kernel does not keep one. A reading is a tenth of what a warm invocation costs, so those that
 /// follow each other within this time share one. Since no process can take and give back more than some
 /// 20 MiB in it, and a peak is kept, what one REPORT may miss is little, and the next one has it.
 /// How long a runtime that reported a failure may take to end. They do so at once, after a line or two in the log.
@@ -66,6 +66,8 @@ pub(crate) struct Processes {
     generation: Option<Generation>,
     /// Calls for an event, by the extension's index.
     parked: Vec<Option<Reply<ExtensionEvent>>>,
+    /// How many processes had been killed for want of memory when the last init began.
+    out_of_memory_kills: u64,
     /// The time for an end that is under way.
     ending: Option<EndingClock>,
     alarm: Option<(Instant, Alarm)>,
@@ -121,6 +123,7 @@ impl Processes {
             metadata_token: Uuid::new_v4().to_string(),
             generation: None,
             parked: Vec::new(),
+            out_of_memory_kills: 0,
             ending: None,
             alarm: None,
             sleep: Box::pin(tokio::time::sleep_until(Instant::now())),
@@ -204,6 +207,7 @@ impl Processes {
                 self.drain_output();
                 if name == RUNTIME {
                     self.cause.exit = Some(status);
+                    self.cause.out_of_memory = self.sandbox.out_of_memory_kills() > self.out_of_memory_kills;
                     return Some(Change::RuntimeExited);
                 }
                 let index = index_of(&name)?;
@@ -243,6 +247,13 @@ impl Processes {
     pub(crate) fn sample_memory(&self) {
         // The sandbox keeps the peak.
         let _ = self.sandbox.memory();
+    }
+
+    /// How long it may run on after it came to rest. Where freezing takes microseconds: as long as it takes one who waits
+    /// for an answer to send what is next. Else long enough that an environment which is invoked again and again is never
+    /// stopped and continued in between, which would be felt; short enough for nobody to get work done.
+    pub(crate) fn freeze_after(&self) -> Duration {
+        Duration::from_millis(if self.sandbox.freezes_at_once() { 1 } else { 10 })
     }
 
     /// Stops everything, until [`Processes::thaw`].

@@ -18,6 +18,7 @@ use crate::data_folder::DataFolder;
 use crate::event;
 use crate::exit::{Exit, Failure};
 use crate::function::{self, Workshop};
+use crate::isolation;
 use crate::notice::tell;
 
 pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
@@ -28,7 +29,8 @@ pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
     }
 
     let data = DataFolder::open(arguments.server.data.as_deref())?;
-    let host = super::serve::host(&data, super::serve::LAYOUT)?;
+    let backend = isolation::open(&arguments.server, &data, 0).await?;
+    let host = super::serve::host(&data, super::serve::layout(&backend))?;
     let workshop = Workshop {
         data: &data,
         host,
@@ -44,7 +46,7 @@ pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
     let limits =
         Limits { max_environments: 1, idle_timeout: Duration::from_secs(3600), max_wait: Duration::ZERO };
     let folder = Folder { parent: data.subfolder("environments")? };
-    let pool = Pool::new(limits, folder, logs.output(false));
+    let pool = Pool::new(limits, folder, backend.clone(), logs.output(false));
     let mut catalog = Catalog::new(arguments.server.region.as_str(), arguments.server.account_id.as_str());
     let name = prepared.function.name().clone();
     let reference = FunctionReference { name: name.clone(), qualifier: None };
@@ -65,6 +67,7 @@ pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
         exit = interrupted() => Ended::Interrupted(exit),
     };
     invoker.shutdown(Duration::ZERO).await;
+    backend.close().await;
     drop(logs);
     match ended {
         Ended::Invoked(Ok(reply)) => print(&reply.outcome),

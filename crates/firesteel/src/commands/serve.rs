@@ -13,6 +13,7 @@ use firesteel_environment::{Folder, InitializationType, Limits, Pool, Spec};
 use firesteel_invoke::plan::Host;
 use firesteel_invoke::{Bandwidth, Invoker};
 use firesteel_runtimes::{Interpreters, Layout};
+use firesteel_sandbox::Backend;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,7 @@ use crate::data_folder::DataFolder;
 use crate::exit::{Exit, Failure};
 use crate::function::{self, Workshop};
 use crate::function_urls::{self, BoundUrl};
+use crate::isolation;
 use crate::listen::listen;
 use crate::notice::tell;
 
@@ -30,7 +32,8 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
     let signals = Signals::new()?;
     raise_descriptor_limit();
     let data = DataFolder::open(arguments.server.data.as_deref())?;
-    let (catalog, specs) = functions(&arguments, &data)?;
+    let backend = isolation::open(&arguments.server, &data, BLANKS).await?;
+    let (catalog, specs) = functions(&arguments, &data, layout(&backend))?;
     let urls = function_urls::listen(&arguments, &catalog).await?;
     let provisioned = provisioned(&arguments, &specs)?;
 
@@ -41,7 +44,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
         max_wait: Duration::from_millis(arguments.wait_ms),
     };
     let output = logs.output(specs.len() > 1);
-    let pool = Pool::new(limits, Folder { parent: data.subfolder("environments")? }, output);
+    let pool = Pool::new(limits, Folder { parent: data.subfolder("environments")? }, backend.clone(), output);
     for (spec, count) in provisioned {
         pool.provision(&spec, count);
     }
@@ -54,7 +57,12 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
     for BoundUrl { url, address, .. } in &urls {
         tell(format_args!("firesteel: http://{address}/ is the URL of {}", url.function));
     }
-    tell(format_args!("firesteel: functions run as you, without isolation from this machine"));
+    match backend {
+        Backend::Process => {
+            tell(format_args!("firesteel: functions run as you, without isolation from this machine"));
+        }
+        Backend::Namespace(_) => tell(format_args!("firesteel: functions run in namespaces of their own")),
+    }
 
     let invoker =
         Invoker::new(catalog, specs, pool).with_stream_bandwidth(match arguments.stream_bandwidth {
@@ -70,6 +78,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
         servers.spawn(firesteel_api::function_url::serve(listener, url, invoker.clone(), stop));
     }
     let result = drained(all(servers), &invoker, signals, stop, grace).await;
+    backend.close().await;
     drop(logs);
     result
 }
@@ -123,8 +132,13 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// What functions see here: the process backend has no other file system than the host's.
-pub(super) const LAYOUT: Layout = Layout::Host;
+/// How many sandboxes are kept ready: as many as are likely to be asked for at once.
+const BLANKS: usize = 4;
+
+/// What functions see here.
+pub(super) fn layout(backend: &Backend) -> Layout {
+    if backend.has_own_root() { Layout::OwnRoot } else { Layout::Host }
+}
 
 /// What this machine offers to functions that see `layout` of it.
 pub(super) fn host(data: &DataFolder, layout: Layout) -> Result<Host, Failure> {
@@ -140,10 +154,10 @@ pub(super) fn host(data: &DataFolder, layout: Layout) -> Result<Host, Failure> {
 type Specs = HashMap<firesteel_catalog::FunctionName, Arc<Spec>>;
 type Functions = (Catalog, Specs);
 
-fn functions(arguments: &ServeArguments, data: &DataFolder) -> Result<Functions, Failure> {
+fn functions(arguments: &ServeArguments, data: &DataFolder, layout: Layout) -> Result<Functions, Failure> {
     let workshop = Workshop {
         data,
-        host: host(data, LAYOUT)?,
+        host: host(data, layout)?,
         server: &arguments.server,
         arguments: &arguments.function,
         max_concurrency: arguments.max_concurrency,

@@ -60,7 +60,7 @@ impl Blanks {
     }
 
     /// Puts one into the pool; back to the caller when the pool was closed meanwhile.
-    fn put(&self, blank: Unready) -> Option<Unready> {
+    pub(super) fn put(&self, blank: Unready) -> Option<Unready> {
         let mut pool = self.lock();
         if pool.closed {
             return Some(blank);

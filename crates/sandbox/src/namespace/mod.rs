@@ -126,8 +126,17 @@ impl Namespaces {
         become_sandbox(blank, id, mounts, &limits).await
     }
 
+    pub(crate) async fn probe(self: &Arc<Self>) -> Result<(), CreateError> {
+        let blank = self.make_blank("probe".into()).await?;
+        if let Some(blank) = self.blanks.put(blank) {
+            blank.close().await;
+        }
+        self.refill();
+        Ok(())
+    }
+
     /// Fills the pool of blanks up in the background.
-    pub(crate) fn refill(self: &Arc<Self>) {
+    fn refill(self: &Arc<Self>) {
         if self.blanks.begin_refill() {
             let namespaces = Arc::downgrade(self);
             tokio::spawn(blanks::refill(namespaces));
