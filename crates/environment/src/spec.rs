@@ -80,7 +80,9 @@ impl Spec {
 
     /// Processor time in proportion to memory (AWS: "configuration-memory").
     pub(crate) fn cpu(&self) -> CpuShare {
-        CpuShare::from_thousandths(u32::try_from(u64::from(self.memory_mib) * 1000 / 1769).unwrap_or(u32::MAX))
+        CpuShare::from_thousandths(
+            u32::try_from(u64::from(self.memory_mib) * 1000 / 1769).unwrap_or(u32::MAX),
+        )
     }
 
     /// While it is initialised: at least two processors, as observed on AWS.

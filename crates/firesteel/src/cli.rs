@@ -4,6 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+#[cfg(target_os = "linux")]
+use firesteel_sandbox::namespace::Network;
+
+use crate::isolation::Isolation;
 
 const EXIT_CODES: &str = "\
 Exit codes:

@@ -50,6 +50,9 @@ mod mounts;
 #[expect(unsafe_code, reason = "temporary")]
 mod network;
 #[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "a fork, and unshare, which has no safe wrapper")]
+mod ownership;
+#[cfg(target_os = "linux")]
 mod room;
 #[cfg(target_os = "linux")]
 mod root;

@@ -19,7 +19,7 @@
 use crate::protocol::{Mounted, Mounts};
 
 #[cfg(target_os = "linux")]
-pub(crate) use imp::set_read_only as read_only;
+pub(crate) use imp::add_attributes;
 
 /// Does what can be done, and says what cannot.
 pub(crate) fn make(mounts: &Mounts) -> Mounted {
@@ -34,9 +34,10 @@ pub(crate) fn make(mounts: &Mounts) -> Mounted {
 
 #[cfg(target_os = "linux")]
 mod imp {
-    use std::ffi::CString;
+    use std::ffi::{CStr, CString};
     use std::fs;
     use std::io;
+    use std::os::fd::{AsRawFd, BorrowedFd};
     use std::os::unix::ffi::OsStrExt;
     use std::path::Path;
 
@@ -131,21 +132,34 @@ mod imp {
         }
     }
 
-    /// `mount_setattr` adds the one attribute and keeps the others, on mounts below too; remounting by
-    /// `mount` would do neither. Linux 5.12.
-    pub(crate) fn set_read_only(place: &Path) -> io::Result<()> {
+    fn set_read_only(place: &Path) -> io::Result<()> {
         let path = CString::new(place.as_os_str().as_bytes())?;
+        add_attributes(rustix::fs::CWD, &path, libc::MOUNT_ATTR_RDONLY, None)
+    }
+
+    /// `mount_setattr` adds attributes (`MOUNT_ATTR_*`) and keeps the others, on mounts below too; remounting by
+    /// `mount` would do neither. `mapping`: a user namespace that says whose files appear as whose. Linux 5.12.
+    pub(crate) fn add_attributes(
+        folder: BorrowedFd<'_>,
+        path: &CStr,
+        attributes: u64,
+        mapping: Option<BorrowedFd<'_>>,
+    ) -> io::Result<()> {
         // SAFETY: an all-zero `mount_attr` is valid: it is all integers.
-        let mut attributes: libc::mount_attr = unsafe { std::mem::zeroed() };
-        attributes.attr_set = libc::MOUNT_ATTR_RDONLY;
+        let mut wanted: libc::mount_attr = unsafe { std::mem::zeroed() };
+        wanted.attr_set = attributes;
+        if let Some(mapping) = mapping {
+            wanted.attr_set |= libc::MOUNT_ATTR_IDMAP;
+            wanted.userns_fd = u64::try_from(mapping.as_raw_fd()).map_err(io::Error::other)?;
+        }
         // SAFETY: the path is terminated, the structure is live, and its true size is given.
         let done = unsafe {
             libc::syscall(
                 libc::SYS_mount_setattr,
-                libc::AT_FDCWD,
+                folder.as_raw_fd(),
                 path.as_ptr(),
-                libc::AT_RECURSIVE,
-                &raw const attributes,
+                libc::AT_RECURSIVE | libc::AT_EMPTY_PATH,
+                &raw const wanted,
                 size_of::<libc::mount_attr>(),
             )
         };

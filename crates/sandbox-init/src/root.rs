@@ -18,13 +18,16 @@
 use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+use rustix::fs::CWD;
+use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
 
 use crate::furnishing::{Root, Scratch};
-use crate::mounts::read_only;
+use crate::mounts::add_attributes;
+use crate::ownership;
 use crate::protocol::Bind;
 use crate::scratch;
 
@@ -138,14 +141,14 @@ impl Furnished {
     fn bind(&self, Bind { from, at, read_only: protected }: &Bind) -> io::Result<()> {
         let place = self.inside(at);
         let bound = (|| {
-            if fs::metadata(from)?.is_dir() {
+            let found = fs::metadata(from)?;
+            if found.is_dir() {
                 fs::create_dir_all(&place)?;
             } else {
                 make_parent(&place)?;
                 File::options().create(true).append(true).open(&place)?;
             }
-            rustix::mount::mount_bind_recursive(from, &place)?;
-            if *protected { read_only(&place) } else { Ok(()) }
+            show_at(from, &place, &found, *protected)
         })();
         doing(|| format!("{} cannot be put at {}", from.display(), at.display()), bound)
     }
@@ -157,11 +160,11 @@ impl Furnished {
         for name in READ_ONLY_PROC {
             let place = proc.join(name);
             if place.exists() {
-                let bound = rustix::mount::mount_bind(&place, &place);
-                doing(
-                    || format!("protecting /proc/{name}"),
-                    bound.map_err(Into::into).and_then(|()| read_only(&place)),
-                )?;
+                let bound = rustix::mount::mount_bind(&place, &place).and_then(|()| {
+                    let flags = safe | MountFlags::RDONLY | MountFlags::BIND;
+                    rustix::mount::mount_remount(&place, flags, "")
+                });
+                doing(|| format!("protecting /proc/{name}"), bound)?;
             }
         }
         for name in MASKED {
@@ -229,6 +232,23 @@ impl Furnished {
     fn inside(&self, path: &Path) -> PathBuf {
         self.on.join(path.strip_prefix("/").unwrap_or(path))
     }
+}
+
+/// Puts a file or folder of the host's, with all below it, at a place that exists.
+fn show_at(from: &Path, place: &Path, found: &fs::Metadata, protected: bool) -> io::Result<()> {
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    let tree = rustix::mount::open_tree(CWD, from, flags)?;
+    // What the host trusts is not trusted here.
+    let safe = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+    let attributes = if protected { safe | libc::MOUNT_ATTR_RDONLY } else { safe };
+    if ownership::is_private(found) && rustix::process::geteuid().is_root() {
+        // A file system that cannot do it, or has another one mounted below: the function will be told "permission denied".
+        let _ = ownership::mapping(found)
+            .and_then(|mapping| add_attributes(tree.as_fd(), c"", 0, Some(mapping.as_fd())));
+    }
+    add_attributes(tree.as_fd(), c"", attributes, None)?;
+    Ok(rustix::mount::move_mount(tree, "", CWD, place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
 }
 
 fn make_parent(of: &Path) -> io::Result<()> {
