@@ -105,7 +105,7 @@ fn delegated(own: &Path, id: &str, wanted: &[Controller]) -> Place {
         match enter(own) {
             Ok(()) => drop(std::fs::remove_dir(&path)),
             Err(error) => {
-                tracing::warn!(error = error.chain(), "the server stays in a control group of its own")
+                tracing::warn!(error = error.chain(), "the server stays in a leaf of its control group");
             }
         }
         return Place { parent: own.to_owned(), leaf: None, refused };
