@@ -29,6 +29,8 @@ fn main() -> ExitCode {
         freezing(&path).await;
         memory(&path).await;
     });
+    #[cfg(target_os = "linux")]
+    control_groups();
     ExitCode::SUCCESS
 }
 
@@ -94,6 +96,81 @@ async fn memory(folder: &Path) {
         report(&format!("memory, {what}, task started since"), after_a_start.collect());
     }
     sandbox.close().await;
+}
+
+/// Empty ones, and one with a process in it.
+#[cfg(target_os = "linux")]
+fn control_groups() {
+    let groups = firesteel_sandbox::Groups::open(&format!("bench-{}", std::process::id()));
+    let make = || groups.make("sandbox").expect("a host that lets groups be made");
+    report("control group, make and drop", turns(|| drop(make())));
+    let group = make();
+    let small = firesteel_sandbox::CpuShare::from_thousandths(72);
+    report("control group, limit memory", turns(|| group.limit_memory(128 << 20).expect("a limit")));
+    report("control group, limit processes", turns(|| group.limit_processes(1024).expect("a limit")));
+    report("control group, limit processor time", turns(|| group.limit_cpu(Some(small)).expect("a limit")));
+    let again = turns(|| {
+        group.limit_cpu(None).expect("no limit");
+        group.limit_cpu(Some(small)).expect("a limit");
+    });
+    report("control group, no limit of processor time and one again", again);
+    let mut child = std::process::Command::new("sleep").arg("1000").spawn().expect("a program called sleep");
+    let pid = Pid::from_child(&child);
+    report("control group, enter v1", turns(|| group.enter(pid).expect("it lives")));
+    group.enter_all(pid).expect("it lives");
+    report(
+        "control group, freeze a process",
+        turns_with(
+            || group.freeze().expect("cgroup2"),
+            || {
+                while !group.is_frozen().expect("cgroup2") {}
+                group.thaw().expect("cgroup2");
+            },
+        ),
+    );
+    report(
+        "control group, thaw a process",
+        turns_with(
+            || group.thaw().expect("cgroup2"),
+            || {
+                group.freeze().expect("cgroup2");
+                while !group.is_frozen().expect("cgroup2") {}
+            },
+        ),
+    );
+    report(
+        "control group, read memory and kills",
+        turns(|| {
+            group.memory().expect("counted");
+            group.oom_kills().expect("counted");
+        }),
+    );
+    let begin = Instant::now();
+    drop(group);
+    report("control group, drop with a process in it", vec![begin.elapsed()]);
+    child.wait().expect("it was killed");
+    report(
+        "control groups, look for abandoned ones",
+        turns(|| drop(firesteel_sandbox::Groups::remove_abandoned())),
+    );
+}
+
+#[cfg(target_os = "linux")]
+fn turns(mut act: impl FnMut()) -> Vec<Duration> {
+    turns_with(&mut act, || ())
+}
+
+/// Only the first counts.
+#[cfg(target_os = "linux")]
+fn turns_with(mut act: impl FnMut(), mut between: impl FnMut()) -> Vec<Duration> {
+    let time = || {
+        let begin = Instant::now();
+        act();
+        let took = begin.elapsed();
+        between();
+        took
+    };
+    std::iter::repeat_with(time).take(TURNS).collect()
 }
 
 /// From the request until the kernel says so of every process, and how long the first process runs for it.

@@ -273,3 +273,52 @@ impl Freezer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// What the kernel of this host does with it is tested in `tests/cgroups`; a host has controllers in one version only.
+    #[test]
+    fn what_is_written_to_and_read_from_cgroup2() {
+        let top = tempfile::tempdir().unwrap();
+        let path = top.path().join("group");
+        let home = Home { version: Version::V2, controllers: Controller::ALL.to_vec() };
+        let seat = Seat::make(home, path.clone()).unwrap();
+        let file = |name: &str, text: &str| fs::write(path.join(name), text).unwrap();
+        for name in ["cgroup.freeze", "cgroup.kill", "memory.max", "memory.swap.max", "pids.max", "cpu.max"] {
+            file(name, "");
+        }
+        file("cgroup.events", "populated 1\nfrozen 1\n");
+        file("memory.current", "4096\n");
+        file("memory.events", "low 0\nhigh 0\nmax 9\noom 3\noom_kill 2\noom_group_kill 0\n");
+        let group = Group::new(vec![seat]).unwrap();
+        let text = |name: &str| fs::read_to_string(path.join(name)).unwrap();
+
+        group.limit_memory(1 << 27).unwrap();
+        assert_eq!((text("memory.max").as_str(), text("memory.swap.max").as_str()), ("134217728", "0"));
+        group.limit_processes(1024).unwrap();
+        assert_eq!(text("pids.max"), "1024");
+        group.limit_cpu(None).unwrap();
+        assert_eq!(text("cpu.max"), "max");
+        group.limit_cpu(Some(CpuShare::from_thousandths(72))).unwrap();
+        assert_eq!(text("cpu.max"), "1440 20000");
+        group.freeze().unwrap();
+        assert_eq!(text("cgroup.freeze"), "1");
+        group.thaw().unwrap();
+        assert_eq!(text("cgroup.freeze"), "0");
+        assert!(group.is_frozen().unwrap());
+        file("cgroup.events", "populated 1\nfrozen 0\n");
+        assert!(!group.is_frozen().unwrap());
+        group.kill().unwrap();
+        assert_eq!(text("cgroup.kill"), "1");
+        assert_eq!(group.oom_kills().unwrap(), 2);
+        assert!(matches!(group.memory(), Err(GroupError::Unavailable { what: "memory.peak" })));
+        file("memory.peak", "8192\n");
+        assert_eq!(group.memory().unwrap(), MemoryReading { current_bytes: 4096, peak_bytes: 8192 });
+        file("memory.peak", "much\n");
+        assert!(matches!(group.memory(), Err(GroupError::Text { .. })));
+    }
+}

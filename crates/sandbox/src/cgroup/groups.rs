@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::Controller;
 use super::enforcement::{Enforcement, Survey};
@@ -12,6 +13,9 @@ use super::group::{Group, Seat};
 use super::layout::{Layout, Version};
 use super::lock::{Held, Lock};
 use super::unified;
+
+/// How long another server may take to remove groups of the same name that it found abandoned.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How the names of all folders of ours begin.
 pub(super) const PREFIX: &str = "firesteel-";
@@ -51,24 +55,26 @@ impl Groups {
     fn make_all(layout: &Layout, id: &str) -> Self {
         let in_v1 = |controller: &Controller| layout.v1.iter().any(|(has, _)| has.contains(controller));
         let wanted: Vec<Controller> = Controller::ALL.into_iter().filter(|it| !in_v1(it)).collect();
+        let end = Instant::now() + PATIENCE;
         let mut held = Vec::new();
         let mut refused: Vec<(Controller, String)> = Vec::new();
         let mut leaf = None;
-        let unified = match layout.unified.as_ref().map(|hierarchy| unified::open(hierarchy, id, &wanted)) {
-            None => Err("no cgroup2 file system is mounted".to_owned()),
-            Some(Ok(opened)) => {
-                held.push((Home { version: Version::V2, controllers: opened.controllers }, opened.held));
-                refused.extend(opened.refused);
-                leaf = opened.leaf;
-                Ok(())
-            }
-            Some(Err(error)) => {
-                refused.extend(wanted.iter().map(|controller| (*controller, error.chain())));
-                Err(error.chain())
-            }
-        };
+        let unified =
+            match layout.unified.as_ref().map(|hierarchy| unified::open(hierarchy, id, &wanted, end)) {
+                None => Err("no cgroup2 file system is mounted".to_owned()),
+                Some(Ok(opened)) => {
+                    held.push((Home { version: Version::V2, controllers: opened.controllers }, opened.held));
+                    refused.extend(opened.refused);
+                    leaf = opened.leaf;
+                    Ok(())
+                }
+                Some(Err(error)) => {
+                    refused.extend(wanted.iter().map(|controller| (*controller, error.chain())));
+                    Err(error.chain())
+                }
+            };
         for (controllers, hierarchy) in &layout.v1 {
-            match Held::make(hierarchy.own.join(folder_name(id))) {
+            match Held::make(hierarchy.own.join(folder_name(id)), end) {
                 Ok(made) => {
                     held.push((Home { version: Version::V1, controllers: controllers.clone() }, made));
                 }

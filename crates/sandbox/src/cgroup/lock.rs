@@ -21,9 +21,6 @@ use rustix::fs::{FlockOperation, OFlags};
 use super::error::GroupError;
 use super::folder::{self, Folder};
 
-/// How long another may take to remove a folder of the same name that it found abandoned.
-const PATIENCE: Duration = Duration::from_secs(3);
-
 /// The lock of a folder.
 #[derive(Debug)]
 pub(super) struct Lock {
@@ -62,9 +59,9 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Makes it. What a killed server left under the same name is removed first.
-    pub(super) fn make(path: PathBuf) -> Result<Self, GroupError> {
-        let end = Instant::now() + PATIENCE;
+    /// Makes it. What a killed server left under the same name is removed first; if another is about to, that is waited for
+    /// until `end`.
+    pub(super) fn make(path: PathBuf, end: Instant) -> Result<Self, GroupError> {
         loop {
             let made = folder::make(&path);
             let lock = match Lock::take(&path) {

@@ -24,7 +24,8 @@ pub(crate) fn test(name: &'static str, means: &[fn(&Enforcement) -> &Means], bod
     });
     if let Some(reason) = &wanting {
         assert!(std::env::var_os("FIRESTEEL_REQUIRE_ALL").is_none(), "{name}: {reason}");
-        writeln!(std::io::stderr(), "SKIPPED {name}: {reason}").unwrap();
+        let mut stderr = std::io::stderr();
+        writeln!(stderr, "SKIPPED {name}: {reason}").unwrap();
     }
     let run = move || -> Result<(), Failed> {
         body();

@@ -48,11 +48,13 @@ pub(crate) fn main() -> ExitCode {
         ["server", id] => {
             let groups = Groups::open(id);
             let group = groups.make("sandbox").expect("a group");
-            let child = waiting().expect("a child");
+            let mut child = waiting().expect("a child");
             group.enter_all(rustix::process::Pid::from_child(&child)).expect("a group takes a child");
             group.freeze().expect("cgroup2");
             say(&child.id().to_string());
             line();
+            drop(group);
+            child.wait().expect("it was killed");
         }
         other => panic!("no such guest: {other:?}"),
     }
