@@ -51,7 +51,7 @@ fn dropped() {
 
 fn all_dropped() {
     let (groups, group) = group("all");
-    let mut guest = Guest::inside(&group, &["wait"]);
+    let mut guest = Guest::inside(&group, &["allocate", "1"]);
     drop(groups);
     assert_eq!(guest.status().signal(), Some(Signal::KILL.as_raw()));
     assert!(folders(&name("all")).is_empty());
