@@ -114,9 +114,15 @@ fn control_groups() {
         group.limit_cpu(Some(small)).expect("a limit");
     });
     report("control group, no limit of processor time and one again", again);
+    let mut moved = std::process::Command::new("sleep").arg("1000").spawn().expect("a program called sleep");
+    let pid = Pid::from_child(&moved);
+    let other = groups.make("other").expect("a host that lets groups be made");
+    let enter = turns_with(|| group.enter(pid).expect("it lives"), || other.enter(pid).expect("it lives"));
+    report("control group, enter v1", enter);
+    drop(other);
+    moved.wait().expect("it was killed");
     let mut child = std::process::Command::new("sleep").arg("1000").spawn().expect("a program called sleep");
     let pid = Pid::from_child(&child);
-    report("control group, enter v1", turns(|| group.enter(pid).expect("it lives")));
     group.enter_all(pid).expect("it lives");
     report(
         "control group, freeze a process",
@@ -127,6 +133,14 @@ fn control_groups() {
                 group.thaw().expect("cgroup2");
             },
         ),
+    );
+    let until_frozen = || {
+        group.freeze().expect("cgroup2");
+        while !group.is_frozen().expect("cgroup2") {}
+    };
+    report(
+        "control group, freeze a process until it stands still",
+        turns_with(until_frozen, || group.thaw().expect("cgroup2")),
     );
     report(
         "control group, thaw a process",
@@ -145,10 +159,20 @@ fn control_groups() {
             group.oom_kills().expect("counted");
         }),
     );
-    let begin = Instant::now();
     drop(group);
-    report("control group, drop with a process in it", vec![begin.elapsed()]);
     child.wait().expect("it was killed");
+    let drops = std::iter::repeat_with(|| {
+        let group = make();
+        let mut child =
+            std::process::Command::new("sleep").arg("1000").spawn().expect("a program called sleep");
+        group.enter_all(Pid::from_child(&child)).expect("it lives");
+        let begin = Instant::now();
+        drop(group);
+        let took = begin.elapsed();
+        child.wait().expect("it was killed");
+        took
+    });
+    report("control group, drop with a process in it", drops.take(TURNS).collect());
     report(
         "control groups, look for abandoned ones",
         turns(|| drop(firesteel_sandbox::Groups::remove_abandoned())),
