@@ -121,37 +121,42 @@ fn control_groups() {
     report("control group, enter v1", enter);
     drop(other);
     moved.wait().expect("it was killed");
-    let mut child = std::process::Command::new("sleep").arg("1000").spawn().expect("a program called sleep");
+    // One that runs all the time: of a sleeping one it cannot be seen whether it has gone on.
+    let mut child =
+        std::process::Command::new("sh").args(["-c", "while :; do :; done"]).spawn().expect("a shell");
     let pid = Pid::from_child(&child);
+    group.limit_cpu(None).expect("no limit");
     group.enter_all(pid).expect("it lives");
-    report(
-        "control group, freeze a process",
-        turns_with(
-            || group.freeze().expect("cgroup2"),
-            || {
-                while !group.is_frozen().expect("cgroup2") {}
-                group.thaw().expect("cgroup2");
-            },
-        ),
-    );
-    let until_frozen = || {
-        group.freeze().expect("cgroup2");
-        while !group.is_frozen().expect("cgroup2") {}
+    let until_frozen = || while !group.is_frozen().expect("cgroup2") {};
+    let until_running = || {
+        let before = processor_time(pid);
+        while processor_time(pid) == before {}
     };
-    report(
-        "control group, freeze a process until it stands still",
-        turns_with(until_frozen, || group.thaw().expect("cgroup2")),
+    let go_on = || {
+        group.thaw().expect("cgroup2");
+        until_running();
+    };
+    let freeze = || group.freeze().expect("cgroup2");
+    let stand_still = || {
+        freeze();
+        until_frozen();
+    };
+    until_running();
+    let freezing = turns_with(freeze, || {
+        until_frozen();
+        go_on();
+    });
+    report("control group, freeze, a running process", freezing);
+    report("control group, freeze until it stands still", turns_with(stand_still, go_on));
+    stand_still();
+    let thawing = turns_with(
+        || group.thaw().expect("cgroup2"),
+        || {
+            until_running();
+            stand_still();
+        },
     );
-    report(
-        "control group, thaw a process",
-        turns_with(
-            || group.thaw().expect("cgroup2"),
-            || {
-                group.freeze().expect("cgroup2");
-                while !group.is_frozen().expect("cgroup2") {}
-            },
-        ),
-    );
+    report("control group, thaw", thawing);
     report(
         "control group, read memory and kills",
         turns(|| {
