@@ -65,6 +65,8 @@ def judge(attempt, event):
         return "succeeded", str(escaped)
     except OSError as error:
         return "refused", name_of(error)
+    except MemoryError:
+        return "refused", "ENOMEM"
 
 
 def name_of(error):
@@ -82,7 +84,7 @@ def in_child(body):
             os.close(reading)
             os.write(writing, json.dumps(body()).encode())
         except BaseException as error:
-            os.write(writing, json.dumps(["refused", repr(error)]).encode())
+            os.write(writing, json.dumps(["broken", repr(error)]).encode())
         finally:
             os._exit(0)
     os.close(writing)
@@ -90,13 +92,17 @@ def in_child(body):
         answer = pipe.read()
     _, status = os.waitpid(child, 0)
     if answer:
-        return json.loads(answer)
+        outcome, detail = json.loads(answer)
+        # A mistake here must not pass for a refusal there.
+        if outcome == "broken":
+            raise RuntimeError(detail)
+        return outcome, detail
     return "refused", "ended by " + (signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else str(status))
 
 
 def call(name, *arguments):
     """Makes a system call. Raises OSError."""
-    converted = [argument if isinstance(argument, (bytes, ctypes.Array, ctypes._SimpleCData)) or argument is None
+    converted = [argument if isinstance(argument, (bytes, ctypes.Array, ctypes._Pointer)) or argument is None
                  else ctypes.byref(argument) if isinstance(argument, ctypes.Structure)
                  else ctypes.c_ulong(argument) for argument in arguments]
     result = LIBC.syscall(ctypes.c_long(CALLS[name][COLUMN]), *converted)

@@ -1,6 +1,7 @@
 """Attempts at rights: mounts, namespaces, the kernel's own entrances, users."""
 
 import ctypes
+import errno
 import fcntl
 import os
 import resource
@@ -276,7 +277,11 @@ def raise_limits(event):
         _, hard = resource.getrlimit(number)
         if hard == resource.RLIM_INFINITY:
             return None
-        resource.setrlimit(number, (hard + 1, hard + 1))
+        try:
+            resource.setrlimit(number, (hard + 1, hard + 1))
+        except ValueError:
+            # Thus Python says EPERM.
+            raise PermissionError(errno.EPERM, name) from None
         return f"above {hard}"
     return each([name for name in dir(resource) if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE"], more)
 

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 
-from kernel import Escaped, attempts, call, each
+from kernel import LIBC, Escaped, attempts, call, each
 
 ATTEMPTS, attempt = attempts()
 
@@ -129,9 +129,12 @@ def bend_first_process(event):
         with open("/proc/1/oom_score_adj", "w") as file:
             file.write("1000")
         return "score raised"
+
+    def limit(which):
+        return lambda _: resource.prlimit(1, which, (1, 1)) and "limited"
     ways = {
-        "RLIMIT_NOFILE": lambda _: resource.prlimit(1, resource.RLIMIT_NOFILE, (3, 3)) and "limited",
-        "RLIMIT_CPU": lambda _: resource.prlimit(1, resource.RLIMIT_CPU, (1, 1)) and "limited",
+        "RLIMIT_NOFILE": limit(resource.RLIMIT_NOFILE),
+        "RLIMIT_CPU": limit(resource.RLIMIT_CPU),
         "priority": lambda _: os.setpriority(os.PRIO_PROCESS, 1, 19) or "set",
         "affinity": lambda _: os.sched_setaffinity(1, {0}) or "set",
         "scheduler": lambda _: os.sched_setscheduler(1, os.SCHED_IDLE, os.sched_param(0)) or "set",
@@ -221,7 +224,6 @@ def feel_the_pulse(event):
 @attempt()
 def adopt_orphans(event):
     """Makes itself the reaper of whatever it starts, in the place of the first process."""
-    from kernel import LIBC
     if LIBC.prctl(36, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl")
     return "of what it starts"
@@ -283,5 +285,9 @@ def stop_itself(event):
 @attempt(forked=True)
 def crash_with_a_core(event):
     """Dies of a signal that leaves a core, where the host might keep it."""
-    resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    except ValueError:
+        # Thus Python says EPERM.
+        os.kill(os.getpid(), signal.SIGSEGV)
     raise Escaped("the limit on cores was raised")
