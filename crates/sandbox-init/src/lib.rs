@@ -21,6 +21,8 @@
 //!
 //! It refuses to decide: no timeouts, no restarts, no order between processes.
 
+#[cfg(target_os = "linux")]
+pub mod network;
 pub mod protocol;
 pub mod tree;
 pub mod wire;
@@ -52,6 +54,8 @@ const STARTED_BY_HAND: i32 = 64;
 /// To be called before anything else in `main`: threads, open files or signal handlers of the server must
 /// not exist yet.
 pub fn enter_if_asked() {
+    #[cfg(target_os = "linux")]
+    network::tether::enter_if_asked();
     if std::env::args_os().nth(1).is_none_or(|argument| argument != HIDDEN_MODE) {
         return;
     }
