@@ -30,6 +30,8 @@ mod control;
 mod event;
 mod first_process;
 mod memory;
+#[cfg(target_os = "linux")]
+pub mod network;
 mod orphans;
 mod sandbox;
 

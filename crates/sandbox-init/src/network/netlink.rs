@@ -5,7 +5,7 @@
 //! `veth.h`) and the same on every architecture.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
@@ -110,6 +110,10 @@ impl Netlink {
         Ok(Self { socket, sequence: 0 })
     }
 
+    pub(super) fn into_socket(self) -> OwnedFd {
+        self.socket
+    }
+
     /// Has requests carried out in order. The result is that of each; a request that fails does not keep the next from being tried.
     pub(super) fn ask<const N: usize>(
         &mut self,
@@ -177,12 +181,6 @@ impl Netlink {
             rest = rest.get(n.next_multiple_of(4)..).unwrap_or_default();
         }
         Ok(())
-    }
-}
-
-impl AsFd for Netlink {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
     }
 }
 

@@ -2,10 +2,7 @@
 
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, BorrowedFd};
-
-use rustix::io::Errno;
-use rustix::net::RecvFlags;
+use std::os::fd::OwnedFd;
 
 use super::netlink::{self, Netlink, Request};
 use super::prefix::Prefix;
@@ -50,34 +47,14 @@ fn destinations() -> io::Result<Vec<(u8, Prefix)>> {
     Ok(entries.iter().filter_map(destination).collect())
 }
 
-/// Becomes readable when an address or a route of this namespace has changed.
-#[derive(Debug)]
-pub struct Changes(Netlink);
-
-impl Changes {
-    /// Listens from now on.
-    ///
-    /// # Errors
-    /// When descriptors ran out.
-    pub fn listen() -> io::Result<Self> {
-        Ok(Self(Netlink::listening(RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE)?))
-    }
-
-    /// Forgets the changes so far. To be called before looking at what there is now, lest one in between is lost.
-    pub fn clear(&self) {
-        let mut some = [0; 4096];
-        // More than could be kept is a change as well, and said once.
-        while matches!(
-            rustix::net::recv(&self.0, &mut some[..], RecvFlags::DONTWAIT),
-            Ok(_) | Err(Errno::NOBUFS | Errno::INTR)
-        ) {}
-    }
-}
-
-impl AsFd for Changes {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
+/// A socket that receives a datagram whenever an address or a route of this namespace changes. It does not block.
+///
+/// # Errors
+/// When descriptors ran out.
+pub fn changes() -> io::Result<OwnedFd> {
+    let socket = Netlink::listening(RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE)?.into_socket();
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    Ok(socket)
 }
 
 #[cfg(test)]
