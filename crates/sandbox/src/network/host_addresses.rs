@@ -47,9 +47,7 @@ impl HostAddresses {
 
     fn forget(&self) {
         let mut datagram = [0; 64];
-        // More changes than could be kept are an error, said once; and a change as well.
-        while !matches!(self.changes.try_recv(&mut datagram), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-        {
-        }
+        // An error says that there were more than could be kept. They are heard of again, then.
+        while self.changes.try_recv(&mut datagram).is_ok() {}
     }
 }
