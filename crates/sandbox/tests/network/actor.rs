@@ -142,7 +142,6 @@ impl Drop for Actor {
 #[derive(Default)]
 struct Held {
     router: Option<Router>,
-    listeners: Vec<TcpListener>,
     uplink: Option<Uplink>,
 }
 
@@ -175,7 +174,10 @@ fn obey(order: Order, held: &mut Held) -> Result<Answer, Box<dyn std::error::Err
         Order::SetHost(host) => router(held).set_host(host)?,
         Order::Configure(link) => network::configure(&link)?,
         Order::Ip(arguments) => ip(&arguments)?,
-        Order::Listen(at) => held.listeners.push(TcpListener::bind(at)?),
+        Order::Listen(at) => {
+            let listener = TcpListener::bind(at)?;
+            std::thread::spawn(move || listener.incoming().for_each(drop));
+        }
         Order::Echo(at) => {
             let socket = UdpSocket::bind(at)?;
             std::thread::spawn(move || {

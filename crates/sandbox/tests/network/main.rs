@@ -48,7 +48,8 @@ fn main() -> ExitCode {
         _ => {
             let reason = host_cannot();
             if let Some(reason) = &reason {
-                writeln!(std::io::stderr(), "SKIPPED: no network can be made here: {reason}").unwrap();
+                let mut stderr = std::io::stderr();
+                writeln!(stderr, "SKIPPED: no network can be made here: {reason}").unwrap();
                 assert!(std::env::var_os("FIRESTEEL_REQUIRE_ALL").is_none(), "{reason}");
             }
             let trials = scenarios().into_iter().map(|scenario| {

@@ -21,8 +21,14 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-pub(crate) fn internet_and_nothing_else() {
-    let _world = world();
+fn internet_and_nothing_else() {
+    // Some versions of `pasta` answer in a way that the kernel takes no notice of.
+    internet_and_nothing_else_by(&Answer::Silent);
+}
+
+/// `nobody` is what comes of a port in the internet at which nobody listens; to be refused is as good.
+pub(crate) fn internet_and_nothing_else_by(nobody: &Answer) {
+    let mut world = world();
     let mut server = serve(&[]);
     let (mut one, link) = sandbox(&mut server.router);
     let (mut other, other_link) = sandbox(&mut server.router);
@@ -31,8 +37,8 @@ pub(crate) fn internet_and_nothing_else() {
     assert_eq!(one.tcp(&format!("{INTERNET}:80")), Answer::Reached);
     assert_eq!(one.udp(&format!("{INTERNET}:53")), Answer::Reached);
     assert_eq!(other.tcp(&format!("{INTERNET}:80")), Answer::Reached);
-    // Not there, which is not for us to say.
-    assert_eq!(one.tcp(&format!("{INTERNET}:81")), Answer::Refused);
+    let answer = one.tcp(&format!("{INTERNET}:81"));
+    assert!([&Answer::Refused, nobody].contains(&&answer), "{answer:?}");
 
     let pool = server.egress.plan().pool;
     let refused = [
@@ -62,8 +68,7 @@ pub(crate) fn internet_and_nothing_else() {
     assert_eq!(one.tcp("127.0.0.1:80"), Answer::Reached);
     assert_eq!(one.tcp("127.0.0.1:81"), Answer::Refused);
     // What is outside does not get in, and neither does the host, whatever route it makes itself.
-    let mut outside = _world.outside;
-    assert_ne!(outside.tcp(&format!("{}:80", link.address)), Answer::Reached);
+    assert_ne!(world.outside.tcp(&format!("{}:80", link.address)), Answer::Reached);
     assert_ne!(Actor::here().tcp(&format!("{}:80", link.address)), Answer::Reached);
 }
 

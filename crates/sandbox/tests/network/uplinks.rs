@@ -73,7 +73,7 @@ fn says_why() {
 fn masquerading() {
     forward();
     assert!(matches!(Egress::find(Vec::new()).unwrap().plan().uplink, Uplink::Veth { .. }));
-    reaching::internet_and_nothing_else();
+    reaching::internet_and_nothing_else_by(&Answer::Refused);
     // The server was dropped.
     assert_eq!(tables(), "");
 }
@@ -130,7 +130,8 @@ fn pid(actor: &Actor) -> Pid {
 fn pasta_of(server: Pid) -> (Pid, OwnedFd) {
     let is_pasta = |pid: &Pid| {
         let name = std::fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_pid()));
-        name.is_ok_and(|name| name.starts_with("pasta"))
+        // Its file is called `passt`, or `passt.avx2`.
+        name.is_ok_and(|name| name.starts_with("pas"))
     };
     let pid = tree::children(server).into_iter().find(is_pasta).expect("pasta runs");
     (pid, rustix::process::pidfd_open(pid, PidfdFlags::empty()).unwrap())
