@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) const MODE: &str = "actor";
 
+/// Somebody who is not root.
+const USER: u32 = 12345;
+
 /// What is not refused at once takes as long as this.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -23,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) enum Order {
     /// A new network namespace, with its loopback.
     Enter,
+    /// Likewise, in a user namespace: a new one in which this process is root, or that of another process.
+    EnterAsUser(Option<u32>),
     Open(RouterPlan),
     Connect(u32),
     SetHost(Vec<Prefix>),
@@ -60,13 +66,18 @@ pub(crate) struct Actor {
 impl Actor {
     /// In the namespace it is started from.
     pub(crate) fn here() -> Self {
+        Self::start(&mut Command::new("/proc/self/exe"))
+    }
+
+    /// There, too, without root's rights.
+    pub(crate) fn as_user() -> Self {
+        Self::start(Command::new("/proc/self/exe").uid(USER).gid(USER))
+    }
+
+    fn start(command: &mut Command) -> Self {
         let (socket, theirs) = UnixStream::pair().unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let child = Command::new("/proc/self/exe")
-            .arg(MODE)
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .spawn()
-            .unwrap();
+        let child = command.arg(MODE).stdin(Stdio::from(OwnedFd::from(theirs))).spawn().unwrap();
         Self { child, socket, frames: Frames::default() }
     }
 
@@ -166,6 +177,23 @@ pub(crate) fn main() -> ExitCode {
 fn obey(order: Order, held: &mut Held) -> Result<Answer, Box<dyn std::error::Error>> {
     match order {
         Order::Enter => {
+            unshare(UnshareFlags::NEWNET);
+            network::loopback_up()?;
+        }
+        Order::EnterAsUser(other) => {
+            match other {
+                None => {
+                    unshare(UnshareFlags::NEWUSER);
+                    std::fs::write("/proc/self/setgroups", "deny")?;
+                    std::fs::write("/proc/self/uid_map", format!("0 {USER} 1"))?;
+                    std::fs::write("/proc/self/gid_map", format!("0 {USER} 1"))?;
+                }
+                Some(pid) => {
+                    let namespace = std::fs::File::open(format!("/proc/{pid}/ns/user"))?;
+                    let kind = Some(rustix::thread::LinkNameSpaceType::User);
+                    rustix::thread::move_into_link_name_space(namespace.as_fd(), kind)?;
+                }
+            }
             unshare(UnshareFlags::NEWNET);
             network::loopback_up()?;
         }

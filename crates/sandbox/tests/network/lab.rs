@@ -33,6 +33,17 @@ pub(crate) fn set_resolv_conf(text: &str) {
     rustix::mount::mount_bind(file.path(), "/etc/resolv.conf").unwrap();
 }
 
+/// On hosts where it is root's alone, one is put in its place, in this process's mounts only.
+pub(crate) fn open_tun_to_everybody() {
+    use rustix::fs::{CWD, FileType, Mode};
+    let folder = tempfile::tempdir_in("/dev").unwrap();
+    let node = folder.path().join("tun");
+    rustix::fs::mknodat(CWD, &node, FileType::CharacterDevice, Mode::empty(), rustix::fs::makedev(10, 200))
+        .unwrap();
+    rustix::fs::chmod(&node, Mode::from_raw_mode(0o666)).unwrap();
+    rustix::mount::mount_bind(&node, "/dev/net/tun").unwrap();
+}
+
 /// The internet, listening on port 80 of its addresses; the host is connected to it, and listens on port 80 of its own.
 pub(crate) struct World {
     pub(crate) outside: Actor,

@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use crate::actor::{Actor, Answer, Order};
-use crate::lab::{INTERNET, sandbox, serve, world};
+use crate::lab::{HOST, INTERNET, sandbox, serve, world};
 use crate::{Scenario, reaching};
 
 /// How the names of tests begin that run as if there were no `pasta`.
@@ -22,6 +22,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         Scenario { name: "pasta_that_ends_is_started_again", run: started_again },
         Scenario { name: "pasta_ends_with_its_owner", run: dropped },
         Scenario { name: "pasta_ends_with_a_killed_server", run: killed },
+        Scenario { name: "pasta_works_without_root", run: without_root },
         Scenario { name: "pasta_that_cannot_start_says_why", run: says_why },
         Scenario { name: "masquerading_leads_to_the_internet_and_nowhere_else", run: masquerading },
         Scenario { name: "masquerading_needs_a_host_that_forwards", run: masquerading_needs_forwarding },
@@ -56,6 +57,25 @@ fn killed() {
     server.kill();
     router.kill();
     assert!(has_ended(&pinned), "pasta {pid:?} outlives its server");
+}
+
+fn without_root() {
+    let _world = world();
+    crate::lab::open_tun_to_everybody();
+    let mut server = Actor::as_user();
+    let mut router = Actor::as_user();
+    router.must(&Order::EnterAsUser(None));
+    router.must(&Order::Open(Egress::find(Vec::new()).unwrap().plan().clone()));
+    server.must(&Order::Serve(router.pid(), Vec::new()));
+    let mut sandbox = Actor::as_user();
+    sandbox.must(&Order::EnterAsUser(Some(router.pid())));
+    crate::lab::connect(&mut router, &mut sandbox);
+    assert_eq!(sandbox.tcp(&format!("{INTERNET}:80")), Answer::Reached);
+    assert_eq!(sandbox.tcp(&format!("{HOST}:80")), Answer::Refused);
+    let (_, pinned) = pasta_of(pid(&server));
+    server.kill();
+    router.kill();
+    assert!(has_ended(&pinned), "it outlives its server");
 }
 
 fn says_why() {
