@@ -40,6 +40,11 @@ pub(crate) enum Order {
     Echo(SocketAddr),
     Tcp(SocketAddr),
     Udp(SocketAddr),
+    /// Receives datagrams there, for [`Order::Hear`].
+    Bind(SocketAddr),
+    Hear,
+    /// Sends a datagram from the first to the second.
+    Say(SocketAddr, SocketAddr),
     Socket,
     /// Is a server: opens the way out of the router of a process.
     Serve(u32, Vec<String>),
@@ -153,6 +158,7 @@ impl Drop for Actor {
 #[derive(Default)]
 struct Held {
     router: Option<Router>,
+    heard: Option<UdpSocket>,
     uplink: Option<Uplink>,
 }
 
@@ -217,6 +223,16 @@ fn obey(order: Order, held: &mut Held) -> Result<Answer, Box<dyn std::error::Err
         }
         Order::Tcp(to) => return Ok(tcp(to)),
         Order::Udp(to) => return udp(to),
+        Order::Bind(at) => held.heard = Some(UdpSocket::bind(at)?),
+        Order::Hear => {
+            let socket = held.heard.as_ref().expect("bound before");
+            socket.set_read_timeout(Some(PATIENCE))?;
+            let heard = socket.recv(&mut [0; 16]);
+            return Ok(if heard.is_ok() { Answer::Reached } else { Answer::Silent });
+        }
+        Order::Say(from, to) => {
+            UdpSocket::bind(from)?.send_to(b"question", to)?;
+        }
         Order::Socket => {}
         Order::Serve(router, allowed) => {
             let allowed: Result<Vec<Allowed>, _> = allowed.iter().map(|text| text.parse()).collect();

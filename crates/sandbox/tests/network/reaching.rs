@@ -1,6 +1,7 @@
 //! What is reached, by way of `pasta`.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use firesteel_sandbox::network::HostAddresses;
 use firesteel_sandbox_init::network::Link;
@@ -13,6 +14,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario { name: "the_internet_is_reached_and_nothing_else", run: internet_and_nothing_else },
         Scenario { name: "what_is_allowed_is_reached", run: allowed },
+        Scenario { name: "sandboxes_are_apart_whatever_is_allowed", run: everything_allowed },
         Scenario { name: "a_new_address_of_the_hosts_is_refused", run: new_address },
         Scenario { name: "a_sandbox_cannot_speak_for_another", run: spoofing },
         Scenario { name: "the_hosts_own_nameserver_answers", run: nameserver },
@@ -120,11 +122,30 @@ fn spoofing() {
     let _world = world();
     let mut server = serve(&[]);
     let (mut one, _) = sandbox(&mut server.router);
-    let (_other, Link { address, gateway }) = sandbox(&mut server.router);
+    let (mut other, Link { address, gateway }) = sandbox(&mut server.router);
+    let (from, to) = (SocketAddr::new(address.into(), 5353), format!("{INTERNET}:53").parse().unwrap());
+    other.must(&Order::Bind(from));
+    // So that it knows its way before it lies.
     assert_eq!(one.tcp(&format!("{INTERNET}:80")), Answer::Reached);
+    // The other would hear the answer to what was asked in its name.
     one.ip(&format!("address add {address}/32 dev eth0"));
     one.ip(&format!("route replace default via {gateway} dev eth0 src {address}"));
+    one.must(&Order::Say(from, to));
+    assert_eq!(other.ask(&Order::Hear), Answer::Silent);
     assert_eq!(one.tcp(&format!("{INTERNET}:80")), Answer::Silent);
+}
+
+fn everything_allowed() {
+    let _world = world();
+    let mut server = serve(&["0.0.0.0/0"]);
+    let (mut one, _) = sandbox(&mut server.router);
+    let (_other, link) = sandbox(&mut server.router);
+    server.router.listen("0.0.0.0:80");
+    let pool = server.egress.plan().pool;
+    assert_eq!(one.tcp(&format!("{HOST}:80")), Answer::Reached);
+    for address in [link.address, pool.gateway(), pool.uplink()] {
+        assert_eq!(one.tcp(&format!("{address}:80")), Answer::Refused, "{address}");
+    }
 }
 
 fn nameserver() {
