@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use firesteel_sandbox::network::HostAddresses;
 use firesteel_sandbox_init::network::Link;
 
-use crate::Scenario;
 use crate::actor::{Actor, Answer, Order};
 use crate::lab::{HOST, HOST_ELSEWHERE, INTERNET, METADATA, connect, sandbox, serve, set_resolv_conf, world};
+use crate::scenario::Scenario;
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     vec![

@@ -4,8 +4,8 @@ use std::net::{Shutdown, SocketAddrV4, TcpListener};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use crate::Scenario;
 use crate::actor::{Actor, Answer};
+use crate::scenario::Scenario;
 
 const PLACE: &str = "127.0.0.1:9001";
 

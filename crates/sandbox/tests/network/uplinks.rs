@@ -12,7 +12,8 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 
 use crate::actor::{Actor, Answer, Order};
 use crate::lab::{HOST, INTERNET, sandbox, serve, world};
-use crate::{Scenario, reaching};
+use crate::reaching;
+use crate::scenario::Scenario;
 
 /// How the names of tests begin that run as if there were no `pasta`.
 pub(crate) const WITHOUT_PASTA: &str = "masquerading";
