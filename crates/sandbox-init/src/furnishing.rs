@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 /// What a sandbox with namespaces of its own is like, whatever it is for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Furnishing {
+    /// Files of control groups that the first process enters by writing `0`.
+    pub groups: Vec<PathBuf>,
     /// Its file system.
     pub root: Root,
     /// Rights and limits of everything that is started.

@@ -7,6 +7,7 @@
 //! Used by [`crate::serve`] in first processes that are copies of the [spawner](crate::spawner). It holds what lies
 //! between the two requests.
 
+use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -28,8 +29,13 @@ pub(crate) struct Room {
 
 impl Room {
     pub(crate) fn furnish(furnishing: Furnishing, cgroup: Option<OwnedFd>) -> io::Result<Self> {
-        let Furnishing { root, confinement, hostname, own_network, link } = furnishing;
-        // The server has moved this process to where its control groups are to be seen from.
+        let Furnishing { groups, root, confinement, hostname, own_network, link } = furnishing;
+        for group in groups {
+            fs::write(&group, "0").map_err(|error| {
+                io::Error::new(error.kind(), format!("entering the group {}: {error}", group.display()))
+            })?;
+        }
+        // Where it is now is all that is to be seen of them.
         enter_cgroup_namespace()?;
         rustix::system::sethostname(hostname.as_bytes())?;
         if own_network {

@@ -74,6 +74,14 @@ impl Group {
         self.unified.as_ref().map(|unified| unified.directory.as_fd())
     }
 
+    /// The files by which a process of one thread moves itself, by writing `0`, to where [`Self::enter`] would move it. In
+    /// microseconds: to move another, or a process that could have several threads, the kernel waits until every
+    /// processor has been somewhere else, which is some ten milliseconds on an idle host.
+    pub fn entrances(&self) -> Vec<PathBuf> {
+        let seats = self.seats.iter().filter(|seat| seat.home.version == Version::V1);
+        seats.map(|seat| seat.folder.path().join("tasks")).collect()
+    }
+
     /// Moves a process into all groups but that in cgroup2. Its children are born there; memory that it has already
     /// is counted where it was.
     ///

@@ -32,7 +32,7 @@ use tokio::net::UnixStream;
 use self::blanks::Blanks;
 use self::scratch::Images;
 use self::spawner::Spawner;
-use crate::cgroup::{Enforcement, Groups};
+use crate::cgroup::{Enforcement, Group, Groups};
 use crate::event::Events;
 use crate::first_process::InitProgram;
 use crate::limits::Limits;
@@ -169,8 +169,10 @@ impl Namespaces {
         };
         let (begun, link) =
             begun.await.map_err(|error| CreateError::Start { id: id.clone(), source: error.into() })??;
-        let furnishing = self.furnishing(link).map_err(|source| CreateError::Start { id, source })?;
-        begun.attend().furnish(furnishing).await
+        let unready = begun.attend();
+        let groups = unready.group().map(Group::entrances).unwrap_or_default();
+        let furnishing = self.furnishing(link, groups).map_err(|source| CreateError::Start { id, source })?;
+        unready.furnish(furnishing).await
     }
 
     /// Blocks for about half a millisecond.
@@ -185,14 +187,13 @@ impl Namespaces {
         let group = self.groups.make(&id).map_err(limit)?;
         let own_network = self.own_network();
         let theirs = theirs.into();
-        let spawner = self.spawner().map_err(start)?;
-        let (first_process, link) =
-            spawner.make(own_network, &theirs, group.clone_into()).map_err(|error| {
-                // It may be that it has ended; the next one begins anew.
-                self.forget(&spawner);
-                start(error)
-            })?;
-        group.enter(first_process.pid()).map_err(limit)?;
+        let make = || {
+            let spawner = self.spawner()?;
+            let made = spawner.make(own_network, &theirs, group.clone_into());
+            made.inspect_err(|_| self.forget(&spawner))
+        };
+        // It may be that the spawner had ended: then there is another.
+        let (first_process, link) = make().or_else(|_| make()).map_err(start)?;
         Ok((Begun { id, first_process, stream, group: Some(group), own_network }, link))
     }
 
@@ -200,13 +201,14 @@ impl Namespaces {
         !matches!(self.settings.network, Network::Host)
     }
 
-    fn furnishing(&self, link: Option<Link>) -> io::Result<Furnishing> {
+    fn furnishing(&self, link: Option<Link>, groups: Vec<PathBuf>) -> io::Result<Furnishing> {
         let resolv_conf = match &self.settings.network {
             Network::None => String::new(),
             Network::Egress(egress) => egress.resolv_conf(),
             Network::Host => std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
         };
         Ok(Furnishing {
+            groups,
             root: Root {
                 on: self.staging.clone(),
                 system: system::shown(),
