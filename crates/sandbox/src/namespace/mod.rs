@@ -149,15 +149,15 @@ impl Namespaces {
 
     /// Fills the pool of blanks up in the background.
     fn refill(self: &Arc<Self>) {
-        if self.blanks.begin_refill() {
+        if let Some(right) = self.blanks.begin_refill() {
             let namespaces = Arc::downgrade(self);
-            tokio::spawn(blanks::refill(namespaces));
+            tokio::spawn(blanks::refill(namespaces, right));
         }
     }
 
     /// Ends the blanks. None are made from then on.
     pub(crate) async fn close(&self) {
-        for blank in self.blanks.close() {
+        for blank in self.blanks.close().await {
             blank.close().await;
         }
     }

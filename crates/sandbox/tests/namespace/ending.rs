@@ -51,6 +51,7 @@ async fn killed() {
     let mut sandbox = fixture.sandbox("a").await;
     let _output = sandbox.start("long", "exec sleep 98763");
     assert!(matches!(sandbox.event().await, Event::Started { .. }));
+    eventually("it runs", || !processes_with("sleep\098763").is_empty()).await;
     let guest = processes_with("sleep\098763")[0];
     let stat = std::fs::read_to_string(format!("/proc/{guest}/stat")).unwrap();
     let first: i32 = stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap();
