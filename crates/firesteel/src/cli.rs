@@ -134,6 +134,27 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) max_environments: u16,
 
+    /// Memory that all environments together may have, idle ones included, by the size their functions were given; beyond it
+    /// callers are throttled [default: this machine's, or its control group's if that is less, without a sixteenth and at least
+    /// 256 MB, for the server and the rest]
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_memory: Option<u64>,
+
+    /// Give out so many times that memory. Most functions use a part of theirs only; but when together they use more than there
+    /// is, the system ends some. So 1 unless chosen
+    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = factor)]
+    pub(crate) overcommit_memory: f64,
+
+    /// Give out at most so many times the processor time of this machine, 1769 MB of memory being worth one processor [default:
+    /// no bound, as too little of it makes functions slower and ends none]
+    #[arg(long, value_name = "FACTOR", value_parser = factor)]
+    pub(crate) overcommit_cpu: Option<f64>,
+
+    /// Sandboxes that are kept ready for environments to come, with namespaces; 0: each is made when it is asked for [default:
+    /// 2 for each processor, 4 to 16]
+    #[arg(long, value_name = "N")]
+    pub(crate) blanks: Option<u16>,
+
     /// Keep N environments of a function initialised ahead of its invocations, counted by --max-environments; may be
     /// repeated
     #[arg(long, value_name = "NAME=N", value_parser = provisioned)]
@@ -402,6 +423,13 @@ fn url(value: &str) -> Result<Url, String> {
     Ok(Url { function: function.to_owned(), address })
 }
 
+fn factor(value: &str) -> Result<f64, String> {
+    match value.parse() {
+        Ok(factor) if (0.001..=1_000_000.0).contains(&factor) => Ok(factor),
+        _ => Err("a factor looks like 1.5".into()),
+    }
+}
+
 fn provisioned(value: &str) -> Result<Provisioned, String> {
     let counted = value.split_once('=').and_then(|(function, count)| Some((function, count.parse().ok()?)));
     match counted {
@@ -460,6 +488,14 @@ mod tests {
         assert_eq!(provisioned("hello=2"), Ok(Provisioned { function: "hello".into(), count: 2 }));
         for wrong in ["hello", "hello=", "hello=0", "hello=-1", "hello=x", "hello=70000"] {
             assert!(provisioned(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn factors_are_above_nothing_and_finite() {
+        assert_eq!((factor("1"), factor("0.5"), factor("10")), (Ok(1.0), Ok(0.5), Ok(10.0)));
+        for wrong in ["", "0", "-1", "inf", "NaN", "1e9", "x"] {
+            assert!(factor(wrong).is_err(), "{wrong}");
         }
     }
 

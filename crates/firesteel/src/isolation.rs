@@ -1,14 +1,19 @@
 //! By what the functions of a run are held apart: what was asked for, and what this host allows.
 //!
-//! | `--isolation` | what is done |
-//! |---|---|
-//! | `auto` | namespaces; where the host does not allow them, plain processes, which is said |
-//! | `namespace` | namespaces, or the run does not begin |
-//! | `process` | plain processes |
+//! | `--isolation` | what is done | what is said at the start |
+//! |---|---|---|
+//! | `auto` | the first of these that can be had: `namespace`, `process` | why not those before it |
+//! | `namespace` | namespaces, or the run does not begin | |
+//! | `process` | plain processes | |
+//!
+//! Whatever it is, each limit that it cannot hold is said too, in a line with what to type. "Can be had" is never guessed: a
+//! sandbox is made, and kept for the first function.
+//!
+//! Used by the commands that run functions, and by `doctor`, which tells the same at length.
 
 use std::str::FromStr;
 
-use firesteel_sandbox::{Backend, InitProgram};
+use firesteel_sandbox::{Backend, Groups, InitProgram, Means};
 
 use crate::cli::{IsolationArguments, ServerArguments};
 use crate::data_folder::DataFolder;
@@ -42,28 +47,95 @@ pub(crate) async fn open(
     data: &DataFolder,
     blanks: usize,
 ) -> Result<Backend, Failure> {
+    remove_abandoned().await;
     let arguments = &server.isolation;
-    match arguments.isolation {
-        Isolation::Process => Ok(Backend::Process),
+    let backend = match arguments.isolation {
+        Isolation::Process => return Ok(Backend::Process),
         Isolation::Namespace => namespace(arguments, data, blanks).await.map_err(|error| {
             Failure::platform("this machine does not allow namespaces")
                 .because(error.as_ref())
-                .try_next("--isolation process, without isolation")
-        }),
+                .try_next("firesteel doctor, which tells more; or --isolation process, without isolation")
+        })?,
         Isolation::Auto => match namespace(arguments, data, blanks).await {
-            Ok(backend) => Ok(backend),
+            Ok(backend) => backend,
             Err(error) => {
-                tell(format_args!("firesteel: no isolation: {}", chain(error.as_ref())));
-                Ok(Backend::Process)
+                let reason = chain(error.as_ref());
+                tell(format_args!("firesteel: no isolation: {reason}; try: firesteel doctor"));
+                tell(format_args!("firesteel: memory, processor time, processes and /tmp are not limited"));
+                return Ok(Backend::Process);
             }
         },
+    };
+    for Shortfall { what, reason, next } in shortfalls(&backend) {
+        tell(format_args!("firesteel: {what}: {reason}; try: {next}"));
+    }
+    Ok(backend)
+}
+
+/// Ends and removes the control groups that killed servers left, on whichever data folder they ran.
+pub(crate) async fn remove_abandoned() {
+    // Removing takes as long as what is in there takes to end.
+    let removed = tokio::task::spawn_blocking(Groups::remove_abandoned).await.unwrap_or_default();
+    for group in removed {
+        let group = group.display();
+        tell(format_args!("firesteel: removed what a killed run left: the control group {group}"));
     }
 }
 
-type Error = Box<dyn std::error::Error + Send + Sync>;
+/// What a backend that isolates does not do on this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shortfall {
+    pub(crate) what: &'static str,
+    pub(crate) reason: String,
+    /// What to type.
+    pub(crate) next: &'static str,
+}
+
+/// What functions could feel, in the order of weight. Nothing where everything is held, and nothing of a backend that is not to
+/// hold anything.
+pub(crate) fn shortfalls(backend: &Backend) -> Vec<Shortfall> {
+    let Some(enforcement) = backend.enforcement() else { return Vec::new() };
+    let rows = [
+        ("memory is not limited", &enforcement.memory),
+        ("swap is not limited", &enforcement.swap),
+        ("processor time is not limited", &enforcement.cpu),
+        ("processes are not limited", &enforcement.processes),
+        ("functions are frozen by signals, which they can notice", &enforcement.freeze),
+        ("out-of-memory kills are not told from others", &enforcement.oom_count),
+    ];
+    let limits = rows.into_iter().filter_map(|(what, means)| match means {
+        Means::By(_) => None,
+        Means::Not { reason } => Some(Shortfall { what, reason: reason.clone(), next: next_for_limits() }),
+    });
+    let tmp = backend.tmp_in_memory().map(|reason| Shortfall {
+        what: "/tmp is in memory and counts as such",
+        reason: reason.to_owned(),
+        next: next_for_tmp(),
+    });
+    limits.chain(tmp).collect()
+}
+
+/// Control groups are root's to give.
+pub(crate) fn next_for_limits() -> &'static str {
+    if is_root() {
+        "a writable /sys/fs/cgroup with the controllers memory, cpu and pids; in a container: --privileged"
+    } else {
+        "systemd-run --user --scope --property Delegate=yes firesteel …"
+    }
+}
+
+pub(crate) fn next_for_tmp() -> &'static str {
+    if is_root() { "modprobe loop; apt install e2fsprogs" } else { "sudo firesteel …" }
+}
+
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 
 #[cfg(target_os = "linux")]
-async fn namespace(
+pub(crate) async fn namespace(
     arguments: &IsolationArguments,
     data: &DataFolder,
     blanks: usize,
@@ -87,13 +159,13 @@ async fn namespace(
 }
 
 #[cfg(not(target_os = "linux"))]
-async fn namespace(_: &IsolationArguments, _: &DataFolder, _: usize) -> Result<Backend, Error> {
+pub(crate) async fn namespace(_: &IsolationArguments, _: &DataFolder, _: usize) -> Result<Backend, Error> {
     let _ = InitProgram::default();
     Err("there are namespaces on Linux only".into())
 }
 
 /// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod advice;
+mod capacity;
 mod cli;
 mod commands;
 mod data_folder;

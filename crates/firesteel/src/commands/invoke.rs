@@ -7,7 +7,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use firesteel_catalog::{Catalog, FunctionReference};
-use firesteel_environment::{Folder, Limits, Pool};
+use firesteel_environment::{Capacity, Folder, Limits, Pool};
 use firesteel_invoke::{InvokeError, Invoker, Outcome, Reply, Request};
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
@@ -43,8 +43,12 @@ pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
     tell(format_args!("firesteel: {}", prepared.why));
 
     let logs = super::start_logs(&data, &arguments.server)?;
-    let limits =
-        Limits { max_environments: 1, idle_timeout: Duration::from_secs(3600), max_wait: Duration::ZERO };
+    let limits = Limits {
+        // However large: who asks for one invocation is not served by a refusal.
+        capacity: Capacity::of_environments(1),
+        idle_timeout: Duration::from_secs(3600),
+        max_wait: Duration::ZERO,
+    };
     let folder = Folder { parent: data.subfolder("environments")? };
     let pool = Pool::new(limits, folder, backend.clone(), logs.output(false));
     let mut catalog = Catalog::new(arguments.server.region.as_str(), arguments.server.account_id.as_str());
