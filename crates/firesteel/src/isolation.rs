@@ -11,9 +11,10 @@
 //!
 //! Used by the commands that run functions, and by `doctor`, which tells the same at length.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use firesteel_sandbox::{Backend, Groups, InitProgram, Means};
+use firesteel_sandbox::{Backend, Groups, HostGroups, InitProgram, Means};
 
 use crate::cli::{IsolationArguments, ServerArguments};
 use crate::data_folder::DataFolder;
@@ -76,9 +77,13 @@ pub(crate) async fn open(
 pub(crate) async fn remove_abandoned() {
     // Removing takes as long as what is in there takes to end.
     let removed = tokio::task::spawn_blocking(Groups::remove_abandoned).await.unwrap_or_default();
-    for group in removed {
-        let group = group.display();
-        tell(format_args!("firesteel: removed what a killed run left: the control group {group}"));
+    // One server has a group of the same name in each hierarchy.
+    let names: BTreeSet<_> = removed.iter().filter_map(|group| group.file_name()).collect();
+    for name in names {
+        tell(format_args!(
+            "firesteel: removed the control groups that a killed run left: {}",
+            name.display()
+        ));
     }
 }
 
@@ -92,18 +97,18 @@ pub(crate) struct Shortfall {
 }
 
 /// What functions could feel, in the order of weight. Nothing where everything is held, and nothing of a backend that is not to
-/// hold anything.
+/// hold anything. `doctor` tells of finer points too.
 pub(crate) fn shortfalls(backend: &Backend) -> Vec<Shortfall> {
     let Some(enforcement) = backend.enforcement() else { return Vec::new() };
+    // Who may use all memory may use all swap, and need not be told twice.
+    let swap = enforcement.memory.is_there().then_some(("swap is not limited", &enforcement.swap));
     let rows = [
         ("memory is not limited", &enforcement.memory),
-        ("swap is not limited", &enforcement.swap),
         ("processor time is not limited", &enforcement.cpu),
         ("processes are not limited", &enforcement.processes),
         ("functions are frozen by signals, which they can notice", &enforcement.freeze),
-        ("out-of-memory kills are not told from others", &enforcement.oom_count),
     ];
-    let limits = rows.into_iter().filter_map(|(what, means)| match means {
+    let limits = rows.into_iter().chain(swap).filter_map(|(what, means)| match means {
         Means::By(_) => None,
         Means::Not { reason } => Some(Shortfall { what, reason: reason.clone(), next: next_for_limits() }),
     });
@@ -115,10 +120,13 @@ pub(crate) fn shortfalls(backend: &Backend) -> Vec<Shortfall> {
     limits.chain(tmp).collect()
 }
 
-/// Control groups are root's to give.
+/// Control groups are root's to give, and those of v1 are given to nobody.
 pub(crate) fn next_for_limits() -> &'static str {
+    let in_v1 = || HostGroups::read().is_ok_and(|groups| !groups.v1.is_empty());
     if is_root() {
         "a writable /sys/fs/cgroup with the controllers memory, cpu and pids; in a container: --privileged"
+    } else if in_v1() {
+        "sudo firesteel …"
     } else {
         "systemd-run --user --scope --property Delegate=yes firesteel …"
     }

@@ -154,11 +154,14 @@ impl Interpreters {
         })
     }
 
-    /// Every interpreter that answers, oldest first of each language: `Python` and `Node.js`. Asks all of them, which may take a
-    /// while.
+    /// Every interpreter that answers and that there is a managed runtime for, oldest first of each language: `Python` and
+    /// `Node.js`. Asks all of them, which may take a while.
     pub fn all(&self) -> [(&'static str, Vec<Interpreter>); 2] {
-        [("Python", Language::Python), ("Node.js", Language::Nodejs)]
-            .map(|(name, language)| (name, self.answering(language)))
+        [("Python", Language::Python), ("Node.js", Language::Nodejs)].map(|(name, language)| {
+            let mut all = self.answering(language);
+            all.retain(|found| language.generation(&found.version).is_some());
+            (name, all)
+        })
     }
 
     fn exact(&self, language: Language, wanted: u16) -> Option<Interpreter> {
