@@ -54,8 +54,8 @@ pub(crate) struct Order {
     pub(crate) answer: Option<oneshot::Sender<Answer>>,
     /// Taken when the account is sent.
     pub(crate) account: Option<oneshot::Sender<Account>>,
-    /// While it is queued.
-    pub(crate) bell: Option<Bell>,
+    /// While it is queued. Boxed, as most orders never are and all are passed on.
+    pub(crate) bell: Option<Box<Bell>>,
 }
 
 /// Tells a caller who waits, once, that it may be time for another environment.

@@ -357,7 +357,7 @@ impl Inner {
         };
         let (sender, room) = oneshot::channel();
         let wanted = matches!(queue, Queue::Always).then(|| Occupied::by(spec));
-        order.bell = Some(Bell { wanted, sender });
+        order.bell = Some(Box::new(Bell { wanted, sender }));
         let ticket = shared.next_ticket;
         shared.next_ticket += 1;
         environments.waiting.push_back((ticket, order));

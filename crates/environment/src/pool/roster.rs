@@ -160,8 +160,9 @@ impl Shared {
             busy -= idle;
         }
         let Shared { functions, capacity, .. } = self;
-        let fits =
-            |bell: &mut Bell| bell.wants_room().is_some_and(|wanted| capacity.check(busy, wanted).is_ok());
+        let fits = |bell: &mut Box<Bell>| {
+            bell.wants_room().is_some_and(|wanted| capacity.check(busy, wanted).is_ok())
+        };
         let others = functions.iter_mut().filter(|(id, _)| is_other(**id));
         let mut orders = others.flat_map(|(_, environments)| &mut environments.waiting);
         if let Some(bell) = orders.find_map(|(_, order)| order.bell.take_if(fits)) {
@@ -204,7 +205,7 @@ impl Environments {
 
     /// Of those who wait and have not been told.
     fn bells(&self) -> impl Iterator<Item = &Bell> {
-        self.waiting.iter().filter_map(|(_, order)| order.bell.as_ref())
+        self.waiting.iter().filter_map(|(_, order)| order.bell.as_deref())
     }
 
     /// Tells all who wait that it may be in vain.

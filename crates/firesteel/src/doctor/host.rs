@@ -60,33 +60,30 @@ fn user_namespaces(is_root: bool, sysctl: impl Fn(&str) -> Option<String>) -> Ch
     const NAME: &str = "user namespaces";
     let is = |name: &str, value: &str| sysctl(name).is_some_and(|found| found.trim() == value);
     let refused = if sysctl("user/max_user_namespaces").is_none() {
-        Some((State::None, "this kernel has none", "a kernel with CONFIG_USER_NS"))
+        Some((For::Nobody, "this kernel has none", "a kernel with CONFIG_USER_NS"))
     } else if is("user/max_user_namespaces", "0") {
-        Some((State::None, "user.max_user_namespaces is 0", "sysctl -w user.max_user_namespaces=15000"))
+        Some((For::Nobody, "user.max_user_namespaces is 0", "sysctl -w user.max_user_namespaces=15000"))
     } else if is("kernel/unprivileged_userns_clone", "0") {
         let next = "sysctl -w kernel.unprivileged_userns_clone=1";
-        Some((State::RootOnly, "kernel.unprivileged_userns_clone is 0: for root only", next))
+        Some((For::Root, "kernel.unprivileged_userns_clone is 0: for root only", next))
     } else if is("kernel/apparmor_restrict_unprivileged_userns", "1") {
         let next = "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
-        Some((
-            State::RootOnly,
-            "kernel.apparmor_restrict_unprivileged_userns is 1: of no use but to root",
-            next,
-        ))
+        Some((For::Root, "kernel.apparmor_restrict_unprivileged_userns is 1: of no use but to root", next))
     } else {
         None
     };
     match refused {
         None => Check::ok(NAME, "for everybody"),
         Some((_, why, _)) if is_root => Check::ok(NAME, format!("{why}; root needs none")),
-        Some((State::None, why, next)) => Check::missing(NAME, why).try_next(next),
-        Some((State::RootOnly, why, next)) => Check::degraded(NAME, why).try_next(next),
+        Some((For::Nobody, why, next)) => Check::missing(NAME, why).try_next(next),
+        Some((For::Root, why, next)) => Check::degraded(NAME, why).try_next(next),
     }
 }
 
-enum State {
-    None,
-    RootOnly,
+/// Who may make them.
+enum For {
+    Nobody,
+    Root,
 }
 
 fn control_groups() -> Check {
@@ -114,20 +111,20 @@ fn processors() -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor;
+    use crate::doctor::report::State;
 
     #[test]
     fn an_old_kernel_lacks_what_came_later() {
-        assert_eq!(kernel("6.18.5-generic").state, doctor::State::Ok);
-        assert_eq!(kernel("5.14").state, doctor::State::Ok);
+        assert_eq!(kernel("6.18.5-generic").state, State::Ok);
+        assert_eq!(kernel("5.14").state, State::Ok);
         let old = kernel("5.10.0-28-amd64");
-        assert_eq!(old.state, doctor::State::Degraded);
+        assert_eq!(old.state, State::Degraded);
         assert!(
             old.found.contains("(5.12), no control groups") && !old.found.contains("(5.7)"),
             "{}",
             old.found
         );
-        assert_eq!(kernel("").state, doctor::State::Degraded);
+        assert_eq!(kernel("").state, State::Degraded);
     }
 
     #[test]
@@ -139,17 +136,17 @@ mod tests {
         };
         const ON: (&str, &str) = ("user/max_user_namespaces", "15000");
         for (settings, state, next) in [
-            (&[ON][..], doctor::State::Ok, None),
-            (&[], doctor::State::Missing, Some("CONFIG_USER_NS")),
-            (&[("user/max_user_namespaces", "0")], doctor::State::Missing, Some("user.max_user_namespaces=")),
+            (&[ON][..], State::Ok, None),
+            (&[], State::Missing, Some("CONFIG_USER_NS")),
+            (&[("user/max_user_namespaces", "0")], State::Missing, Some("user.max_user_namespaces=")),
             (
                 &[ON, ("kernel/unprivileged_userns_clone", "0")],
-                doctor::State::Degraded,
+                State::Degraded,
                 Some("kernel.unprivileged_userns_clone=1"),
             ),
             (
                 &[ON, ("kernel/apparmor_restrict_unprivileged_userns", "1")],
-                doctor::State::Degraded,
+                State::Degraded,
                 Some("kernel.apparmor_restrict_unprivileged_userns=0"),
             ),
         ] {
@@ -157,7 +154,7 @@ mod tests {
             assert_eq!(check.state, state, "{check:?}");
             assert_eq!(check.next.is_some(), next.is_some());
             assert!(next.is_none_or(|next| check.next.as_ref().unwrap().contains(next)), "{check:?}");
-            assert_eq!(user_namespaces(true, with(settings)).state, doctor::State::Ok, "root needs none");
+            assert_eq!(user_namespaces(true, with(settings)).state, State::Ok, "root needs none");
         }
     }
 }

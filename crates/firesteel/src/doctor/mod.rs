@@ -17,7 +17,7 @@ mod report;
 mod trial;
 
 use self::report::Area;
-pub(crate) use self::report::{Check, Report, State};
+pub(crate) use self::report::{Check, Report};
 use crate::cli::IsolationArguments;
 use crate::data_folder::DataFolder;
 
