@@ -4,8 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-#[cfg(target_os = "linux")]
-use firesteel_sandbox::namespace::Network;
 
 use crate::isolation::Isolation;
 
@@ -431,19 +429,25 @@ pub(crate) struct IsolationArguments {
     #[arg(long, value_name = "KIND", default_value = "auto", env = "FIRESTEEL_ISOLATION")]
     pub(crate) isolation: Isolation,
 
-    /// What functions can reach beside their own loopback: none, or host (all that this machine can, itself included)
+    /// What functions can reach beside their own loopback [default: egress where this machine allows it, else none]
+    #[arg(long, value_name = "KIND", env = "FIRESTEEL_NETWORK")]
+    pub(crate) network: Option<Network>,
+
+    /// What functions may reach although it is this machine's, such as 127.0.0.1:5432 or 10.0.0.0/8; may be repeated
     #[cfg(target_os = "linux")]
-    #[arg(long, value_name = "KIND", default_value = "none", value_parser = network)]
-    pub(crate) network: Network,
+    #[arg(long, value_name = "ADDRESS[/BITS][:PORT]")]
+    pub(crate) egress_allow: Vec<firesteel_sandbox::network::Allowed>,
 }
 
-#[cfg(target_os = "linux")]
-fn network(value: &str) -> Result<Network, String> {
-    match value {
-        "none" => Ok(Network::None),
-        "host" => Ok(Network::Host),
-        _ => Err("there are none and host".into()),
-    }
+/// What functions can reach beside their own loopback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Network {
+    /// Nothing
+    None,
+    /// Everything outside of this machine
+    Egress,
+    /// All that this machine can, itself included: for development against local services
+    Host,
 }
 
 fn url(value: &str) -> Result<Url, String> {

@@ -16,7 +16,7 @@ use std::str::FromStr;
 
 use firesteel_sandbox::{Backend, Groups, HostGroups, InitProgram, Means};
 
-use crate::cli::{IsolationArguments, ServerArguments};
+use crate::cli::{self, IsolationArguments, ServerArguments};
 use crate::data_folder::DataFolder;
 use crate::exit::Failure;
 use crate::notice::tell;
@@ -148,13 +148,27 @@ pub(crate) async fn namespace(
     data: &DataFolder,
     blanks: usize,
 ) -> Result<Backend, Error> {
-    use firesteel_sandbox::namespace::Settings;
+    use firesteel_sandbox::namespace::{Network, Settings};
+    use firesteel_sandbox::network::Egress;
+
+    let network = match arguments.network {
+        Some(cli::Network::None) => Network::None,
+        Some(cli::Network::Host) => Network::Host,
+        Some(cli::Network::Egress) => Network::Egress(Egress::find(arguments.egress_allow.clone())?),
+        None => match Egress::find(arguments.egress_allow.clone()) {
+            Ok(egress) => Network::Egress(egress),
+            Err(unavailable) => {
+                tell(format_args!("firesteel: functions have no network: {}", chain(&unavailable)));
+                Network::None
+            }
+        },
+    };
 
     let backend = Backend::namespace(Settings {
         id: data.id().to_owned(),
         folder: data.subfolder("sandboxes").map_err(|_| "the data folder cannot be used")?,
         blanks,
-        network: arguments.network,
+        network,
         init: InitProgram::default(),
     })?;
     match backend.probe().await {

@@ -17,6 +17,9 @@ pub struct Furnishing {
     pub hostname: String,
     /// Whether it has a network of its own, and its end of it is to be made.
     pub own_network: bool,
+    /// Its way to the router, if there is one.
+    #[cfg(target_os = "linux")]
+    pub link: Option<crate::network::Link>,
 }
 
 /// What a root is made from.

@@ -22,6 +22,8 @@
 //! It refuses to decide: no timeouts, no restarts, no order between processes.
 
 pub mod furnishing;
+#[cfg(target_os = "linux")]
+pub mod network;
 pub mod protocol;
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "unshare has no safe wrapper")]
@@ -46,9 +48,6 @@ mod launch;
     expect(unsafe_code, reason = "unshare, fork and mount_setattr have no safe wrappers")
 )]
 mod mounts;
-#[cfg(target_os = "linux")]
-#[expect(unsafe_code, reason = "temporary")]
-mod network;
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "a fork, and unshare, which has no safe wrapper")]
 mod ownership;
@@ -84,6 +83,8 @@ const STARTED_BY_HAND: i32 = 64;
 /// To be called before anything else in `main`: threads, open files or signal handlers of the server must
 /// not exist yet.
 pub fn enter_if_asked() {
+    #[cfg(target_os = "linux")]
+    network::tether::enter_if_asked();
     let mode = std::env::args_os().nth(1);
     let serve: fn(world::World) = match mode.as_ref().and_then(|mode| mode.to_str()) {
         Some(HIDDEN_MODE) => serve::serve,

@@ -15,6 +15,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::furnishing::{Furnishing, Scratch};
+#[cfg(target_os = "linux")]
+use crate::network::{Link, Prefix, RouterPlan};
 
 /// From the server to the first process.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,23 +47,37 @@ pub enum Request {
     EndAll,
 }
 
-/// From the server to the spawner: makes a first process, whose control socket travels with it, and then, if there is
-/// one, the directory of cgroup2 for what it will start.
+/// From the server to the spawner.
+#[cfg(target_os = "linux")]
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Order {
-    /// Whether it gets a network of its own.
-    pub own_network: bool,
+pub enum Order {
+    /// Once, first. Answered by [`Made::Ready`].
+    Begin {
+        /// The router that sandboxes are to be connected to, if they are.
+        router: Option<Box<RouterPlan>>,
+    },
+    /// Makes a first process, whose control socket travels with it, and then, if there is one, the directory of cgroup2
+    /// for what it will start. Answered by [`Made::FirstProcess`].
+    Clone {
+        /// Whether it gets a network of its own, which is connected to the router, if there is one.
+        own_network: bool,
+    },
+    /// What of the host may not be reached, from now on. Answered by [`Made::Ready`].
+    SetHost(Vec<Prefix>),
 }
 
 /// From the spawner to the server.
+#[cfg(target_os = "linux")]
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Made {
-    /// The spawner is ready.
+    /// It is done.
     Ready,
     /// A first process, which is the server's child.
     FirstProcess {
         /// As the server's own process namespace counts.
         pid: i32,
+        /// Its way to the router, if there is one; or why there is none, for people.
+        link: Result<Option<Link>, String>,
     },
     /// None.
     Failed {

@@ -28,12 +28,13 @@ pub(crate) struct Room {
 
 impl Room {
     pub(crate) fn furnish(furnishing: Furnishing, cgroup: Option<OwnedFd>) -> io::Result<Self> {
-        let Furnishing { root, confinement, hostname, own_network } = furnishing;
+        let Furnishing { root, confinement, hostname, own_network, link } = furnishing;
         // The server has moved this process to where its control groups are to be seen from.
         enter_cgroup_namespace()?;
         rustix::system::sethostname(hostname.as_bytes())?;
         if own_network {
             network::loopback_up()?;
+            link.map_or(Ok(()), |link| network::configure(&link))?;
         }
         let root = Furnished::build(&root)?;
         Ok(Room { root, launcher: launcher(confinement, cgroup)?, own_network })

@@ -33,7 +33,7 @@ impl Backend {
     /// Outside a tokio runtime with I/O and time enabled.
     #[cfg(target_os = "linux")]
     pub fn namespace(settings: Settings) -> io::Result<Self> {
-        Ok(Backend::Namespace(NamespaceBackend(Arc::new(Namespaces::open(settings)?))))
+        Ok(Backend::Namespace(NamespaceBackend(Namespaces::open(settings)?)))
     }
 
     /// Makes a sandbox. Dropped while waiting, everything begun is ended.

@@ -20,9 +20,11 @@ mod system;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use firesteel_sandbox_init::furnishing::{Confinement, Furnishing, Root};
+use firesteel_sandbox_init::network::{Link, Prefix};
 use firesteel_sandbox_init::protocol::Mounts;
 use firesteel_sandbox_init::spawner::{GUEST_GID, GUEST_UID};
 use tokio::net::UnixStream;
@@ -34,10 +36,11 @@ use crate::cgroup::{Enforcement, Groups};
 use crate::event::Events;
 use crate::first_process::InitProgram;
 use crate::limits::Limits;
+use crate::network::{Egress, HostAddresses};
 use crate::sandbox::{Begun, CreateError, Sandbox, Spec, Unready};
 
 /// What namespaces are made with, for all sandboxes of a server.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Settings {
     /// Of the server; its control groups are named after it.
     pub id: String,
@@ -52,11 +55,13 @@ pub struct Settings {
 }
 
 /// What a function can reach from its sandbox, beside its own loopback.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Default)]
 pub enum Network {
     /// Nothing.
     #[default]
     None,
+    /// What is outside of this host, and what of the host was allowed.
+    Egress(Egress),
     /// Everything the host can, the host included: there is no network of its own.
     Host,
 }
@@ -69,6 +74,8 @@ pub(crate) struct Namespaces {
     images: Images,
     groups: Groups,
     spawner: Mutex<Option<Arc<Spawner>>>,
+    /// The host's own addresses, when they have changed since the start.
+    host: Mutex<Option<Vec<Prefix>>>,
     blanks: Blanks,
 }
 
@@ -81,20 +88,25 @@ const DESCRIPTORS: u64 = 1024;
 impl Namespaces {
     /// Starts the spawner and makes the control groups. Blocks for some milliseconds. Must be called within an async
     /// runtime.
-    pub(crate) fn open(settings: Settings) -> io::Result<Self> {
+    pub(crate) fn open(settings: Settings) -> io::Result<Arc<Self>> {
         let staging = settings.folder.join("root");
         std::fs::create_dir_all(&staging)?;
         let images = Images::new(settings.folder.clone());
         let groups = Groups::open(&settings.id);
-        let namespaces = Namespaces {
+        let namespaces = Arc::new(Namespaces {
             blanks: Blanks::new(settings.blanks),
             settings,
             staging,
             images,
             groups,
             spawner: Mutex::default(),
-        };
+            host: Mutex::default(),
+        });
         namespaces.spawner()?;
+        if let Network::Egress(egress) = &namespaces.settings.network {
+            let changes = HostAddresses::watch(egress.plan().host.clone())?;
+            tokio::spawn(follow_host(Arc::downgrade(&namespaces), changes));
+        }
         Ok(namespaces)
     }
 
@@ -155,14 +167,14 @@ impl Namespaces {
             let (namespaces, id) = (Arc::clone(self), id.clone());
             tokio::task::spawn_blocking(move || namespaces.begin(id))
         };
-        let begun =
+        let (begun, link) =
             begun.await.map_err(|error| CreateError::Start { id: id.clone(), source: error.into() })??;
-        let furnishing = self.furnishing().map_err(|source| CreateError::Start { id, source })?;
+        let furnishing = self.furnishing(link).map_err(|source| CreateError::Start { id, source })?;
         begun.attend().furnish(furnishing).await
     }
 
     /// Blocks for about half a millisecond.
-    fn begin(&self, id: String) -> Result<Begun, CreateError> {
+    fn begin(&self, id: String) -> Result<(Begun, Option<Link>), CreateError> {
         let socket = |source| CreateError::Socket { id: id.clone(), source };
         let limit = |source| CreateError::Limit { id: id.clone(), source };
         let start = |source| CreateError::Start { id: id.clone(), source };
@@ -174,22 +186,24 @@ impl Namespaces {
         let own_network = self.own_network();
         let theirs = theirs.into();
         let spawner = self.spawner().map_err(start)?;
-        let first_process = spawner.make(own_network, &theirs, group.clone_into()).map_err(|error| {
-            // It may be that it has ended; the next one begins anew.
-            self.forget(&spawner);
-            start(error)
-        })?;
+        let (first_process, link) =
+            spawner.make(own_network, &theirs, group.clone_into()).map_err(|error| {
+                // It may be that it has ended; the next one begins anew.
+                self.forget(&spawner);
+                start(error)
+            })?;
         group.enter(first_process.pid()).map_err(limit)?;
-        Ok(Begun { id, first_process, stream, group: Some(group), own_network })
+        Ok((Begun { id, first_process, stream, group: Some(group), own_network }, link))
     }
 
     fn own_network(&self) -> bool {
-        self.settings.network != Network::Host
+        !matches!(self.settings.network, Network::Host)
     }
 
-    fn furnishing(&self) -> io::Result<Furnishing> {
-        let resolv_conf = match self.settings.network {
+    fn furnishing(&self, link: Option<Link>) -> io::Result<Furnishing> {
+        let resolv_conf = match &self.settings.network {
             Network::None => String::new(),
+            Network::Egress(egress) => egress.resolv_conf(),
             Network::Host => std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
         };
         Ok(Furnishing {
@@ -202,6 +216,7 @@ impl Namespaces {
             confinement: Confinement { uid: GUEST_UID, gid: GUEST_GID, descriptors: DESCRIPTORS },
             hostname: system::HOSTNAME.to_owned(),
             own_network: self.own_network(),
+            link,
         })
     }
 
@@ -211,7 +226,14 @@ impl Namespaces {
         if let Some(running) = &*spawner {
             return Ok(Arc::clone(running));
         }
-        let started = Arc::new(Spawner::start(&self.settings.init, &self.settings.folder)?);
+        let egress = match &self.settings.network {
+            Network::Egress(egress) => Some(egress),
+            Network::None | Network::Host => None,
+        };
+        let started = Arc::new(Spawner::start(&self.settings.init, &self.settings.folder, egress)?);
+        if let Some(host) = &*self.host.lock().unwrap_or_else(PoisonError::into_inner) {
+            started.set_host(host.clone())?;
+        }
         *spawner = Some(Arc::clone(&started));
         Ok(started)
     }
@@ -219,6 +241,25 @@ impl Namespaces {
     fn forget(&self, failed: &Arc<Spawner>) {
         let mut spawner = self.spawner.lock().unwrap_or_else(PoisonError::into_inner);
         spawner.take_if(|spawner| Arc::ptr_eq(spawner, failed));
+    }
+}
+
+/// Keeps what may not be reached of the host up to date, as long as sandboxes are made.
+async fn follow_host(namespaces: Weak<Namespaces>, mut changes: HostAddresses) {
+    loop {
+        let Ok(host) = changes.changed().await else {
+            // Descriptors ran out; there will be others.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            continue;
+        };
+        let Some(namespaces) = namespaces.upgrade() else { return };
+        let told = tokio::task::spawn_blocking(move || {
+            *namespaces.host.lock().unwrap_or_else(PoisonError::into_inner) = Some(host.clone());
+            namespaces.spawner()?.set_host(host)
+        });
+        if let Ok(Err(error)) = told.await {
+            tracing::error!(%error, "new addresses of this host can be reached by functions");
+        }
     }
 }
 
