@@ -50,23 +50,40 @@ pub(crate) async fn open(
 ) -> Result<Backend, Failure> {
     remove_abandoned().await;
     let arguments = &server.isolation;
-    let backend = match arguments.isolation {
-        Isolation::Process => return Ok(Backend::Process),
-        Isolation::Namespace => namespace(arguments, data, blanks).await.map_err(|error| {
-            Failure::platform("this machine does not allow namespaces")
-                .because(error.as_ref())
-                .try_next("firesteel doctor, which tells more; or --isolation process, without isolation")
-        })?,
+    let opened = match arguments.isolation {
+        Isolation::Process => None,
+        Isolation::Namespace => Some(namespace(arguments, data, blanks).await.map_err(|error| {
+            let what = match error {
+                NamespaceError::Network(_) => "functions cannot be let out",
+                NamespaceError::Isolation(_) => "this machine does not allow namespaces",
+            };
+            refused(what, error)
+        })?),
         Isolation::Auto => match namespace(arguments, data, blanks).await {
-            Ok(backend) => backend,
-            Err(error) => {
+            Ok(opened) => Some(opened),
+            // It would be had without isolation, and much more with it.
+            Err(error @ NamespaceError::Network(_)) => {
+                return Err(refused("functions cannot be let out", error));
+            }
+            Err(NamespaceError::Isolation(error)) => {
                 let reason = chain(error.as_ref());
                 tell(format_args!("firesteel: no isolation: {reason}; try: firesteel doctor"));
                 tell(format_args!("firesteel: memory, processor time, processes and /tmp are not limited"));
-                return Ok(Backend::Process);
+                None
             }
         },
     };
+    let Some(Opened { backend, no_egress }) = opened else {
+        if matches!(arguments.network, Some(cli::Network::None | cli::Network::Egress)) {
+            tell(format_args!(
+                "firesteel: functions reach all that this machine can: --network needs isolation"
+            ));
+        }
+        return Ok(Backend::Process);
+    };
+    if let Some(reason) = no_egress {
+        tell(format_args!("firesteel: functions have no network: {reason}"));
+    }
     for Shortfall { what, reason, next } in shortfalls(&backend) {
         tell(format_args!("firesteel: {what}: {reason}; try: {next}"));
     }
@@ -140,31 +157,81 @@ pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+fn refused(what: &str, error: NamespaceError) -> Failure {
+    let (error, other) = match error {
+        NamespaceError::Network(error) => (error, "--network none"),
+        NamespaceError::Isolation(error) => (error, "--isolation process, without isolation"),
+    };
+    Failure::platform(what)
+        .because(error.as_ref())
+        .try_next(format!("firesteel doctor, which tells more; or {other}"))
+}
+
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 
+/// Namespaces, as they could be had.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) backend: Backend,
+    /// Why functions have no network, where none was asked for and they would have one.
+    pub(crate) no_egress: Option<String>,
+}
+
+/// What cannot be had.
+#[derive(Debug)]
+pub(crate) enum NamespaceError {
+    /// The network that was asked for.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there are none to be asked for"))]
+    Network(Error),
+    /// Any isolation by namespaces.
+    Isolation(Error),
+}
+
+/// Opens namespaces with the network that was asked for; where none was, with a way out if that can be had.
 #[cfg(target_os = "linux")]
 pub(crate) async fn namespace(
     arguments: &IsolationArguments,
     data: &DataFolder,
     blanks: usize,
-) -> Result<Backend, Error> {
-    use firesteel_sandbox::namespace::{Network, Settings};
+) -> Result<Opened, NamespaceError> {
+    use firesteel_sandbox::namespace::Network;
     use firesteel_sandbox::network::Egress;
 
-    let network = match arguments.network {
-        Some(cli::Network::None) => Network::None,
-        Some(cli::Network::Host) => Network::Host,
-        Some(cli::Network::Egress) => Network::Egress(Egress::find(arguments.egress_allow.clone())?),
-        None => match Egress::find(arguments.egress_allow.clone()) {
-            Ok(egress) => Network::Egress(egress),
-            Err(unavailable) => {
-                tell(format_args!("firesteel: functions have no network: {}", chain(&unavailable)));
-                Network::None
-            }
+    let egress = || Egress::find(arguments.egress_allow.clone());
+    let (network, no_egress) = match arguments.network {
+        Some(cli::Network::None) => (Network::None, None),
+        Some(cli::Network::Host) => (Network::Host, None),
+        Some(cli::Network::Egress) => {
+            let found = egress().map_err(|error| NamespaceError::Network(error.into()))?;
+            return match probed(Network::Egress(found), data, blanks).await {
+                Ok(backend) => Ok(Opened { backend, no_egress: None }),
+                // Whose fault it is shows without.
+                Err(error) if probed(Network::None, data, 0).await.is_ok() => {
+                    Err(NamespaceError::Network(error))
+                }
+                Err(error) => Err(NamespaceError::Isolation(error)),
+            };
+        }
+        None => match egress() {
+            Err(unavailable) => (Network::None, Some(chain(&unavailable))),
+            Ok(found) => match probed(Network::Egress(found), data, blanks).await {
+                Ok(backend) => return Ok(Opened { backend, no_egress: None }),
+                Err(error) => (Network::None, Some(chain(error.as_ref()))),
+            },
         },
     };
+    let backend = probed(network, data, blanks).await.map_err(NamespaceError::Isolation)?;
+    Ok(Opened { backend, no_egress })
+}
 
-    let backend = Backend::namespace(Settings {
+/// Opened, and a sandbox made.
+#[cfg(target_os = "linux")]
+async fn probed(
+    network: firesteel_sandbox::namespace::Network,
+    data: &DataFolder,
+    blanks: usize,
+) -> Result<Backend, Error> {
+    let backend = Backend::namespace(firesteel_sandbox::namespace::Settings {
         id: data.id().to_owned(),
         folder: data.subfolder("sandboxes").map_err(|_| "the data folder cannot be used")?,
         blanks,
@@ -181,9 +248,13 @@ pub(crate) async fn namespace(
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) async fn namespace(_: &IsolationArguments, _: &DataFolder, _: usize) -> Result<Backend, Error> {
+pub(crate) async fn namespace(
+    _: &IsolationArguments,
+    _: &DataFolder,
+    _: usize,
+) -> Result<Opened, NamespaceError> {
     let _ = InitProgram::default();
-    Err("there are namespaces on Linux only".into())
+    Err(NamespaceError::Isolation("there are namespaces on Linux only".into()))
 }
 
 /// An error and its causes in one line.

@@ -8,9 +8,11 @@ use firesteel_sandbox::{
 };
 
 use super::Check;
-use crate::cli::IsolationArguments;
+use crate::cli::{IsolationArguments, Network};
 use crate::data_folder::DataFolder;
-use crate::isolation::{self, Error, Isolation, chain, next_for_limits, next_for_tmp};
+use crate::isolation::{
+    self, Error, Isolation, NamespaceError, Opened, chain, next_for_limits, next_for_tmp,
+};
 
 /// Far more than a shell needs to end on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,48 +30,59 @@ pub(super) struct Tried {
 
 /// Tries all kinds; those decide that functions would get, or should.
 pub(super) async fn all(arguments: &IsolationArguments, data: &DataFolder) -> Tried {
-    let asked = &arguments.isolation;
-    let (namespace, enforcement) = namespace(arguments, data).await;
+    let (asked, wants_process) = (&arguments.isolation, arguments.isolation == Isolation::Process);
+    let namespace = namespace(arguments, data).await;
     let process = process(data).await;
-
-    let has_namespace = enforcement.is_some();
-    let wants_process = *asked == Isolation::Process;
-    let chosen = match asked {
-        Isolation::Namespace => "namespace",
-        Isolation::Auto if has_namespace => "namespace",
-        Isolation::Auto | Isolation::Process => "process",
+    let (chosen, limits, network) = match (&namespace.limits, asked) {
+        (Some(limits), Isolation::Auto | Isolation::Namespace) => {
+            ("namespace", limits.clone(), network(arguments, namespace.no_egress.clone()))
+        }
+        // Who asks for no isolation lacks none, but lacks the limits.
+        (_, Isolation::Auto | Isolation::Process) => ("process", no_limits(), no_network(arguments)),
+        (None, Isolation::Namespace) => ("namespace", Vec::new(), no_network(arguments)),
     };
-    // Who asks for no isolation lacks none, but lacks the limits.
-    let limits = if chosen == "process" { no_limits() } else { enforcement.unwrap_or_default() };
     Tried {
         kinds: vec![
-            if wants_process { namespace } else { namespace.deciding() },
+            if wants_process { namespace.check } else { namespace.check.deciding() },
             if wants_process { process.deciding() } else { process },
         ],
         chosen,
         limits: limits.into_iter().map(Check::deciding).collect(),
-        network: network(arguments, has_namespace && !wants_process),
+        network: vec![network],
     }
 }
 
-/// And what holds its limits, if it can be had.
-async fn namespace(arguments: &IsolationArguments, data: &DataFolder) -> (Check, Option<Vec<Check>>) {
-    const NAME: &str = "namespace";
-    let backend = match isolation::namespace(arguments, data, 0).await {
-        Ok(backend) => backend,
-        Err(error) => {
-            return (Check::missing(NAME, chain(error.as_ref())).try_next(next_for_namespaces()), None);
+/// What came of namespaces.
+#[derive(Debug)]
+struct Namespaces {
+    check: Check,
+    /// If they can be had.
+    limits: Option<Vec<Check>>,
+    /// Why there is no way out, where one was to be had if possible; or where one was asked for.
+    no_egress: Option<String>,
+}
+
+async fn namespace(arguments: &IsolationArguments, data: &DataFolder) -> Namespaces {
+    let missing = |error: &Error, next: &str| {
+        let check = Check::missing("namespace", chain(error.as_ref())).try_next(next);
+        Namespaces { check, limits: None, no_egress: None }
+    };
+    let Opened { backend, no_egress } = match isolation::namespace(arguments, data, 0).await {
+        Ok(opened) => opened,
+        Err(NamespaceError::Network(error)) => {
+            return missing(&error, "--network none, or what is said to be missing");
         }
+        Err(NamespaceError::Isolation(error)) => return missing(&error, next_for_namespaces()),
     };
     let tried = use_sandbox(&backend, data).await;
     let limits = limits(&backend);
     backend.close().await;
     match tried {
-        Ok(()) => (
-            Check::ok(NAME, "namespaces, a file system and limits of its own for each environment"),
-            Some(limits),
-        ),
-        Err(error) => (Check::missing(NAME, chain(error.as_ref())).try_next(next_for_namespaces()), None),
+        Ok(()) => {
+            let found = "namespaces, a file system and limits of its own for each environment";
+            Namespaces { check: Check::ok("namespace", found), limits: Some(limits), no_egress }
+        }
+        Err(error) => missing(&error, next_for_namespaces()),
     }
 }
 
@@ -166,23 +179,25 @@ fn no_limits() -> Vec<Check> {
     ]
 }
 
-/// What functions reach beside their own loopback.
-#[cfg(target_os = "linux")]
-fn network(arguments: &IsolationArguments, isolated: bool) -> Vec<Check> {
-    use firesteel_sandbox::namespace::Network;
-    vec![match (isolated, arguments.network) {
-        (true, Network::None) => Check::ok("none", "functions reach nothing beside their own loopback"),
-        (true, Network::Host) => {
+/// What functions reach beside their own loopback. A way out that nobody asked for decides nothing.
+fn network(arguments: &IsolationArguments, no_egress: Option<String>) -> Check {
+    match (arguments.network, no_egress) {
+        (Some(Network::None), _) => Check::ok("none", "functions reach nothing beside their own loopback"),
+        (Some(Network::Host), _) => {
             Check::ok("host", "functions reach all that this machine can, itself included")
         }
-        (false, _) => Check::degraded(
-            "host",
-            "functions reach all that this machine can, itself included, as they are not isolated",
-        ),
-    }]
+        (Some(Network::Egress) | None, None) => {
+            Check::ok("egress", "functions reach what is outside of this machine, and not this machine")
+        }
+        // What it says ends with what to do.
+        (Some(Network::Egress) | None, Some(reason)) => Check::missing("egress", reason),
+    }
 }
 
-#[cfg(not(target_os = "linux"))]
-fn network(_: &IsolationArguments, _: bool) -> Vec<Check> {
-    vec![Check::degraded("host", "functions reach all that this machine can, itself included")]
+fn no_network(arguments: &IsolationArguments) -> Check {
+    let found = "functions reach all that this machine can, itself included, as they are not isolated";
+    match arguments.network {
+        Some(Network::Host) => Check::ok("host", found),
+        _ => Check::degraded("host", found),
+    }
 }
