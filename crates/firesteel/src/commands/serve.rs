@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use firesteel_invoke::plan::Host;
 use firesteel_invoke::{Bandwidth, Invoker};
 use firesteel_runtimes::{Interpreters, Layout};
 use firesteel_sandbox::Backend;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -34,13 +36,25 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
     raise_descriptor_limit();
     let data = DataFolder::open(arguments.server.data.as_deref())?;
     let backend = isolation::open(&arguments.server, &data, blanks(&arguments)).await?;
-    let (catalog, specs) = functions(&arguments, &data, layout(&backend))?;
+    let result = serve(arguments, (listener, address), signals, &data, &backend).await;
+    backend.close().await;
+    result
+}
+
+async fn serve(
+    arguments: ServeArguments,
+    (listener, address): (TcpListener, SocketAddr),
+    signals: Signals,
+    data: &DataFolder,
+    backend: &Backend,
+) -> Result<Exit, Failure> {
+    let (catalog, specs) = functions(&arguments, data, layout(backend))?;
     let urls = function_urls::listen(&arguments, &catalog).await?;
     let capacity = capacity::of_server(&arguments);
     capacity::check_each(&capacity, &specs)?;
     let provisioned = provisioned(&arguments, &specs, &capacity)?;
 
-    let logs = super::start_logs(&data, &arguments.server)?;
+    let logs = super::start_logs(data, &arguments.server)?;
     let limits = Limits {
         capacity,
         idle_timeout: Duration::from_secs(u64::from(arguments.idle_timeout)),
@@ -85,7 +99,6 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
         servers.spawn(firesteel_api::function_url::serve(listener, url, invoker.clone(), stop));
     }
     let result = drained(all(servers), &invoker, signals, stop, grace).await;
-    backend.close().await;
     drop(logs);
     result
 }
