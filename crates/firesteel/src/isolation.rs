@@ -96,10 +96,11 @@ pub(crate) async fn remove_abandoned() {
     let removed = tokio::task::spawn_blocking(Groups::remove_abandoned).await.unwrap_or_default();
     // One server has a group of the same name in each hierarchy.
     let names: BTreeSet<_> = removed.iter().filter_map(|group| group.file_name()).collect();
-    for name in names {
+    if !names.is_empty() {
+        let names: Vec<_> = names.iter().map(|name| name.to_string_lossy()).collect();
         tell(format_args!(
-            "firesteel: removed the control groups that a killed run left: {}",
-            name.display()
+            "firesteel: removed the control groups that killed runs left: {}",
+            names.join(", ")
         ));
     }
 }
