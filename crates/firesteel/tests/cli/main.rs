@@ -20,6 +20,7 @@ mod harness;
 
 mod check;
 mod concurrency;
+mod doctor;
 mod endpoint;
 mod examples;
 mod extensions;

@@ -1,4 +1,4 @@
-//! Runs of the program that end by themselves: `firesteel invoke`, `firesteel check`.
+//! Runs of the program that end by themselves: `firesteel invoke`, `firesteel check`, `firesteel doctor`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -44,6 +44,11 @@ impl Program {
     /// `firesteel check ARGUMENTS…`
     pub(crate) fn check(arguments: &[&str]) -> Self {
         Self::new("check", arguments)
+    }
+
+    /// `firesteel doctor ARGUMENTS…`
+    pub(crate) fn doctor(arguments: &[&str]) -> Self {
+        Self::new("doctor", arguments)
     }
 
     fn new(subcommand: &str, arguments: &[&str]) -> Self {
