@@ -207,6 +207,11 @@ impl Furnished {
         Ok(())
     }
 
+    /// Its own `/dev/null`: that path is what it is known by once the root is entered.
+    pub(crate) fn null(&self) -> io::Result<File> {
+        File::options().read(true).write(true).open(self.on.join("dev/null"))
+    }
+
     /// Puts the function's folders in their places, and makes this the root; the host's is out of reach then.
     pub(crate) fn enter(self, places: &[Bind], tmp: Option<&Scratch>) -> io::Result<()> {
         for place in places {
