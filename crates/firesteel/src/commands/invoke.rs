@@ -6,9 +6,11 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::time::Duration;
 
+use bytes::Bytes;
 use firesteel_catalog::{Catalog, FunctionReference};
 use firesteel_environment::{Folder, Limits, Pool};
 use firesteel_invoke::{InvokeError, Invoker, Outcome, Reply, Request};
+use firesteel_sandbox::Backend;
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
@@ -30,9 +32,22 @@ pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
 
     let data = DataFolder::open(arguments.server.data.as_deref())?;
     let backend = isolation::open(&arguments.server, &data, 0).await?;
-    let host = super::serve::host(&data, super::serve::layout(&backend))?;
+    let exit = run_here(arguments, event, client_context, &data, &backend).await;
+    backend.close().await;
+    exit
+}
+
+/// In a sandbox of this backend.
+async fn run_here(
+    arguments: InvokeArguments,
+    event: Bytes,
+    client_context: Option<String>,
+    data: &DataFolder,
+    backend: &Backend,
+) -> Result<Exit, Failure> {
+    let host = super::serve::host(data, super::serve::layout(backend))?;
     let workshop = Workshop {
-        data: &data,
+        data,
         host,
         server: &arguments.server,
         arguments: &arguments.function,
@@ -42,7 +57,7 @@ pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
     let prepared = workshop.prepare(name, &arguments.target)?;
     tell(format_args!("firesteel: {}", prepared.why));
 
-    let logs = super::start_logs(&data, &arguments.server)?;
+    let logs = super::start_logs(data, &arguments.server)?;
     let limits =
         Limits { max_environments: 1, idle_timeout: Duration::from_secs(3600), max_wait: Duration::ZERO };
     let folder = Folder { parent: data.subfolder("environments")? };
@@ -67,7 +82,6 @@ pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
         exit = interrupted() => Ended::Interrupted(exit),
     };
     invoker.shutdown(Duration::ZERO).await;
-    backend.close().await;
     drop(logs);
     match ended {
         Ended::Invoked(Ok(reply)) => print(&reply.outcome),

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use firesteel_invoke::plan::Host;
 use firesteel_invoke::{Bandwidth, Invoker};
 use firesteel_runtimes::{Interpreters, Layout};
 use firesteel_sandbox::Backend;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -33,11 +35,24 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
     raise_descriptor_limit();
     let data = DataFolder::open(arguments.server.data.as_deref())?;
     let backend = isolation::open(&arguments.server, &data, BLANKS).await?;
-    let (catalog, specs) = functions(&arguments, &data, layout(&backend))?;
+    let exit = serve(arguments, (listener, address), signals, &data, &backend).await;
+    backend.close().await;
+    exit
+}
+
+/// From sandboxes of this backend.
+async fn serve(
+    arguments: ServeArguments,
+    (listener, address): (TcpListener, SocketAddr),
+    signals: Signals,
+    data: &DataFolder,
+    backend: &Backend,
+) -> Result<Exit, Failure> {
+    let (catalog, specs) = functions(&arguments, data, layout(backend))?;
     let urls = function_urls::listen(&arguments, &catalog).await?;
     let provisioned = provisioned(&arguments, &specs)?;
 
-    let logs = super::start_logs(&data, &arguments.server)?;
+    let logs = super::start_logs(data, &arguments.server)?;
     let limits = Limits {
         max_environments: usize::from(arguments.max_environments),
         idle_timeout: Duration::from_secs(u64::from(arguments.idle_timeout)),
@@ -78,7 +93,6 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
         servers.spawn(firesteel_api::function_url::serve(listener, url, invoker.clone(), stop));
     }
     let result = drained(all(servers), &invoker, signals, stop, grace).await;
-    backend.close().await;
     drop(logs);
     result
 }

@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, PoisonError, Weak};
 
+use tokio::task::JoinHandle;
+
 use super::Namespaces;
 use crate::sandbox::Unready;
 
@@ -17,6 +19,8 @@ struct Pool {
     ready: Vec<Unready>,
     /// A task is filling it up.
     refilling: bool,
+    /// The last one that did.
+    refill: Option<JoinHandle<()>>,
     closed: bool,
     /// Ever taken or made, for names.
     count: u64,
@@ -33,19 +37,27 @@ impl Blanks {
         if pool.ready.is_empty() { None } else { Some(pool.ready.remove(0)) }
     }
 
-    /// Whether it is for the caller to fill the pool up.
-    pub(super) fn begin_refill(&self) -> bool {
+    /// Starts a task that fills the pool up, if that is called for and no other does.
+    pub(super) fn refill_by(&self, start: impl FnOnce() -> JoinHandle<()>) {
         let mut pool = self.lock();
-        let begins = !pool.closed && !pool.refilling && pool.ready.len() < self.wanted;
-        pool.refilling |= begins;
-        begins
+        if !pool.closed && !pool.refilling && pool.ready.len() < self.wanted {
+            pool.refilling = true;
+            pool.refill = Some(start());
+        }
     }
 
-    /// Those that are there, to be ended. No more will be.
-    pub(super) fn close(&self) -> Vec<Unready> {
-        let mut pool = self.lock();
-        pool.closed = true;
-        std::mem::take(&mut pool.ready)
+    /// Those that are there, to be ended. No more will be: one that is just being made is waited for, and ended where it
+    /// was made. It would else use folders that whoever closes is about to remove.
+    pub(super) async fn close(&self) -> Vec<Unready> {
+        let (ready, refill) = {
+            let mut pool = self.lock();
+            pool.closed = true;
+            (std::mem::take(&mut pool.ready), pool.refill.take())
+        };
+        if let Some(refill) = refill {
+            let _ = refill.await;
+        }
+        ready
     }
 
     /// The name of the next one to be made; `None` when there are enough, upon which the refill is over.
@@ -69,6 +81,10 @@ impl Blanks {
         None
     }
 
+    fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     fn give_up(&self) {
         self.lock().refilling = false;
     }
@@ -89,6 +105,7 @@ pub(super) async fn refill(namespaces: Weak<Namespaces>) {
                     blank.close().await;
                 }
             }
+            Err(_) if namespaces.blanks.is_closed() => return,
             Err(error) => {
                 // Whoever needs one will see the same and say so; the next to take one tries again.
                 tracing::warn!(error = &error as &dyn std::error::Error, "no sandbox could be made ahead");

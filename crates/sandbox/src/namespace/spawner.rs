@@ -58,9 +58,11 @@ impl Spawner {
         })
     }
 
-    /// As the server's own process namespace counts.
-    pub(super) fn pid(&self) -> Pid {
-        self.process.pid()
+    /// Ends it, and waits for that: it is no process of the server's any more then. What it has made lives on.
+    pub(super) async fn end(self) {
+        let Spawner { conversation, mut process } = self;
+        drop(conversation);
+        let _ = process.wait().await;
     }
 }
 
