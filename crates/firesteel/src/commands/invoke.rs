@@ -45,7 +45,7 @@ async fn run_here(
     data: &DataFolder,
     backend: &Backend,
 ) -> Result<Exit, Failure> {
-    let host = super::serve::host(data, super::serve::layout(backend))?;
+    let host = super::serve::host(data, super::serve::layout(backend), &arguments.function.mount)?;
     let workshop = Workshop {
         data,
         host,
