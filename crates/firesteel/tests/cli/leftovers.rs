@@ -8,7 +8,8 @@ use rustix::process::{Signal, kill_process};
 use crate::harness;
 use crate::harness::client::Client;
 use crate::harness::function::{ECHO, Function};
-use crate::harness::isolation::Isolation;
+use crate::harness::isolation::{Isolation, isolated};
+use crate::harness::leftovers::Runs;
 use crate::harness::process::{ended, eventually, marked, runtime_and_first, signal};
 use crate::harness::server::Server;
 
@@ -146,15 +147,25 @@ fn after_kill_9_in_the_middle_of_init() {
 }
 
 #[test]
-fn the_next_run_removes_the_files_of_a_killed_one() {
+fn the_next_run_removes_the_files_and_control_groups_of_a_killed_one() {
     let function = Function::scripted(ECHO);
     let killed = Server::of(&function, &[]);
     killed.invoke("{}").success();
     let (data, left) = (killed.data(), killed.run_folder());
+    let mut runs = Runs::of(data.path());
+    runs.look();
     killed.kill();
     assert!(left.join("environments").exists());
+    let groups = runs.control_groups();
     let next = Server::start_in(data, &[("f", &function)], &[]);
     assert!(!left.exists());
+    eventually("its control groups are removed", || runs.control_groups().is_empty());
+    if isolated() && groups.is_empty() {
+        harness::skipped(
+            "the_next_run_removes_the_files_and_control_groups…",
+            "this host lets nobody make control groups",
+        );
+    }
     next.invoke("{}").success();
 }
 

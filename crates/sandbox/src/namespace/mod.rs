@@ -90,7 +90,7 @@ const BLANK_TMP_MIB: u32 = 512;
 const DESCRIPTORS: u64 = 1024;
 
 impl Namespaces {
-    /// Starts the spawner and makes the control groups. Blocks for some milliseconds. Must be called within an async
+    /// Starts the spawner and makes the control groups; those that killed servers left go, a little later. Blocks for some milliseconds. Must be called within an async
     /// runtime.
     pub(crate) fn open(settings: Settings) -> io::Result<Self> {
         let staging = settings.folder.join("root");
@@ -106,6 +106,8 @@ impl Namespaces {
             spawner: Mutex::default(),
         };
         namespaces.spawner()?;
+        // Beside everything else: nobody waits for what a killed server has left.
+        tokio::task::spawn_blocking(Groups::remove_abandoned);
         Ok(namespaces)
     }
 

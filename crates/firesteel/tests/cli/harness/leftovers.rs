@@ -53,7 +53,7 @@ impl Runs {
     }
 
     /// Folders of theirs in any hierarchy.
-    fn control_groups(&self) -> Vec<PathBuf> {
+    pub(crate) fn control_groups(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         let mut waiting: Vec<PathBuf> = hierarchies();
         while let Some(folder) = waiting.pop() {
