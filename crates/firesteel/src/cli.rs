@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::isolation::Isolation;
+use crate::mount::Mount;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -101,7 +102,7 @@ pub(crate) struct InvokeArguments {
 }
 
 /// What makes no sense for a function that another server runs.
-const LOCAL_ONLY: [&str; 13] = [
+const LOCAL_ONLY: [&str; 14] = [
     "function_name",
     "handler",
     "runtime",
@@ -111,6 +112,7 @@ const LOCAL_ONLY: [&str; 13] = [
     "env",
     "env_file",
     "layer",
+    "mount",
     "log_format",
     "log_level",
     "system_log_level",
@@ -317,6 +319,12 @@ pub(crate) struct FunctionArguments {
     /// Layer, a folder or a .zip; may be repeated, later ones over earlier ones
     #[arg(long, value_name = "PATH")]
     pub(crate) layer: Vec<PathBuf>,
+
+    /// Show functions a folder or file of this machine, at its own path or at AT, to read, or with :rw to write to as
+    /// far as its permissions let user 993; may be repeated. Without isolation they see, and may write to, all that you
+    /// do: of no effect there, and AT cannot be had
+    #[arg(long, value_name = "PATH[:AT][:rw]")]
+    pub(crate) mount: Vec<Mount>,
 
     /// Format of the platform's and the managed runtimes' log lines [default: text]
     #[arg(long, value_enum, value_name = "FORMAT")]

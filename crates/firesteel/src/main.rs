@@ -17,6 +17,7 @@ mod function_urls;
 mod isolation;
 mod listen;
 mod logs;
+mod mount;
 mod notice;
 mod variables_file;
 

@@ -44,7 +44,7 @@ async fn invoke(
     data: &DataFolder,
     backend: &Backend,
 ) -> Result<Exit, Failure> {
-    let host = super::serve::host(data, super::serve::layout(backend))?;
+    let host = super::serve::host(data, super::serve::layout(backend), &arguments.function.mount)?;
     let workshop = Workshop {
         data,
         host,

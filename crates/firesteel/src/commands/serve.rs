@@ -28,6 +28,7 @@ use crate::function::{self, Workshop};
 use crate::function_urls::{self, BoundUrl};
 use crate::isolation;
 use crate::listen::listen;
+use crate::mount::{self, Mount};
 use crate::notice::tell;
 
 pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
@@ -165,14 +166,15 @@ pub(super) fn layout(backend: &Backend) -> Layout {
 }
 
 /// What this machine offers to functions that see `layout` of it.
-pub(super) fn host(data: &DataFolder, layout: Layout) -> Result<Host, Failure> {
+pub(super) fn host(data: &DataFolder, layout: Layout, mounts: &[Mount]) -> Result<Host, Failure> {
     if let Err(error) = firesteel_sandbox::adopt_orphans() {
         tracing::warn!(%error, "processes that a function orphans on purpose may outlive it");
     }
     let runtime_dir = data.subfolder("runtime")?;
     firesteel_runtimes::install_bootstraps(&runtime_dir)
         .map_err(|error| Failure::from_error(Exit::Platform, &error))?;
-    Ok(Host { interpreters: Interpreters::of_host(), runtime_dir, layout })
+    let mounts = mount::placed(mounts, layout)?;
+    Ok(Host { interpreters: Interpreters::of_host(), runtime_dir, layout, mounts })
 }
 
 pub(crate) type Specs = HashMap<firesteel_catalog::FunctionName, Arc<Spec>>;
@@ -181,7 +183,7 @@ type Functions = (Catalog, Specs);
 fn functions(arguments: &ServeArguments, data: &DataFolder, layout: Layout) -> Result<Functions, Failure> {
     let workshop = Workshop {
         data,
-        host: host(data, layout)?,
+        host: host(data, layout, &arguments.function.mount)?,
         server: &arguments.server,
         arguments: &arguments.function,
         max_concurrency: arguments.max_concurrency,
