@@ -37,6 +37,8 @@ pub enum Request {
         /// Which one.
         signal: Signal,
     },
+    /// Makes a socket of the sandbox's own network. Answered by [`Report::Socket`].
+    Socket,
     /// Stops every process below the first one, whatever session, group or parent it has chosen. Not answered;
     /// reports of what had happened before may follow.
     Freeze,
@@ -124,6 +126,8 @@ pub enum Report {
         /// What became of the mounts in [`Request::Prepare`].
         mounted: Mounted,
     },
+    /// With a socket that travels with it, unless the sandbox has no network of its own or no descriptor left.
+    Socket,
     /// A process runs: its program was executed, not merely forked.
     Started {
         /// As given in [`Program::name`].

@@ -78,6 +78,10 @@ fn attend(world: World, mut stage: Stage, mut descendants: Descendants) {
                 descendants.signal(&name, signal);
                 true
             }
+            Request::Socket => {
+                stage.tell(&control, &Report::Socket);
+                true
+            }
             Request::Freeze => {
                 descendants.freeze();
                 true

@@ -51,6 +51,7 @@ pub use event::{Event, Events};
 pub use firesteel_sandbox_init::protocol::{Bind, Exit, Mounted, Mounts, Program, Signal};
 pub use first_process::InitProgram;
 pub use limits::Limits;
+pub use listening::Dialer;
 pub use memory::MemoryReading;
 pub use orphans::adopt_orphans;
 pub use sandbox::{CreateError, Process, RequestError, Sandbox, Spec};

@@ -19,7 +19,7 @@ use crate::control::{Control, Making, Outgoing};
 use crate::event::Events;
 use crate::first_process::{FirstProcess, InitProgram};
 use crate::limits::Limits;
-use crate::listening::{self, Sockets};
+use crate::listening::{self, Dialer, Sockets};
 use crate::memory::{MemoryReading, Meter};
 
 /// Requests waiting to be written. The socket's own buffer holds dozens more; a first process that lets
@@ -207,6 +207,13 @@ impl Sandbox {
     /// When the host has no descriptors left, or the sandbox is gone.
     pub fn listen(&self) -> io::Result<std::net::TcpListener> {
         if self.own_network { self.sockets.listen() } else { listening::on_the_host() }
+    }
+
+    /// For calling what listens inside.
+    #[must_use]
+    pub fn dialer(&self) -> Dialer {
+        let requests = self.requests.as_ref().filter(|_| self.own_network).map(mpsc::Sender::downgrade);
+        Dialer::new(Arc::clone(&self.sockets), requests)
     }
 
     /// Stops every process in the sandbox, until [`Sandbox::thaw`]. A process that the sandbox's own processes had stopped

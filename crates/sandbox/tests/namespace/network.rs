@@ -1,6 +1,6 @@
 //! Who can reach whom.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use libtest_mimic::Trial;
@@ -12,6 +12,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     vec![
         test("a listener is reached from inside and from nowhere else", listener),
         test("each listening ends the one before", listening_anew),
+        test("what listens inside can be called", called_from_outside),
         test("without a network there is the loopback alone", alone),
     ]
 }
@@ -58,6 +59,29 @@ async fn listening_anew() {
     answering.join().unwrap();
     drop(before);
     sandbox.close().await;
+    fixture.close().await;
+}
+
+async fn called_from_outside() {
+    let fixture = Fixture::new(0);
+    let sandbox = fixture.sandbox("a").await;
+    let script = "import socket\nlistener = socket.create_server((\"127.0.0.1\", 4243))\nprint(\"ready\", flush=True)\n\
+                  while True: listener.accept()[0].sendall(b\"inside\")";
+    let mut output = sandbox.start("listener", &format!("exec python3 -c '{script}'"));
+    let mut ready = [0; 6];
+    output.read_exact(&mut ready).unwrap();
+    assert_eq!(&ready, b"ready\n");
+    let dialer = sandbox.sandbox.dialer();
+    for _ in 0..3 {
+        let mut stream = dialer.clone().connect(4243).await.unwrap();
+        let mut said = [0; 6];
+        tokio::io::AsyncReadExt::read_exact(&mut stream, &mut said).await.unwrap();
+        assert_eq!(&said, b"inside");
+    }
+    let refused = dialer.clone().connect(4244).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    sandbox.close().await;
+    assert_eq!(dialer.connect(4243).await.unwrap_err().kind(), std::io::ErrorKind::NotConnected);
     fixture.close().await;
 }
 
