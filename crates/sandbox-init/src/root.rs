@@ -134,11 +134,11 @@ impl Furnished {
                 symlink(fs::read_link(path)?, place),
             );
         }
-        self.bind(&Bind { from: path.to_owned(), at: path.to_owned(), read_only: true })
+        self.bind(&Bind { from: path.to_owned(), at: path.to_owned(), read_only: true }, Owners::AsTheyAre)
     }
 
     /// Puts a file or folder of the host's at a place inside, which is made.
-    fn bind(&self, Bind { from, at, read_only: protected }: &Bind) -> io::Result<()> {
+    fn bind(&self, Bind { from, at, read_only: protected }: &Bind, owners: Owners) -> io::Result<()> {
         let place = self.inside(at);
         let bound = (|| {
             let found = fs::metadata(from)?;
@@ -148,7 +148,7 @@ impl Furnished {
                 make_parent(&place)?;
                 File::options().create(true).append(true).open(&place)?;
             }
-            show_at(from, &place, &found, *protected)
+            show_at(from, &place, &found, *protected, owners)
         })();
         doing(|| format!("{} cannot be put at {}", from.display(), at.display()), bound)
     }
@@ -182,11 +182,7 @@ impl Furnished {
             };
             doing(|| format!("masking /proc/{name}"), masked)?;
         }
-        self.bind(&Bind {
-            from: Path::new("/").join(PROCESSORS),
-            at: Path::new("/").join(PROCESSORS),
-            read_only: true,
-        })
+        self.show(&Path::new("/").join(PROCESSORS))
     }
 
     fn make_devices(&self) -> io::Result<()> {
@@ -210,7 +206,7 @@ impl Furnished {
     /// Puts the function's folders in their places, and makes this the root; the host's is out of reach then.
     pub(crate) fn enter(self, places: &[Bind], tmp: Option<&Scratch>) -> io::Result<()> {
         for place in places {
-            self.bind(place)?;
+            self.bind(place, Owners::MayBeTheGuest)?;
         }
         if let Some(tmp) = tmp.filter(|tmp| **tmp != self.tmp) {
             let place = self.on.join("tmp");
@@ -234,15 +230,31 @@ impl Furnished {
     }
 }
 
+/// Who owns what is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owners {
+    /// Whoever does on the host. What the system keeps from its users is kept from guests.
+    AsTheyAre,
+    /// The guest, if nobody but the owner could read it: it is the function's.
+    MayBeTheGuest,
+}
+
 /// Puts a file or folder of the host's, with all below it, at a place that exists.
-fn show_at(from: &Path, place: &Path, found: &fs::Metadata, protected: bool) -> io::Result<()> {
+fn show_at(
+    from: &Path,
+    place: &Path,
+    found: &fs::Metadata,
+    protected: bool,
+    owners: Owners,
+) -> io::Result<()> {
     let flags =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     let tree = rustix::mount::open_tree(CWD, from, flags)?;
     // What the host trusts is not trusted here.
     let safe = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
     let attributes = if protected { safe | libc::MOUNT_ATTR_RDONLY } else { safe };
-    if ownership::is_private(found) && rustix::process::geteuid().is_root() {
+    if owners == Owners::MayBeTheGuest && ownership::is_private(found) && rustix::process::geteuid().is_root()
+    {
         // A file system that cannot do it, or has another one mounted below: the function will be told "permission denied".
         let _ = ownership::mapping(found)
             .and_then(|mapping| add_attributes(tree.as_fd(), c"", 0, Some(mapping.as_fd())));
