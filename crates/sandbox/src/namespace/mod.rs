@@ -34,6 +34,7 @@ use crate::cgroup::{Enforcement, Groups};
 use crate::event::Events;
 use crate::first_process::InitProgram;
 use crate::limits::Limits;
+use crate::orphans;
 use crate::sandbox::{Begun, CreateError, Sandbox, Spec, Unready};
 
 /// What namespaces are made with, for all sandboxes of a server.
@@ -85,6 +86,9 @@ impl Namespaces {
         let staging = settings.folder.join("root");
         std::fs::create_dir_all(&staging)?;
         let images = Images::new(settings.folder.clone());
+        for path in Groups::remove_abandoned() {
+            tracing::info!(path = %path.display(), "removed a control group that a killed server left");
+        }
         let groups = Groups::open(&settings.id);
         let namespaces = Namespaces {
             blanks: Blanks::new(settings.blanks),
@@ -151,14 +155,19 @@ impl Namespaces {
     }
 
     async fn make_blank(self: &Arc<Self>, id: String) -> Result<Unready, CreateError> {
-        let begun = {
-            let (namespaces, id) = (Arc::clone(self), id.clone());
-            tokio::task::spawn_blocking(move || namespaces.begin(id))
-        };
-        let begun =
-            begun.await.map_err(|error| CreateError::Start { id: id.clone(), source: error.into() })??;
+        let begun = match self.begin_aside(&id).await {
+            // Whatever has ended the spawner, there is another for the second time.
+            Err(CreateError::Start { source, .. }) if is_end(&source) => self.begin_aside(&id).await,
+            begun => begun,
+        }?;
         let furnishing = self.furnishing().map_err(|source| CreateError::Start { id, source })?;
         begun.attend().furnish(furnishing).await
+    }
+
+    async fn begin_aside(self: &Arc<Self>, id: &str) -> Result<Begun, CreateError> {
+        let (namespaces, name) = (Arc::clone(self), id.to_owned());
+        let begun = tokio::task::spawn_blocking(move || namespaces.begin(name)).await;
+        begun.map_err(|error| CreateError::Start { id: id.to_owned(), source: error.into() })?
     }
 
     /// Blocks for about half a millisecond.
@@ -177,6 +186,8 @@ impl Namespaces {
         let first_process = spawner.make(own_network, &theirs, group.clone_into()).map_err(|error| {
             // It may be that it has ended; the next one begins anew.
             self.forget(&spawner);
+            // What it has made and told nobody of.
+            orphans::end_orphans();
             start(error)
         })?;
         group.enter(first_process.pid()).map_err(limit)?;
@@ -220,6 +231,11 @@ impl Namespaces {
         let mut spawner = self.spawner.lock().unwrap_or_else(PoisonError::into_inner);
         spawner.take_if(|spawner| Arc::ptr_eq(spawner, failed));
     }
+}
+
+/// Whether it is the spawner that failed, and not what it was asked to do.
+fn is_end(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 async fn become_sandbox(
