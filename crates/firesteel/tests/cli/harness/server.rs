@@ -152,6 +152,10 @@ impl Server {
         fs::read_dir(self.run_folder().join("environments")).map_or(0, Iterator::count)
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         process::signal(&self.child, signal);
     }
