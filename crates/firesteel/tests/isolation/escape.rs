@@ -326,7 +326,7 @@ fn what_leaves_its_session_and_its_parent_does_not_outlive_its_environment() {
     for ending in ["idle", "crash", "term", "kill"] {
         let idle = if ending == "idle" { "1" } else { "300" };
         let all = [&backend.arguments()[..], &arguments, &["--idle-timeout", idle]].concat();
-        let server = Server::of(&hostile, &all);
+        let server = Server::with_one_environment(&hostile, &all);
         let run = Run::of(&server);
         server.invoke(&daemon).success();
         let (members, namespaces) = (run.members(), run.namespaces());

@@ -152,6 +152,7 @@ impl Server {
         fs::read_dir(self.run_folder().join("environments")).map_or(0, Iterator::count)
     }
 
+    #[allow(dead_code, reason = "for those who look at it from outside; not every program of tests does")]
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
