@@ -321,7 +321,7 @@ pub(crate) struct FunctionArguments {
     pub(crate) layer: Vec<PathBuf>,
 
     /// Show functions a folder or file of this machine, at its own path or at AT, to read, or with :rw to write to as
-    /// far as its permissions let user 993; may be repeated. Without isolation they see, and may write to, all that you
+    /// far as its permissions let others; may be repeated. Without isolation they see, and may write to, all that you
     /// do: of no effect there, and AT cannot be had
     #[arg(long, value_name = "PATH[:AT][:rw]")]
     pub(crate) mount: Vec<Mount>,

@@ -42,7 +42,7 @@ impl Room {
             network::loopback_up()?;
             link.map_or(Ok(()), |link| network::configure(&link))?;
         }
-        let root = Furnished::build(&root)?;
+        let root = Furnished::build(&root, &confinement)?;
         let launcher = Launcher::new(confinement, cgroup, root.null()?)?;
         Ok(Room { root, launcher, own_network })
     }

@@ -32,7 +32,7 @@ use crate::world::World;
 const NAMESPACES: libc::c_int =
     libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
 
-/// The user and group that functions run as, as on AWS.
+/// The user and group that functions run as, as on AWS, where there is a user namespace.
 pub const GUEST_UID: u32 = 993;
 /// See [`GUEST_UID`].
 pub const GUEST_GID: u32 = 990;

@@ -14,6 +14,7 @@
 //! namespaces is no sandbox. Only limits may be missing, and those it tells of.
 
 mod blanks;
+mod guests;
 mod scratch;
 mod spawner;
 mod system;
@@ -23,13 +24,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use firesteel_sandbox_init::furnishing::{Confinement, Furnishing, Root};
+use firesteel_sandbox_init::furnishing::{Furnishing, Root};
 use firesteel_sandbox_init::network::{Link, Prefix};
 use firesteel_sandbox_init::protocol::Mounts;
-use firesteel_sandbox_init::spawner::{GUEST_GID, GUEST_UID};
 use tokio::net::UnixStream;
 
 use self::blanks::Blanks;
+use self::guests::Guests;
 use self::scratch::Images;
 use self::spawner::Spawner;
 use crate::cgroup::{Enforcement, Group, Groups};
@@ -37,6 +38,7 @@ use crate::event::Events;
 use crate::first_process::InitProgram;
 use crate::limits::Limits;
 use crate::network::{Egress, HostAddresses};
+use crate::orphans;
 use crate::sandbox::{Begun, CreateError, Sandbox, Spec, Unready};
 
 /// What namespaces are made with, for all sandboxes of a server.
@@ -72,6 +74,7 @@ pub(crate) struct Namespaces {
     settings: Settings,
     staging: PathBuf,
     images: Images,
+    guests: Guests,
     groups: Groups,
     spawner: Mutex<Running>,
     /// The host's own addresses, when they have changed since the start.
@@ -93,9 +96,6 @@ enum Running {
 /// The size of `/tmp` that blanks have: what functions have unless they say otherwise.
 const BLANK_TMP_MIB: u32 = 512;
 
-/// Descriptors of one process, as on AWS.
-const DESCRIPTORS: u64 = 1024;
-
 impl Namespaces {
     /// Starts the spawner and makes the control groups. Blocks for some milliseconds. Must be called within an async
     /// runtime.
@@ -103,12 +103,14 @@ impl Namespaces {
         let staging = settings.folder.join("root");
         std::fs::create_dir_all(&staging)?;
         let images = Images::new(settings.folder.clone());
+        let guests = Guests::new(&settings.id);
         let groups = Groups::open(&settings.id);
         let namespaces = Arc::new(Namespaces {
             blanks: Blanks::new(settings.blanks),
             settings,
             staging,
             images,
+            guests,
             groups,
             spawner: Mutex::default(),
             host: Mutex::default(),
@@ -181,16 +183,22 @@ impl Namespaces {
     }
 
     async fn make_blank(self: &Arc<Self>, id: String) -> Result<Unready, CreateError> {
-        let begun = {
-            let (namespaces, id) = (Arc::clone(self), id.clone());
-            tokio::task::spawn_blocking(move || namespaces.begin(id))
+        let begun = match self.begin_aside(&id).await {
+            // Whatever has ended the spawner, there is another for the second time.
+            Err(CreateError::Start { source, .. }) if is_end(&source) => self.begin_aside(&id).await,
+            begun => begun,
         };
-        let (begun, link) =
-            begun.await.map_err(|error| CreateError::Start { id: id.clone(), source: error.into() })??;
+        let (begun, link) = begun?;
         let unready = begun.attend();
         let groups = unready.group().map(Group::entrances).unwrap_or_default();
         let furnishing = self.furnishing(link, groups).map_err(|source| CreateError::Start { id, source })?;
         unready.furnish(furnishing).await
+    }
+
+    async fn begin_aside(self: &Arc<Self>, id: &str) -> Result<(Begun, Option<Link>), CreateError> {
+        let (namespaces, name) = (Arc::clone(self), id.to_owned());
+        let begun = tokio::task::spawn_blocking(move || namespaces.begin(name)).await;
+        begun.map_err(|error| CreateError::Start { id: id.to_owned(), source: error.into() })?
     }
 
     /// Blocks for about half a millisecond.
@@ -205,13 +213,15 @@ impl Namespaces {
         let group = self.groups.make(&id).map_err(limit)?;
         let own_network = self.own_network();
         let theirs = theirs.into();
-        let make = || {
-            let spawner = self.spawner()?;
-            let made = spawner.make(own_network, &theirs, group.clone_into());
-            made.inspect_err(|_| self.forget(&spawner))
-        };
-        // It may be that the spawner had ended: then there is another.
-        let (first_process, link) = make().or_else(|_| make()).map_err(start)?;
+        let spawner = self.spawner().map_err(start)?;
+        let made = spawner.make(own_network, &theirs, group.clone_into());
+        let (first_process, link) = made.map_err(|error| {
+            // It may be that it has ended; the next one begins anew.
+            self.forget(&spawner);
+            // What it has made and told nobody of.
+            orphans::end_orphans();
+            start(error)
+        })?;
         Ok((Begun { id, first_process, stream, group: Some(group), own_network }, link))
     }
 
@@ -225,15 +235,16 @@ impl Namespaces {
             Network::Egress(egress) => egress.resolv_conf(),
             Network::Host => std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
         };
+        let guest = self.guests.next();
         Ok(Furnishing {
             groups,
             root: Root {
                 on: self.staging.clone(),
                 system: system::shown(),
-                files: system::files(&resolv_conf),
+                files: system::files(&guest, &resolv_conf),
                 tmp: self.images.scratch(BLANK_TMP_MIB)?,
             },
-            confinement: Confinement { uid: GUEST_UID, gid: GUEST_GID, descriptors: DESCRIPTORS },
+            confinement: guest,
             hostname: system::HOSTNAME.to_owned(),
             own_network: self.own_network(),
             link,
@@ -290,6 +301,11 @@ async fn follow_host(namespaces: Weak<Namespaces>, mut changes: HostAddresses) {
             tracing::error!(%error, "new addresses of this host can be reached by functions");
         }
     }
+}
+
+/// Whether it is the spawner that failed, and not what it was asked to do.
+fn is_end(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 async fn become_sandbox(

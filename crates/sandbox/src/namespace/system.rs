@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use firesteel_sandbox_init::spawner::{GUEST_GID, GUEST_UID};
+use firesteel_sandbox_init::furnishing::Confinement;
 
 /// Folders, or on a system where these are merged, links to them.
 const FOLDERS: [&str; 8] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store"];
@@ -46,13 +46,14 @@ pub(super) const HOSTNAME: &str = "sandbox";
 const HOMES: &str = "/home";
 
 /// Files of `/etc`. `resolv_conf` is the network's.
-pub(super) fn files(resolv_conf: &str) -> Vec<(PathBuf, String)> {
+pub(super) fn files(guest: &Confinement, resolv_conf: &str) -> Vec<(PathBuf, String)> {
+    let Confinement { uid, gid, .. } = guest;
     let passwd = format!(
         "root:x:0:0:root:/root:/sbin/nologin\n\
          nobody:x:65534:65534:nobody:/:/sbin/nologin\n\
-         sbx_user1051:x:{GUEST_UID}:{GUEST_GID}::{HOMES}/sbx_user1051:/sbin/nologin\n"
+         sbx_user1051:x:{uid}:{gid}::{HOMES}/sbx_user1051:/sbin/nologin\n"
     );
-    let group = format!("root:x:0:\nnobody:x:65534:\nsbx_user1051:x:{GUEST_GID}:\n");
+    let group = format!("root:x:0:\nnobody:x:65534:\nsbx_user1051:x:{gid}:\n");
     // The names under which extensions listen for telemetry; asked for the name of 127.0.0.1, the first one answers.
     let hosts = "127.0.0.1 localhost localhost.localdomain\n127.0.0.1 sandbox.localdomain sandbox\n";
     let nsswitch = "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n";

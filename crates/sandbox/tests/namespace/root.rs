@@ -15,6 +15,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("a guest has no rights", a_guest_has_no_rights),
         test("nothing but tmp can be written to", nothing_can_be_written),
         test("what only its owner may read is shown to the guest", private_folders),
+        test("what is counted for each user is not used up by another", counted_apart),
         test("a guest is alone with its processes", alone),
         test("what is written to tmp is gone with the sandbox", tmp_is_its_own),
     ]
@@ -54,10 +55,13 @@ fn lib_folders() -> String {
 async fn a_guest_has_no_rights() {
     let fixture = Fixture::new(0);
     let mut sandbox = fixture.sandbox("a").await;
-    assert_eq!(
-        sandbox.says("id").await,
-        "uid=993(sbx_user1051) gid=990(sbx_user1051) groups=990(sbx_user1051)"
-    );
+    let id = sandbox.says("id").await;
+    let uid: u32 = id.strip_prefix("uid=").unwrap().split('(').next().unwrap().parse().unwrap();
+    assert!((1_900_000_000..2_100_000_000).contains(&uid), "{id}");
+    assert_eq!(id, format!("uid={uid}(sbx_user1051) gid={uid}(sbx_user1051) groups={uid}(sbx_user1051)"));
+    let mut neighbour = fixture.sandbox("b").await;
+    assert_ne!(neighbour.says("id -u").await, uid.to_string(), "what is counted for each user is its own");
+    neighbour.close().await;
     let status = sandbox.says("cat /proc/self/status").await;
     let value = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
     for capabilities in ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"] {
@@ -106,6 +110,22 @@ async fn private_folders() {
     sandbox.close().await;
     let mode = fs::metadata(&code).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700, "nothing was changed on the disk");
+    fixture.close().await;
+}
+
+async fn counted_apart() {
+    let fixture = Fixture::new(0);
+    let eater = fixture.sandbox("eater").await;
+    let script = "import ctypes, time\nlibc = ctypes.CDLL(None)\nwhile libc.inotify_init1(0) >= 0: pass\n\
+                  print(\"full\", flush=True)\ntime.sleep(1000)";
+    let mut output = eater.start("eater", &format!("exec python3 -c '{script}'"));
+    let mut full = [0; 5];
+    std::io::Read::read_exact(&mut output, &mut full).unwrap();
+    let mut other = fixture.sandbox("other").await;
+    let script = "import ctypes; print(ctypes.CDLL(None).inotify_init1(0) >= 0)";
+    assert_eq!(other.says(&format!("python3 -c '{script}'")).await, "True");
+    eater.close().await;
+    other.close().await;
     fixture.close().await;
 }
 

@@ -161,6 +161,11 @@ impl Server {
         fs::read_dir(self.run_folder().join("environments")).map_or(0, Iterator::count)
     }
 
+    #[allow(dead_code, reason = "for those who look at it from outside; not every program of tests does")]
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         process::signal(&self.child, signal);
     }
