@@ -20,14 +20,27 @@ pub(super) struct Serving<'a> {
     pub(super) names: &'a [String],
     /// The greatest number of environments at once, without it Firesteel's own default.
     pub(super) environments: Option<usize>,
+    /// Of each environment, without it Firesteel's own default.
+    pub(super) memory_mib: Option<u32>,
+    pub(super) isolation: Isolation,
     /// With extensions. What the platform tells is in the log then, as JSON.
     pub(super) layer: Option<&'a Path>,
+}
+
+/// By what functions are held apart.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Isolation {
+    /// By nothing, as with the other contestants.
+    Process,
+    /// With so many sandboxes made ahead, without it Firesteel's own default.
+    Namespace { blanks: Option<usize> },
 }
 
 impl<'a> Serving<'a> {
     /// A function that is invoked by one caller.
     pub(super) fn one(function: &'a Path, names: &'a [String]) -> Self {
-        Self { function, names, environments: None, layer: None }
+        let isolation = Isolation::Process;
+        Self { function, names, environments: None, memory_mib: None, isolation, layer: None }
     }
 }
 
@@ -38,7 +51,7 @@ pub(super) async fn start(
     data: &Path,
     log: PathBuf,
 ) -> Result<Server, StartError> {
-    let Serving { function, names, environments, layer } = serving;
+    let Serving { function, names, environments, memory_mib, isolation, layer } = serving;
     let prepare = |source| StartError::Prepare { program: firesteel.display().to_string(), source };
     let address = free_address().map_err(prepare)?;
     let mut command = Command::new(firesteel);
@@ -47,6 +60,16 @@ pub(super) async fn start(
     command.args(["--listen", &address.to_string()]).arg("--data").arg(data);
     if let Some(count) = environments {
         command.args(["--max-environments", &count.to_string(), "--wait-ms", WAIT_MS]);
+    }
+    if let Some(memory_mib) = memory_mib {
+        command.args(["--memory", &memory_mib.to_string()]);
+    }
+    match isolation {
+        Isolation::Process => command.args(["--isolation", "process"]),
+        Isolation::Namespace { .. } => command.args(["--isolation", "namespace"]),
+    };
+    if let Isolation::Namespace { blanks: Some(count) } = isolation {
+        command.args(["--blanks", &count.to_string()]);
     }
     if let Some(layer) = layer {
         command.arg("--layer").arg(layer).args(["--log-format", "json"]);
