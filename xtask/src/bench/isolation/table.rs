@@ -72,7 +72,7 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         millis(LONG.as_secs_f64() * 1e6)
     )?;
     for (what, count) in report.burst.iter().flat_map(|row| &row.failed) {
-        writeln!(out, "\nburst, {count} times: {what}")?;
+        writeln!(out, "burst, {count} times: {what}")?;
     }
     if let Some(idle) = &report.idle {
         write_idle(out, idle)?;
