@@ -8,7 +8,8 @@
 //! | warm | the warm invokes and the throughput of [`phases`](super::phases), with and without isolation |
 //! | idle | see [`idle`]: the memory of a thousand environments that stand still; only when it is named |
 //!
-//! Functions have no network: a way out belongs to the host, and is not what is compared.
+//! Functions have the network that Firesteel gives them without being asked: one of their own, with a way out where this
+//! machine allows it.
 
 use super::ours::{Isolation, Serving};
 use super::phases::{self, Entrant, RushesSoFar, Setup, WarmSoFar, entrants};
