@@ -13,7 +13,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::thread::UnshareFlags;
 
-use crate::furnishing::{Confinement, Furnishing};
+use crate::furnishing::Furnishing;
 use crate::launch::Launcher;
 use crate::network;
 use crate::protocol::Mounts;
@@ -43,7 +43,8 @@ impl Room {
             link.map_or(Ok(()), |link| network::configure(&link))?;
         }
         let root = Furnished::build(&root)?;
-        Ok(Room { root, launcher: launcher(confinement, cgroup)?, own_network })
+        let launcher = Launcher::new(confinement, cgroup, root.null()?)?;
+        Ok(Room { root, launcher, own_network })
     }
 
     pub(crate) fn own_network(&self) -> bool {
@@ -55,10 +56,6 @@ impl Room {
         self.root.enter(&mounts.binds, mounts.tmp.as_ref())?;
         Ok(self.launcher)
     }
-}
-
-fn launcher(confinement: Confinement, cgroup: Option<OwnedFd>) -> io::Result<Launcher> {
-    Launcher::new(confinement, cgroup)
 }
 
 #[expect(unsafe_code, reason = "unshare has no safe wrapper")]

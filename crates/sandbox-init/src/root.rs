@@ -144,7 +144,7 @@ impl Furnished {
             let found = fs::metadata(from)?;
             if found.is_dir() {
                 fs::create_dir_all(&place)?;
-            } else {
+            } else if fs::symlink_metadata(&place).is_err() {
                 make_parent(&place)?;
                 File::options().create(true).append(true).open(&place)?;
             }
@@ -207,15 +207,21 @@ impl Furnished {
         Ok(())
     }
 
+    /// Its own `/dev/null`: that path is what it is known by once the root is entered.
+    pub(crate) fn null(&self) -> io::Result<File> {
+        File::options().read(true).write(true).open(self.on.join("dev/null"))
+    }
+
     /// Puts the function's folders in their places, and makes this the root; the host's is out of reach then.
     pub(crate) fn enter(self, places: &[Bind], tmp: Option<&Scratch>) -> io::Result<()> {
-        for place in places {
-            self.bind(place)?;
-        }
+        // Before the places, of which some may lie in it.
         if let Some(tmp) = tmp.filter(|tmp| **tmp != self.tmp) {
             let place = self.on.join("tmp");
             rustix::mount::unmount(&place, UnmountFlags::DETACH)?;
             scratch::mount(tmp, &place)?;
+        }
+        for place in places {
+            self.bind(place)?;
         }
         let nothing_more = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::BIND;
         doing(
@@ -242,7 +248,9 @@ fn show_at(from: &Path, place: &Path, found: &fs::Metadata, protected: bool) -> 
     // What the host trusts is not trusted here.
     let safe = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
     let attributes = if protected { safe | libc::MOUNT_ATTR_RDONLY } else { safe };
-    if ownership::is_private(found) && rustix::process::geteuid().is_root() {
+    // To write as the owner is another matter: what a guest made would be root's on the host, a program with the set-uid
+    // bit too.
+    if protected && ownership::is_private(found) && rustix::process::geteuid().is_root() {
         // A file system that cannot do it, or has another one mounted below: the function will be told "permission denied".
         let _ = ownership::mapping(found)
             .and_then(|mapping| add_attributes(tree.as_fd(), c"", 0, Some(mapping.as_fd())));

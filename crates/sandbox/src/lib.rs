@@ -46,7 +46,7 @@ mod sandbox;
 pub use backend::Backend;
 #[cfg(target_os = "linux")]
 pub use backend::NamespaceBackend;
-pub use cgroup::{CpuShare, Enforcement, Group, GroupError, Groups, Means};
+pub use cgroup::{CpuShare, Enforcement, Group, GroupError, Groups, HostGroups, Means};
 pub use event::{Event, Events};
 pub use firesteel_sandbox_init::protocol::{Bind, Exit, Mounted, Mounts, Program, Signal};
 pub use first_process::InitProgram;

@@ -246,10 +246,11 @@ impl Sandbox {
         true
     }
 
-    /// Sets another share of the processors' time. Without effect without a control group.
+    /// Sets another share of the processors' time. Without effect where that cannot be limited.
     pub fn limit_cpu(&self, share: Option<CpuShare>) {
-        if let Some(group) = &self.group
-            && let Err(error) = group.limit_cpu(share)
+        let limited = self.group.as_ref().map_or(Ok(()), |group| group.limit_cpu(share));
+        if let Err(error) = limited
+            && !matches!(error, GroupError::Unavailable { .. })
         {
             tracing::warn!(sandbox = self.id, %error, "the share of processor time could not be set");
         }

@@ -81,6 +81,10 @@ impl Blanks {
         None
     }
 
+    fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Pool> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -99,6 +103,7 @@ pub(super) async fn refill(namespaces: Weak<Namespaces>, right: Refill) {
                     blank.close().await;
                 }
             }
+            Err(_) if namespaces.blanks.is_closed() => return,
             Err(error) => {
                 // Whoever needs one will see the same and say so; the next to take one tries again.
                 tracing::warn!(error = &error as &dyn std::error::Error, "no sandbox could be made ahead");

@@ -20,7 +20,7 @@ mod system;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use firesteel_sandbox_init::furnishing::{Confinement, Furnishing, Root};
@@ -73,10 +73,21 @@ pub(crate) struct Namespaces {
     staging: PathBuf,
     images: Images,
     groups: Groups,
-    spawner: Mutex<Option<Arc<Spawner>>>,
+    spawner: Mutex<Running>,
     /// The host's own addresses, when they have changed since the start.
     host: Mutex<Option<Vec<Prefix>>>,
     blanks: Blanks,
+}
+
+/// The spawner of a server, one at a time.
+#[derive(Debug, Default)]
+enum Running {
+    /// To be started by who needs it.
+    #[default]
+    Not,
+    Yes(Arc<Spawner>),
+    /// None is to be started any more.
+    Closed,
 }
 
 /// The size of `/tmp` that blanks have: what functions have unless they say otherwise.
@@ -155,10 +166,17 @@ impl Namespaces {
         }
     }
 
-    /// Ends the blanks. None are made from then on.
+    /// Ends the blanks and the spawner. Nothing is made from then on.
     pub(crate) async fn close(&self) {
         for blank in self.blanks.close().await {
             blank.close().await;
+        }
+        let spawner = std::mem::replace(&mut *self.lock_spawner(), Running::Closed);
+        // One that is still talked to ends right after that.
+        if let Running::Yes(spawner) = spawner
+            && let Some(spawner) = Arc::into_inner(spawner)
+        {
+            spawner.end().await;
         }
     }
 
@@ -224,25 +242,34 @@ impl Namespaces {
 
     /// The running one, or another if that has ended.
     fn spawner(&self) -> io::Result<Arc<Spawner>> {
-        let mut spawner = self.spawner.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(running) = &*spawner {
-            return Ok(Arc::clone(running));
+        let mut spawner = self.lock_spawner();
+        match &*spawner {
+            Running::Yes(running) => Ok(Arc::clone(running)),
+            Running::Closed => Err(io::Error::other("no more sandboxes are made")),
+            Running::Not => {
+                let egress = match &self.settings.network {
+                    Network::Egress(egress) => Some(egress),
+                    Network::None | Network::Host => None,
+                };
+                let started = Arc::new(Spawner::start(&self.settings.init, &self.settings.folder, egress)?);
+                if let Some(host) = &*self.host.lock().unwrap_or_else(PoisonError::into_inner) {
+                    started.set_host(host.clone())?;
+                }
+                *spawner = Running::Yes(Arc::clone(&started));
+                Ok(started)
+            }
         }
-        let egress = match &self.settings.network {
-            Network::Egress(egress) => Some(egress),
-            Network::None | Network::Host => None,
-        };
-        let started = Arc::new(Spawner::start(&self.settings.init, &self.settings.folder, egress)?);
-        if let Some(host) = &*self.host.lock().unwrap_or_else(PoisonError::into_inner) {
-            started.set_host(host.clone())?;
-        }
-        *spawner = Some(Arc::clone(&started));
-        Ok(started)
     }
 
     fn forget(&self, failed: &Arc<Spawner>) {
-        let mut spawner = self.spawner.lock().unwrap_or_else(PoisonError::into_inner);
-        spawner.take_if(|spawner| Arc::ptr_eq(spawner, failed));
+        let mut spawner = self.lock_spawner();
+        if matches!(&*spawner, Running::Yes(running) if Arc::ptr_eq(running, failed)) {
+            *spawner = Running::Not;
+        }
+    }
+
+    fn lock_spawner(&self) -> MutexGuard<'_, Running> {
+        self.spawner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

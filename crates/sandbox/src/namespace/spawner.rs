@@ -20,8 +20,8 @@ use crate::network::{Egress, Uplink};
 pub(super) struct Spawner {
     conversation: Mutex<Conversation>,
     /// Before the process, which holds the router that it leads from.
-    _uplink: Option<Uplink>,
-    _process: FirstProcess,
+    uplink: Option<Uplink>,
+    process: FirstProcess,
 }
 
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Spawner {
         ready(conversation.ask(&Order::Begin { router }, &[])?)?;
         let pid = process.pid().as_raw_pid().unsigned_abs();
         let uplink = egress.map(|egress| egress.start(pid, init)).transpose().map_err(io::Error::other)?;
-        Ok(Spawner { conversation: Mutex::new(conversation), _uplink: uplink, _process: process })
+        Ok(Spawner { conversation: Mutex::new(conversation), uplink, process })
     }
 
     /// Makes a first process, and a way from its network to the router. Blocks for about a millisecond. Must be called
@@ -71,6 +71,15 @@ impl Spawner {
     /// What of the host may not be reached, from now on. Blocks for some milliseconds.
     pub(super) fn set_host(&self, host: Vec<Prefix>) -> io::Result<()> {
         ready(self.lock().ask(&Order::SetHost(host), &[])?)
+    }
+
+    /// Ends it, and waits for that: it is no process of the server's any more then. What it has made lives on.
+    pub(super) async fn end(self) {
+        let Spawner { conversation, uplink, mut process } = self;
+        // First, as it leads to what the process holds.
+        let _ = tokio::task::spawn_blocking(move || drop(uplink)).await;
+        drop(conversation);
+        let _ = process.wait().await;
     }
 
     fn lock(&self) -> MutexGuard<'_, Conversation> {

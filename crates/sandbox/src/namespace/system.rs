@@ -42,12 +42,15 @@ pub(super) fn shown() -> Vec<PathBuf> {
 /// What a sandbox takes itself for.
 pub(super) const HOSTNAME: &str = "sandbox";
 
+/// Empty: the user that functions run as has no home, as on AWS.
+const HOMES: &str = "/home";
+
 /// Files of `/etc`. `resolv_conf` is the network's.
 pub(super) fn files(resolv_conf: &str) -> Vec<(PathBuf, String)> {
     let passwd = format!(
         "root:x:0:0:root:/root:/sbin/nologin\n\
          nobody:x:65534:65534:nobody:/:/sbin/nologin\n\
-         sbx_user1051:x:{GUEST_UID}:{GUEST_GID}::/home/sbx_user1051:/sbin/nologin\n"
+         sbx_user1051:x:{GUEST_UID}:{GUEST_GID}::{HOMES}/sbx_user1051:/sbin/nologin\n"
     );
     let group = format!("root:x:0:\nnobody:x:65534:\nsbx_user1051:x:{GUEST_GID}:\n");
     // The names under which extensions listen for telemetry; asked for the name of 127.0.0.1, the first one answers.

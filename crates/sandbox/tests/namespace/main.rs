@@ -11,14 +11,25 @@ mod ending;
 mod limits;
 mod network;
 mod root;
+mod rootless;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> std::process::ExitCode {
     firesteel_sandbox_init::enter_if_asked();
     firesteel_sandbox::adopt_orphans().expect("the host lets a process adopt orphans");
+    if std::env::args().nth(1).is_some_and(|argument| argument == rootless::MODE) {
+        return rootless::main();
+    }
     let arguments = Arguments::from_args();
-    let tests = [root::tests(), limits::tests(), network::tests(), ending::tests(), blanks::tests()];
+    let tests = [
+        root::tests(),
+        limits::tests(),
+        network::tests(),
+        ending::tests(),
+        blanks::tests(),
+        rootless::tests(),
+    ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
 }
 
