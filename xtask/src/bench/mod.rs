@@ -179,7 +179,7 @@ fn found(path: &Path) -> Result<PathBuf, BenchError> {
     path.canonicalize().map_err(|source| BenchError::Missing { path: path.to_owned(), source })
 }
 
-/// Says on standard error what is going on; a run takes about a minute and a half.
+/// Says on standard error what is going on; a run takes minutes.
 fn progress(what: &str) {
     // Nobody reads along when standard error is gone.
     let _ = writeln!(io::stderr(), "bench: {what}");

@@ -65,7 +65,7 @@ impl Setup {
         self.scratch.join(format!("{phase}.log"))
     }
 
-    async fn rie(&self, emulator: &Path) -> Result<Server, StartError> {
+    pub(super) async fn rie(&self, emulator: &Path) -> Result<Server, StartError> {
         rie::start(emulator, &self.function, self.scratch.join("rie.log")).await
     }
 }
@@ -280,7 +280,7 @@ pub(super) async fn cold(setup: &Setup, report: &mut Report) {
 }
 
 /// A fresh emulator starts its runtime when the first invoke arrives; the emulator's own start is not counted.
-pub(super) async fn cold_rie(setup: &Setup, emulator: &Path) -> Result<Duration, String> {
+async fn cold_rie(setup: &Setup, emulator: &Path) -> Result<Duration, String> {
     let server = setup.rie(emulator).await.map_err(|error| explain(&error))?;
     let took = Client::connect(server.address, &server.function).and_then(|mut client| client.timed());
     server.stop().await;

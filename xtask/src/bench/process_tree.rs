@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 /// Where cgroup2 is mounted, alone or beside the first version.
 const CGROUPS: [&str; 2] = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
 
-/// What Firesteel's program is below a server, and what functions are.
+/// The processes below a server of Firesteel's.
 #[derive(Debug, Default)]
 pub(super) struct Below {
-    /// That make and hold sandboxes.
-    pub(super) ours: BTreeSet<u32>,
-    /// Everything else.
+    /// What makes and holds sandboxes, and what is their way out.
+    pub(super) platform: BTreeSet<u32>,
+    /// What was started in sandboxes.
     pub(super) functions: BTreeSet<u32>,
 }
 
@@ -37,11 +37,14 @@ impl Below {
         let mut below = Self::default();
         let mut unseen = children.remove(&server).unwrap_or_default();
         while let Some(pid) = unseen.pop() {
-            unseen.extend(children.remove(&pid).unwrap_or_default());
-            if program.is_some() && self::program(pid) == program {
-                below.ours.insert(pid);
-            } else {
-                below.functions.insert(pid);
+            let under = children.remove(&pid).unwrap_or_default();
+            // Only first processes are this program and have others below them: these are functions.
+            if below.functions.contains(&pid) || program.is_some() && self::program(pid) == program {
+                below.functions.extend(&under);
+            }
+            unseen.extend(under);
+            if !below.functions.contains(&pid) {
+                below.platform.insert(pid);
             }
         }
         below

@@ -1,15 +1,17 @@
 //! Cold starts: from request to answer on a running server, where the function has no environment yet.
 //!
 //! In each of [`STARTS`] rounds every one of Firesteel's servers is asked for a function that it never ran, a bare process
-//! is started, and every [`RIE_EVERY`]th time a fresh emulator is asked. Nothing is ever evicted. Before each start it is
+//! is started, and every [`RIE_EVERY`]th time a fresh emulator is started and asked: it is made for one environment, so
+//! that its own start is part of every cold start with it. Nothing is ever evicted. Before each start it is
 //! quiet for [`SETTLE`], in which blanks are made again: a start is not to pay for the one before.
 
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::super::floor;
 use super::super::load::{Client, Percentiles, pause};
 use super::super::ours::{Isolation, Serving};
-use super::super::phases::{self, Setup, entrants, turns};
+use super::super::phases::{Setup, entrants, turns};
 use super::super::report::Contestant;
 use super::report::{ColdStart, Report};
 use crate::explain;
@@ -37,7 +39,7 @@ pub(super) async fn run(setup: &Setup, report: &mut Report) {
     }
     let mut running = entrants::<Vec<Duration>>(started, PHASE, &mut report.failures);
     let mut emulator = setup.rie.as_deref();
-    let (mut bare, mut emulated) = (Vec::new(), Vec::new());
+    let (mut bare, mut emulated, mut answers) = (Vec::new(), Vec::new(), Vec::new());
 
     for (number, name) in names.iter().enumerate() {
         turns(&mut running, PHASE, &mut report.failures, |entrant| {
@@ -55,8 +57,11 @@ pub(super) async fn run(setup: &Setup, report: &mut Report) {
             }
         }
         if let Some(path) = emulator.filter(|_| number % RIE_EVERY == 0) {
-            match phases::cold_rie(setup, path).await {
-                Ok(took) => emulated.push(took),
+            match emulated_start(setup, path).await {
+                Ok((whole, from_request)) => {
+                    emulated.push(whole);
+                    answers.push(from_request);
+                }
                 Err(why) => {
                     report.failures.add(Contestant::Rie, PHASE, &why);
                     emulator = None;
@@ -67,10 +72,21 @@ pub(super) async fn run(setup: &Setup, report: &mut Report) {
 
     report.cold.extend(row(Contestant::Floor, &bare, ROUND));
     report.cold.extend(row(Contestant::Rie, &emulated, ROUND / RIE_EVERY));
+    report.rie_from_request = Percentiles::of(&answers);
     for entrant in running {
         report.cold.extend(row(entrant.contestant, &entrant.figures, ROUND));
         entrant.server.stop().await;
     }
+}
+
+/// From the start of an emulator to its answer, and from the request.
+async fn emulated_start(setup: &Setup, emulator: &Path) -> Result<(Duration, Duration), String> {
+    let start = Instant::now();
+    let server = setup.rie(emulator).await.map_err(|error| explain(&error))?;
+    let answer = Client::connect(server.address, &server.function).and_then(|mut client| client.timed());
+    let whole = start.elapsed();
+    server.stop().await;
+    Ok((whole, answer.map_err(|error| explain(&error))?))
 }
 
 fn row(contestant: Contestant, samples: &[Duration], round: usize) -> Option<ColdStart> {

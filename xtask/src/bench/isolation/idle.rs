@@ -80,7 +80,7 @@ fn look(server: &Server) -> Option<(Footprint, Below)> {
             &Path::new("/proc").join(pid.to_string()).join("smaps_rollup"),
             "Private_Dirty:",
         )?,
-        first_processes_kib: pss_kib(&below.ours),
+        first_processes_kib: pss_kib(&below.platform),
         functions_kib: pss_kib(&below.functions),
         available_kib: meminfo("MemAvailable:")?,
         kernel_kib: kernel.into_iter().filter_map(meminfo).sum(),

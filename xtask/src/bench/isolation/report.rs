@@ -10,7 +10,8 @@ use super::super::report::{self, Contestant, Failures, Machine, Throughput, Warm
 use super::super::server::Memory;
 use super::burst::ENVIRONMENTS;
 
-/// For the floor: a bare process, from spawn to its first `next`. For the others: from request to answer.
+/// For the floor: a bare process, from spawn to its first `next`. For the emulator: from its start to its answer. For the
+/// others: from request to answer.
 #[derive(Debug, Serialize)]
 pub(crate) struct ColdStart {
     pub(crate) contestant: Contestant,
@@ -85,7 +86,7 @@ impl Idle {
 pub(crate) struct Footprint {
     pub(crate) server: Memory,
     pub(crate) server_private_kib: u64,
-    /// Proportional set size of the spawner and the first processes, and of all functions.
+    /// Proportional set size of the spawner, the first processes and their way out, and of all functions.
     pub(crate) first_processes_kib: u64,
     pub(crate) functions_kib: u64,
     /// Of the whole machine; others who run on it are in these two.
@@ -105,6 +106,8 @@ impl Footprint {
 pub(crate) struct Report {
     pub(crate) machine: Machine,
     pub(crate) cold: Vec<ColdStart>,
+    /// The emulator's cold starts without its own start.
+    pub(crate) rie_from_request: Option<Percentiles>,
     pub(crate) burst: Vec<Burst>,
     pub(crate) paused: Vec<Paused>,
     pub(crate) warm: Vec<Warm>,
@@ -118,6 +121,7 @@ impl Report {
         Self {
             machine: Machine::this(),
             cold: Vec::new(),
+            rie_from_request: None,
             burst: Vec::new(),
             paused: Vec::new(),
             warm: Vec::new(),

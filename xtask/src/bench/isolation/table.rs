@@ -63,7 +63,7 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
 
     writeln!(
         out,
-        "\n(1) floor: a bare process, from spawn to its first `next`; others: from request to answer"
+        "\n(1) floor: a bare process, from spawn to its first `next`; RIE: from its start to its answer; others: from request to answer"
     )?;
     writeln!(
         out,
@@ -71,6 +71,10 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         micros(SHORT.as_secs_f64() * 1e6),
         millis(LONG.as_secs_f64() * 1e6)
     )?;
+    if let Some(answer) = &report.rie_from_request {
+        let [p50, p99] = [answer.p50_us, answer.p99_us].map(millis);
+        writeln!(out, "\nRIE, cold start without its own: p50 {p50}, p99 {p99}")?;
+    }
     for (what, count) in report.burst.iter().flat_map(|row| &row.failed) {
         writeln!(out, "burst, {count} times: {what}")?;
     }
