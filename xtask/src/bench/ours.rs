@@ -9,6 +9,9 @@ use super::server::{Server, StartError, free_address};
 /// How long an invoke may wait for an environment to fall idle, where environments are bounded.
 const WAIT_MS: &str = "5000";
 
+/// The memory of an environment, if nothing else is said.
+const MEMORY_MIB: u32 = 128;
+
 /// How long a function may take, in seconds.
 const TIMEOUT_S: &str = "60";
 
@@ -20,7 +23,7 @@ pub(super) struct Serving<'a> {
     pub(super) names: &'a [String],
     /// The greatest number of environments at once, without it Firesteel's own default.
     pub(super) environments: Option<usize>,
-    /// Of each environment, without it Firesteel's own default.
+    /// Of each environment, without it [`MEMORY_MIB`].
     pub(super) memory_mib: Option<u32>,
     pub(super) isolation: Isolation,
     /// With extensions. What the platform tells is in the log then, as JSON.
@@ -58,11 +61,13 @@ pub(super) async fn start(
     command.arg("serve");
     command.args(names.iter().map(|name| format!("{name}={}", function.display())));
     command.args(["--listen", &address.to_string()]).arg("--data").arg(data);
+    let memory_mib = memory_mib.unwrap_or(MEMORY_MIB);
+    command.args(["--memory", &memory_mib.to_string()]);
     if let Some(count) = environments {
         command.args(["--max-environments", &count.to_string(), "--wait-ms", WAIT_MS]);
-    }
-    if let Some(memory_mib) = memory_mib {
-        command.args(["--memory", &memory_mib.to_string()]);
+        // So many there shall be, whatever memory this machine has: they use a part of theirs only.
+        let all_mib = u64::from(memory_mib) * count as u64;
+        command.args(["--max-memory", &all_mib.to_string()]);
     }
     match isolation {
         Isolation::Process => command.args(["--isolation", "process"]),

@@ -14,7 +14,7 @@ use super::server::Memory;
 const COMPARED: [Contestant; 3] = [Contestant::Floor, Contestant::Ours, Contestant::Rie];
 
 /// Shown where nothing was measured.
-const NOTHING: &str = "–";
+pub(super) const NOTHING: &str = "–";
 
 pub(crate) fn table(report: &Report) -> String {
     let mut out = String::new();

@@ -22,7 +22,6 @@ pub(super) const ENVIRONMENTS: usize = 200;
 const TURNS: usize = 5;
 /// Within it all must have begun; less than [`ANSWER_LIMIT`](super::super::load::ANSWER_LIMIT).
 const HOLD: Duration = Duration::from_secs(5);
-const MEMORY_MIB: u32 = 128;
 
 pub(super) async fn run(setup: &Setup, report: &mut Report) {
     const PHASE: &str = "bursts";
@@ -38,8 +37,8 @@ pub(super) async fn run(setup: &Setup, report: &mut Report) {
             // The order turns round with each turn.
             let index = if turn % 2 == 0 { index } else { rows.len() - 1 - index };
             let (contestant, isolation) = super::ISOLATIONS[index];
-            let (environments, memory_mib) = (Some(ENVIRONMENTS), Some(MEMORY_MIB));
-            let serving = Serving { isolation, environments, memory_mib, ..Serving::one(&function, &names) };
+            let environments = Some(ENVIRONMENTS);
+            let serving = Serving { isolation, environments, ..Serving::one(&function, &names) };
             let folder = format!("{}-{turn}", super::folder(PHASE, contestant));
             match setup.ours(&folder, serving).await {
                 Ok(server) => {

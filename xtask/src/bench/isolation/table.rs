@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::check::median;
 use super::super::phases::{CALLERS, ENVIRONMENTS as LOADED};
 use super::super::report::Contestant;
-use super::super::table::{cell, could_not_run, machine, micros, millis, targets};
+use super::super::table::{NOTHING, cell, could_not_run, machine, micros, millis, targets};
 use super::burst::ENVIRONMENTS;
 use super::checks;
 use super::freezing::{LONG, NONE, SHORT};
@@ -25,6 +25,10 @@ pub(crate) fn table(report: &Report) -> String {
 fn write(out: &mut String, report: &Report) -> fmt::Result {
     machine(out, &report.machine)?;
     let mut row = |what: &str, cells: [String; COMPARED.len()]| {
+        // Of a part that was not asked for.
+        if cells.iter().all(|cell| cell == NOTHING) {
+            return Ok(());
+        }
         write!(out, "{what:<32}")?;
         cells.iter().try_for_each(|cell| write!(out, "{cell:>12}"))?;
         writeln!(out)
