@@ -11,8 +11,8 @@ const COLD_P99_TO_P50: f64 = 2.0;
 const BURST_PER_S: f64 = 150.0;
 const BURST_FAILURES: f64 = 0.0;
 const FREEZING_US: f64 = 100.0;
-/// A freeze by mistake now and then would be no news; one for each invoke would be a thousand of these.
-const FROZEN_UNDER_LOAD_US: f64 = 1.0;
+/// A caller that is kept from running for a millisecond lets an environment freeze; if each invoke did, it would be thousands.
+const FROZEN_UNDER_LOAD_US: f64 = 10.0;
 const IDLE_KIB: f64 = 200.0;
 const NOT_AGAIN: f64 = 0.0;
 const WARM_TO_PROCESS: f64 = 1.1;
