@@ -1,7 +1,7 @@
 //! Development tasks, run as `cargo xtask TASK`.
 //!
-//! One folder per task; today there is `bench`. `floor` and `guest` are parts of `bench` that need a process of their
-//! own, and are of no use by hand.
+//! One folder per task; today there is `bench`. `floor` is a part of `bench` that needs a process of its own, and is of
+//! no use by hand. Under the name of one of its guests, the program is that guest.
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +11,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bench;
+
+use bench::guest::Role;
 
 #[derive(Debug, Parser)]
 #[command(about = "Development tasks")]
@@ -26,16 +28,15 @@ enum Task {
     /// The smallest server that hands a runtime its events; started by `bench`.
     #[command(hide = true)]
     Floor(bench::floor::Options),
-    /// A function or an extension that `bench` needs; started by the server that is measured.
-    #[command(hide = true)]
-    Guest(bench::guest::Options),
 }
 
 fn main() -> ExitCode {
-    let done = match Arguments::parse().task {
-        Task::Bench(options) => bench::run(&options).map_err(|error| explain(&error)),
-        Task::Floor(options) => bench::floor::run(&options).map_err(|error| explain(&error)),
-        Task::Guest(options) => bench::guest::run(&options).map_err(|error| explain(&error)),
+    let done = match Role::of_this() {
+        Some(role) => bench::guest::run(role).map_err(|error| explain(&error)),
+        None => match Arguments::parse().task {
+            Task::Bench(options) => bench::run(&options).map_err(|error| explain(&error)),
+            Task::Floor(options) => bench::floor::run(&options).map_err(|error| explain(&error)),
+        },
     };
     match done {
         Ok(code) => code,

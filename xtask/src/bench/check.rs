@@ -41,17 +41,28 @@ pub(crate) enum Bound {
 
 impl Check {
     /// Held against a single figure.
-    fn one(what: &'static str, unit: &'static str, target: f64, figure: Option<f64>) -> Self {
+    pub(crate) fn one(what: &'static str, unit: &'static str, target: f64, figure: Option<f64>) -> Self {
         Self { what, unit, bound: Bound::AtMost, target, figure, rounds: Vec::new() }
     }
 
-    fn at_least(self) -> Self {
+    pub(crate) fn at_least(self) -> Self {
         Self { bound: Bound::AtLeast, ..self }
     }
 
     /// Held against the median of the ratios of rounds.
-    fn ratio(what: &'static str, bound: Bound, target: f64, rounds: Vec<f64>) -> Self {
-        Self { what, unit: "×", bound, target, figure: median(&rounds), rounds }
+    pub(crate) fn ratio(what: &'static str, bound: Bound, target: f64, rounds: Vec<f64>) -> Self {
+        Self::median(what, "×", bound, target, rounds)
+    }
+
+    /// Held against the median of rounds.
+    pub(crate) fn median(
+        what: &'static str,
+        unit: &'static str,
+        bound: Bound,
+        target: f64,
+        rounds: Vec<f64>,
+    ) -> Self {
+        Self { what, unit, bound, target, figure: median(&rounds), rounds }
     }
 
     pub(crate) fn verdict(&self) -> &'static str {
@@ -156,7 +167,7 @@ pub(crate) fn median(figures: &[f64]) -> Option<f64> {
 }
 
 /// Of rounds that happened side by side.
-fn ratios(ours: &[f64], floor: &[f64]) -> Vec<f64> {
+pub(crate) fn ratios(ours: &[f64], floor: &[f64]) -> Vec<f64> {
     ours.iter().zip(floor).map(|(ours, floor)| ours / floor).collect()
 }
 

@@ -1,5 +1,6 @@
 //! What runs inside a measured server where no published program will do: a function that streams on demand, and an
-//! extension that subscribes to telemetry. Hidden tasks of xtask, behind scripts that [`function`] and [`layer`] write.
+//! extension that subscribes to telemetry. Both are copies of this program, by which [`function`] and [`layer`] make them:
+//! nothing else of this machine is needed where they run, and each knows its part by its name.
 //!
 //! Both speak to the Runtime API over one raw socket, so that what is timed is the server and not a library.
 
@@ -14,35 +15,46 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use super::load::ANSWER_LIMIT;
+use super::load::{ANSWER_LIMIT, pause};
 
 /// What the function writes at a time when it is asked for many bytes.
 const PIECE_BYTES: usize = 64 * 1024;
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct Options {
-    #[command(subcommand)]
-    role: Role,
-}
+const FUNCTION: &str = "bootstrap";
+const HEALTHY: &str = "healthy-subscriber";
+const SILENT: &str = "silent-subscriber";
 
-#[derive(Debug, clap::Subcommand)]
-enum Role {
+/// The part that a copy of this program plays.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Role {
     /// A function; see [`Event`].
     Function,
-    /// An extension that subscribes to telemetry.
-    Subscriber {
-        name: String,
-        /// Connections are accepted, and nothing is read from them.
-        #[arg(long)]
-        silent: bool,
-    },
+    /// An extension that subscribes to telemetry; a silent one accepts connections and reads nothing from them.
+    Subscriber { silent: bool },
+}
+
+impl Role {
+    /// By the name this program was started with; none when it is itself.
+    pub(crate) fn of_this() -> Option<Self> {
+        let program = std::env::args_os().next()?;
+        match Path::new(&program).file_name()?.to_str()? {
+            FUNCTION => Some(Self::Function),
+            HEALTHY => Some(Self::Subscriber { silent: false }),
+            SILENT => Some(Self::Subscriber { silent: true }),
+            _ => None,
+        }
+    }
 }
 
 /// Why a guest ended. It shows in the server's log.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GuestError {
-    #[error("AWS_LAMBDA_RUNTIME_API is not set")]
-    NoRuntimeApi(#[source] std::env::VarError),
+    #[error("{name} is not set")]
+    NoVariable {
+        name: &'static str,
+        #[source]
+        source: std::env::VarError,
+    },
     #[error("lost the Runtime API, or the bench")]
     Lost(#[from] io::Error),
     #[error("cannot read the event")]
@@ -51,7 +63,7 @@ pub(crate) enum GuestError {
     Refused { path: String, status: u16 },
 }
 
-/// What the function is asked to stream.
+/// What the function is asked to do; whatever it is, the answer is a stream.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Event {
@@ -60,45 +72,51 @@ pub(super) enum Event {
     Times { count: usize, caller: SocketAddr },
     /// So many bytes as fast as they go.
     Bytes(usize),
+    /// The environment's own name at once, and nothing more until that time ([`now_ns`]).
+    Hold { until_ns: u64 },
 }
 
 /// Nanoseconds of a clock that all processes of this machine share.
-fn now_ns() -> u64 {
+pub(super) fn now_ns() -> u64 {
     let now =
         Duration::try_from(clock_gettime(ClockId::Monotonic)).expect("this clock does not run below zero");
     u64::try_from(now.as_nanos()).expect("64 bits are enough for five hundred years")
 }
 
-/// Writes the function's bootstrap into `folder`.
+/// Puts the function's bootstrap into `folder`.
 pub(super) fn function(folder: &Path) -> io::Result<PathBuf> {
-    let path = folder.join("guest/bootstrap");
-    script(&path, "function")?;
+    let path = folder.join("guest").join(FUNCTION);
+    copy(&path)?;
     Ok(path)
 }
 
-/// Writes a layer with the extension into `folder`.
+/// Puts a layer with the extension into `folder`.
 pub(super) fn layer(folder: &Path, silent: bool) -> io::Result<PathBuf> {
-    let (name, how) = if silent { ("silent", "--silent") } else { ("healthy", "") };
-    let layer = folder.join(name);
-    script(&layer.join("extensions").join(name), &format!("subscriber {name} {how}"))?;
+    let name = if silent { SILENT } else { HEALTHY };
+    let layer = folder.join(format!("{name}-layer"));
+    copy(&layer.join("extensions").join(name))?;
     Ok(layer)
 }
 
-fn script(path: &Path, arguments: &str) -> io::Result<()> {
+/// Executable for whoever a server runs functions as.
+fn copy(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path.parent().unwrap_or(path))?;
-    let program = std::env::current_exe()?;
-    fs::write(path, format!("#!/bin/sh\nexec '{}' guest {arguments}\n", program.display()))?;
+    fs::copy(std::env::current_exe()?, path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))
 }
 
-pub(crate) fn run(options: &Options) -> Result<ExitCode, GuestError> {
-    let address = std::env::var("AWS_LAMBDA_RUNTIME_API").map_err(GuestError::NoRuntimeApi)?;
-    let api = Connection::open(TcpStream::connect(&address)?)?;
-    match &options.role {
+pub(crate) fn run(role: Role) -> Result<ExitCode, GuestError> {
+    let api = Connection::open(TcpStream::connect(variable("AWS_LAMBDA_RUNTIME_API")?)?)?;
+    match role {
         Role::Function => stream_on_demand(api)?,
-        Role::Subscriber { name, silent } => subscribe(api, name, *silent)?,
+        Role::Subscriber { silent: false } => subscribe(api, HEALTHY, false)?,
+        Role::Subscriber { silent: true } => subscribe(api, SILENT, true)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn variable(name: &'static str) -> Result<String, GuestError> {
+    std::env::var(name).map_err(|source| GuestError::NoVariable { name, source })
 }
 
 /// The runtime: event after event, each answered by a stream.
@@ -116,6 +134,11 @@ fn stream_on_demand(mut api: Connection) -> Result<(), GuestError> {
         match serde_json::from_slice(&next.body)? {
             Event::Times { count, caller } => api.write_times(count, caller)?,
             Event::Bytes(count) => api.write_bytes(count)?,
+            Event::Hold { until_ns } => {
+                // There is one in each environment, and only there.
+                api.write_chunk(variable("AWS_LAMBDA_LOG_STREAM_NAME")?.as_bytes())?;
+                pause(Duration::from_nanos(until_ns.saturating_sub(now_ns())));
+            }
         }
         api.write(b"0\r\n\r\n")?;
         api.receive(&path)?;
@@ -249,11 +272,15 @@ impl Connection {
         let mut left = count;
         while left > 0 {
             let size = left.min(PIECE_BYTES);
-            let head = format!("{size:x}\r\n");
-            self.write(&[head.as_bytes(), &[b'x'; PIECE_BYTES][..size], b"\r\n"].concat())?;
+            self.write_chunk(&[b'x'; PIECE_BYTES][..size])?;
             left -= size;
         }
         Ok(())
+    }
+
+    fn write_chunk(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let head = format!("{:x}\r\n", bytes.len());
+        self.write(&[head.as_bytes(), bytes, b"\r\n"].concat())
     }
 }
 

@@ -64,6 +64,15 @@ pub(super) fn connect(address: SocketAddr) -> Result<TcpStream, InvokeError> {
         .map_err(|source| InvokeError::Connection { address, source })
 }
 
+/// Lets so much time pass, and nothing happen in this thread.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "that time passes is what is measured; no task shares this thread"
+)]
+pub(super) fn pause(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
 /// One caller on one kept-alive connection.
 #[derive(Debug)]
 pub(crate) struct Client {

@@ -7,7 +7,9 @@
 //! server.rs   a contestant's process: start, await, memory, end
 //! load.rs     the callers and their percentiles; response_stream.rs a caller that is streamed to
 //! guest.rs    the function and the extension of the last two phases
+//! process_tree.rs  the processes below a server
 //! report.rs   the figures, as JSON too; check.rs holds them against the targets, table.rs shows them
+//! isolation/  a bench of its own, with the same contestants: what isolation costs
 //! ```
 //!
 //! It asserts no figure: a slow machine is not an error. It fails only when something could not run, and even then
@@ -23,9 +25,11 @@ use tempfile::TempDir;
 mod check;
 pub(crate) mod floor;
 pub(crate) mod guest;
+mod isolation;
 mod load;
 mod ours;
 mod phases;
+mod process_tree;
 mod report;
 mod response_stream;
 mod rie;
@@ -46,18 +50,26 @@ AWS's Runtime Interface Emulator, to compare with. One comes inside the wheel of
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    part: Option<Part>,
     /// AWS's Runtime Interface Emulator, to compare with; see --help for where to get one.
-    #[arg(long, value_name = "PATH", long_help = RIE_HELP)]
+    #[arg(long, value_name = "PATH", long_help = RIE_HELP, global = true)]
     rie: Option<PathBuf>,
     /// Seconds of load per server in the measurement of throughput.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600), global = true)]
     duration_s: u64,
     /// The Firesteel to measure. Without it, the release build of this source, made first.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", global = true)]
     firesteel: Option<PathBuf>,
     /// Print the figures as JSON instead of a table.
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Part {
+    /// What isolation costs, in place of all else
+    Isolation(isolation::Options),
 }
 
 /// Why there are no figures at all.
@@ -102,12 +114,18 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, BenchError> {
     // One thread: nothing else shall run in this process while a caller is timed.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BenchError::Runtime)?;
-    let report = runtime.block_on(measure(&setup));
-
-    let mut out = io::stdout().lock();
-    let text = if options.json { report.json() } else { table::table(&report) };
-    out.write_all(text.as_bytes()).map_err(BenchError::Print)?;
-    Ok(if report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let (text, failures) = match &options.part {
+        None => {
+            let report = runtime.block_on(measure(&setup));
+            (if options.json { report.json() } else { table::table(&report) }, report.failures)
+        }
+        Some(Part::Isolation(parts)) => {
+            let report = runtime.block_on(isolation::measure(parts, &setup));
+            (if options.json { report.json() } else { isolation::table(&report) }, report.failures)
+        }
+    };
+    io::stdout().lock().write_all(text.as_bytes()).map_err(BenchError::Print)?;
+    Ok(if failures.0.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn measure(setup: &Setup) -> Report {
@@ -161,7 +179,7 @@ fn found(path: &Path) -> Result<PathBuf, BenchError> {
     path.canonicalize().map_err(|source| BenchError::Missing { path: path.to_owned(), source })
 }
 
-/// Says on standard error what is going on; a run takes about a minute and a half.
+/// Says on standard error what is going on; a run takes minutes.
 fn progress(what: &str) {
     // Nobody reads along when standard error is gone.
     let _ = writeln!(io::stderr(), "bench: {what}");

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use super::load::{Client, InvokeError, Percentiles, rush};
 use super::ours::{self, Serving};
-use super::report::{Cold, Contestant, Report, Throughput, Warm};
+use super::report::{Cold, Contestant, Failures, Report, Throughput, Warm};
 use super::server::{Memory, Server, StartError};
 use super::{floor, rie};
 use crate::explain;
@@ -65,7 +65,7 @@ impl Setup {
         self.scratch.join(format!("{phase}.log"))
     }
 
-    async fn rie(&self, emulator: &Path) -> Result<Server, StartError> {
+    pub(super) async fn rie(&self, emulator: &Path) -> Result<Server, StartError> {
         rie::start(emulator, &self.function, self.scratch.join("rie.log")).await
     }
 }
@@ -81,13 +81,13 @@ pub(super) struct Entrant<T> {
 pub(super) fn entrants<T: Default>(
     started: Vec<(Contestant, Result<Server, StartError>)>,
     phase: &str,
-    report: &mut Report,
+    failures: &mut Failures,
 ) -> Vec<Entrant<T>> {
     let mut running = Vec::new();
     for (contestant, outcome) in started {
         match outcome {
             Ok(server) => running.push(Entrant { contestant, server, figures: T::default() }),
-            Err(error) => report.fail(contestant, phase, &explain(&error)),
+            Err(error) => failures.add(contestant, phase, &explain(&error)),
         }
     }
     running
@@ -97,7 +97,7 @@ pub(super) fn entrants<T: Default>(
 pub(super) async fn turns<T>(
     running: &mut Vec<Entrant<T>>,
     phase: &str,
-    report: &mut Report,
+    failures: &mut Failures,
     mut turn: impl FnMut(&mut Entrant<T>) -> Result<(), InvokeError>,
 ) {
     let mut left = Vec::new();
@@ -105,7 +105,7 @@ pub(super) async fn turns<T>(
         match turn(&mut entrant) {
             Ok(()) => left.push(entrant),
             Err(error) => {
-                report.fail(entrant.contestant, phase, &explain(&error));
+                failures.add(entrant.contestant, phase, &explain(&error));
                 entrant.server.stop().await;
             }
         }
@@ -114,7 +114,7 @@ pub(super) async fn turns<T>(
 }
 
 #[derive(Default)]
-struct WarmSoFar {
+pub(super) struct WarmSoFar {
     started: Option<Memory>,
     used: Option<Memory>,
     samples: Vec<Duration>,
@@ -132,9 +132,19 @@ pub(super) async fn warm(setup: &Setup, report: &mut Report) {
     if let Some(emulator) = &setup.rie {
         started.push((Contestant::Rie, setup.rie(emulator).await));
     }
-    let mut running = entrants::<WarmSoFar>(started, PHASE, report);
+    let mut running = entrants(started, PHASE, &mut report.failures);
+    warm_rounds(&mut running, PHASE, &mut report.failures).await;
+    for mut entrant in running {
+        if entrant.contestant == Contestant::Rie {
+            report.rie_pairs = Some(rie::pairs(&mut entrant.server).await);
+        }
+        report.warm.extend(entrant.figures.row(entrant.contestant));
+        entrant.server.stop().await;
+    }
+}
 
-    turns(&mut running, PHASE, report, |entrant| {
+pub(super) async fn warm_rounds(running: &mut Vec<Entrant<WarmSoFar>>, phase: &str, failures: &mut Failures) {
+    turns(running, phase, failures, |entrant| {
         entrant.figures.started = entrant.server.memory();
         let mut client = Client::connect(entrant.server.address, &entrant.server.function)?;
         for _ in 0..WARM_UP {
@@ -145,7 +155,7 @@ pub(super) async fn warm(setup: &Setup, report: &mut Report) {
     })
     .await;
     for _ in 0..ROUNDS {
-        turns(&mut running, PHASE, report, |entrant| {
+        turns(running, phase, failures, |entrant| {
             let mut client = Client::connect(entrant.server.address, &entrant.server.function)?;
             for _ in 0..WARM_UP_ROUND {
                 client.timed()?;
@@ -157,22 +167,20 @@ pub(super) async fn warm(setup: &Setup, report: &mut Report) {
         })
         .await;
     }
+}
 
-    for Entrant { contestant, mut server, figures } in running {
-        if contestant == Contestant::Rie {
-            report.rie_pairs = Some(rie::pairs(&mut server).await);
-        }
-        if let Some(latency) = Percentiles::of(&figures.samples) {
-            let p50_us_per_round = figures.rounds.iter().map(|round| round.p50_us).collect();
-            let (started, used) = (figures.started, figures.used);
-            report.warm.push(Warm { contestant, latency, p50_us_per_round, started, used });
-        }
-        server.stop().await;
+impl WarmSoFar {
+    /// Nothing of a contestant that was never timed.
+    pub(super) fn row(&self, contestant: Contestant) -> Option<Warm> {
+        let latency = Percentiles::of(&self.samples)?;
+        let p50_us_per_round = self.rounds.iter().map(|round| round.p50_us).collect();
+        let (started, used) = (self.started, self.used);
+        Some(Warm { contestant, latency, p50_us_per_round, started, used })
     }
 }
 
 #[derive(Default)]
-struct RushesSoFar {
+pub(super) struct RushesSoFar {
     per_s: Vec<f64>,
     answered: usize,
     throttled: usize,
@@ -187,16 +195,29 @@ pub(super) async fn throughput(setup: &Setup, report: &mut Report) {
         (Contestant::Floor, setup.floor(&setup.function, ENVIRONMENTS).await),
         (Contestant::Ours, setup.ours("throughput", serving).await),
     ];
-    let mut running = entrants::<RushesSoFar>(started, PHASE, report);
+    let mut running = entrants(started, PHASE, &mut report.failures);
+    rushes(&mut running, setup.load, PHASE, &mut report.failures).await;
+    for entrant in running {
+        report.throughput.push(entrant.figures.row(entrant.contestant));
+        entrant.server.stop().await;
+    }
+}
 
-    turns(&mut running, PHASE, report, |entrant| {
+/// Each takes a part of `load` in turn.
+pub(super) async fn rushes(
+    running: &mut Vec<Entrant<RushesSoFar>>,
+    load: Duration,
+    phase: &str,
+    failures: &mut Failures,
+) {
+    turns(running, phase, failures, |entrant| {
         rush(entrant.server.address, &entrant.server.function, CALLERS, WARM_UP_RUSH).map(drop)
     })
     .await;
     for _ in 0..TURNS {
-        turns(&mut running, PHASE, report, |entrant| {
+        turns(running, phase, failures, |entrant| {
             let server = &entrant.server;
-            let seen = rush(server.address, &server.function, CALLERS, setup.load / TURNS)?;
+            let seen = rush(server.address, &server.function, CALLERS, load / TURNS)?;
             entrant.figures.per_s.push(seen.answered as f64 / seen.took.as_secs_f64());
             entrant.figures.answered += seen.answered;
             entrant.figures.throttled += seen.throttled;
@@ -204,10 +225,12 @@ pub(super) async fn throughput(setup: &Setup, report: &mut Report) {
         })
         .await;
     }
+}
 
-    for Entrant { contestant, server, figures: RushesSoFar { per_s, answered, throttled } } in running {
-        report.throughput.push(Throughput { contestant, per_s, answered, throttled });
-        server.stop().await;
+impl RushesSoFar {
+    pub(super) fn row(self, contestant: Contestant) -> Throughput {
+        let RushesSoFar { per_s, answered, throttled } = self;
+        Throughput { contestant, per_s, answered, throttled }
     }
 }
 
@@ -216,7 +239,7 @@ pub(super) async fn cold(setup: &Setup, report: &mut Report) {
     const PHASE: &str = "cold starts";
     let names: Vec<String> = (1..=STARTS).map(|number| format!("f{number}")).collect();
     let started = vec![(Contestant::Ours, setup.ours("cold", Serving::one(&setup.function, &names)).await)];
-    let mut running = entrants::<()>(started, PHASE, report);
+    let mut running = entrants::<()>(started, PHASE, &mut report.failures);
     let mut emulator = setup.rie.as_deref();
     let (mut bare, mut ours, mut emulated) = (Vec::new(), Vec::new(), Vec::new());
 
@@ -224,11 +247,11 @@ pub(super) async fn cold(setup: &Setup, report: &mut Report) {
         match floor::bare_spawn(&setup.function) {
             Ok(took) => bare.push(took),
             Err(error) => {
-                report.fail(Contestant::Floor, PHASE, &explain(&error));
+                report.failures.add(Contestant::Floor, PHASE, &explain(&error));
                 break;
             }
         }
-        turns(&mut running, PHASE, report, |entrant| {
+        turns(&mut running, PHASE, &mut report.failures, |entrant| {
             ours.push(Client::connect(entrant.server.address, name)?.timed()?);
             Ok(())
         })
@@ -237,7 +260,7 @@ pub(super) async fn cold(setup: &Setup, report: &mut Report) {
             match cold_rie(setup, path).await {
                 Ok(took) => emulated.push(took),
                 Err(why) => {
-                    report.fail(Contestant::Rie, PHASE, &why);
+                    report.failures.add(Contestant::Rie, PHASE, &why);
                     emulator = None;
                 }
             }

@@ -7,23 +7,27 @@ use super::load::Percentiles;
 use super::rie::Pairs;
 use super::server::Memory;
 
-/// One of the things compared.
+/// One of the things compared. The last three are Firesteel as well, with that isolation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Contestant {
     Floor,
     Ours,
     Rie,
+    Namespace,
+    NoBlanks,
+    Process,
 }
 
 impl Contestant {
-    pub(crate) const ALL: [Self; 3] = [Self::Floor, Self::Ours, Self::Rie];
-
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Floor => "floor",
             Self::Ours => "firesteel",
             Self::Rie => "RIE",
+            Self::Namespace => "namespace",
+            Self::NoBlanks => "no blanks",
+            Self::Process => "process",
         }
     }
 }
@@ -112,7 +116,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    fn this() -> Self {
+    pub(crate) fn this() -> Self {
         let first = |path: &str, prefix: &str, ends: &[char]| {
             let text = std::fs::read_to_string(path).unwrap_or_default();
             let line = text.lines().find_map(|line| line.strip_prefix(prefix)).unwrap_or("unknown");
@@ -138,8 +142,18 @@ pub(crate) struct Report {
     pub(crate) subscribed: Vec<Subscribed>,
     /// What the emulator answers when two call at once.
     pub(crate) rie_pairs: Option<Pairs>,
-    /// What could not run, and why.
-    pub(crate) failures: Vec<String>,
+    pub(crate) failures: Failures,
+}
+
+/// What could not run, and why.
+#[derive(Debug, Default, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Failures(pub(crate) Vec<String>);
+
+impl Failures {
+    pub(crate) fn add(&mut self, contestant: Contestant, phase: &str, why: &str) {
+        self.0.push(format!("{}, {phase}: {why}", contestant.title()));
+    }
 }
 
 impl Report {
@@ -153,12 +167,8 @@ impl Report {
             slow_reader: None,
             subscribed: Vec::new(),
             rie_pairs: None,
-            failures: Vec::new(),
+            failures: Failures::default(),
         }
-    }
-
-    pub(crate) fn fail(&mut self, contestant: Contestant, phase: &str, why: &str) {
-        self.failures.push(format!("{}, {phase}: {why}", contestant.title()));
     }
 
     pub(crate) fn warm(&self, who: Contestant) -> Option<&Warm> {
@@ -182,14 +192,18 @@ impl Report {
     }
 
     pub(crate) fn json(&self) -> String {
-        #[derive(Serialize)]
-        struct Whole<'a> {
-            #[serde(flatten)]
-            report: &'a Report,
-            checks: Vec<Check>,
-        }
-        let whole = Whole { report: self, checks: checks(self) };
-        let text = serde_json::to_string_pretty(&whole).expect("names are text and figures numbers");
-        text + "\n"
+        json(self, checks(self))
     }
+}
+
+/// All figures, and what they are held against.
+pub(crate) fn json(figures: &impl Serialize, checks: Vec<Check>) -> String {
+    #[derive(Serialize)]
+    struct Whole<'a, T: Serialize> {
+        #[serde(flatten)]
+        figures: &'a T,
+        checks: Vec<Check>,
+    }
+    let text = serde_json::to_string_pretty(&Whole { figures, checks });
+    text.expect("names are text and figures numbers") + "\n"
 }

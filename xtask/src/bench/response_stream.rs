@@ -49,8 +49,17 @@ impl ResponseStream {
             }
         }
         let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
-        if !head.starts_with("http/1.1 200 ") || !head.contains("transfer-encoding: chunked") {
-            return Err(InvokeError::MalformedStream(head));
+        let status = head.strip_prefix("http/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
+        match status {
+            Some(200) if head.contains("transfer-encoding: chunked") => {}
+            Some(status @ (..200 | 300..)) => {
+                let length =
+                    head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+                let mut body = String::new();
+                stream.take(length.unwrap_or(0)).read_to_string(&mut body).map_err(lost)?;
+                return Err(InvokeError::Unexpected { status, body });
+            }
+            _ => return Err(InvokeError::MalformedStream(head)),
         }
         let in_messages = head.contains("application/vnd.amazon.eventstream");
         Ok(Self {

@@ -16,12 +16,16 @@ use serde::Serialize;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-/// How long a server may take until it listens, and until it has ended after a SIGTERM.
-const START_LIMIT: Duration = Duration::from_secs(10);
-const STOP_LIMIT: Duration = Duration::from_secs(5);
+use super::load::pause;
+use super::process_tree::kib;
 
-/// How often the front door is tried while a server starts.
-const KNOCK_EVERY: Duration = Duration::from_millis(2);
+/// How long a server may take until it listens, and until it has ended after a SIGTERM: one that is killed with a
+/// thousand environments leaves much behind.
+const START_LIMIT: Duration = Duration::from_secs(10);
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+/// How often the front door is tried while a server starts: often, as the start may be part of what is timed.
+const KNOCK_EVERY: Duration = Duration::from_micros(100);
 
 /// Why there is no server to measure.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +94,9 @@ impl Server {
 
         let listening = async {
             while tokio::net::TcpStream::connect(address).await.is_err() {
-                tokio::time::sleep(KNOCK_EVERY).await;
+                // The async runtime's own clock ticks in milliseconds.
+                pause(KNOCK_EVERY);
+                tokio::task::yield_now().await;
             }
         };
         let command = first_words(&command);
@@ -123,15 +129,18 @@ impl Server {
         timeout(limit, self.child.wait()).await.ok()?.ok()
     }
 
+    /// `None` once it has ended.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Memory of the server's own process, without its functions'. `None` where there is no `/proc`.
     pub(crate) fn memory(&self) -> Option<Memory> {
         let process = PathBuf::from("/proc").join(self.child.id()?.to_string());
-        let kib = |file: &str, field: &str| {
-            let text = std::fs::read_to_string(process.join(file)).ok()?;
-            let line = text.lines().find_map(|line| line.strip_prefix(field))?;
-            line.split_whitespace().next()?.parse().ok()
-        };
-        Some(Memory { rss_kib: kib("status", "VmRSS:")?, pss_kib: kib("smaps_rollup", "Pss:")? })
+        Some(Memory {
+            rss_kib: kib(&process.join("status"), "VmRSS:")?,
+            pss_kib: kib(&process.join("smaps_rollup"), "Pss:")?,
+        })
     }
 }
 

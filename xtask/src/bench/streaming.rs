@@ -45,18 +45,19 @@ pub(super) async fn run(setup: &Setup, report: &mut Report) {
     const PHASE: &str = "streaming";
     let function = match guest::function(&setup.scratch) {
         Ok(function) => function,
-        Err(error) => return report.fail(Contestant::Ours, PHASE, &explain(&error)),
+        Err(error) => return report.failures.add(Contestant::Ours, PHASE, &explain(&error)),
     };
     let names = ["function".to_owned()];
     let started = vec![
         (Contestant::Floor, setup.floor(&function, 1).await),
         (Contestant::Ours, setup.ours(PHASE, Serving::one(&function, &names)).await),
     ];
-    let mut running = entrants::<SoFar>(started, PHASE, report);
+    let mut running = entrants::<SoFar>(started, PHASE, &mut report.failures);
 
-    turns(&mut running, PHASE, report, |entrant| chunks(&entrant.server, WARM_UP).map(drop)).await;
+    turns(&mut running, PHASE, &mut report.failures, |entrant| chunks(&entrant.server, WARM_UP).map(drop))
+        .await;
     for _ in 0..ROUNDS {
-        turns(&mut running, PHASE, report, |entrant| {
+        turns(&mut running, PHASE, &mut report.failures, |entrant| {
             let samples = chunks(&entrant.server, CHUNKS)?;
             entrant.figures.rounds.extend(Percentiles::of(&samples));
             entrant.figures.samples.extend(samples);
@@ -68,11 +69,11 @@ pub(super) async fn run(setup: &Setup, report: &mut Report) {
     for entrant in running.iter().filter(|entrant| entrant.contestant == Contestant::Ours) {
         match slow(&entrant.server).await {
             Ok(seen) => report.slow_reader = seen,
-            Err(error) => report.fail(entrant.contestant, "slow reader", &explain(&error)),
+            Err(error) => report.failures.add(entrant.contestant, "slow reader", &explain(&error)),
         }
     }
     for _ in 0..TURNS {
-        turns(&mut running, PHASE, report, |entrant| {
+        turns(&mut running, PHASE, &mut report.failures, |entrant| {
             entrant.figures.mb_per_s.push(mb_per_s(&entrant.server)?);
             Ok(())
         })

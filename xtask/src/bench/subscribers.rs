@@ -34,7 +34,7 @@ pub(super) async fn run(setup: &Setup, report: &mut Report) {
     for subscriber in [Subscriber::Healthy, Subscriber::Silent] {
         let layer = match guest::layer(&setup.scratch, subscriber == Subscriber::Silent) {
             Ok(layer) => layer,
-            Err(error) => return report.fail(Contestant::Ours, PHASE, &explain(&error)),
+            Err(error) => return report.failures.add(Contestant::Ours, PHASE, &explain(&error)),
         };
         let serving = Serving { layer: Some(&layer), ..Serving::one(&setup.function, &names) };
         match setup.ours(phase_of(subscriber), serving).await {
@@ -42,17 +42,17 @@ pub(super) async fn run(setup: &Setup, report: &mut Report) {
                 let figures = SoFar { subscriber, samples: Vec::new(), rounds: Vec::new() };
                 running.push(Entrant { contestant: Contestant::Ours, server, figures });
             }
-            Err(error) => report.fail(Contestant::Ours, PHASE, &explain(&error)),
+            Err(error) => report.failures.add(Contestant::Ours, PHASE, &explain(&error)),
         }
     }
 
-    turns(&mut running, PHASE, report, |entrant| {
+    turns(&mut running, PHASE, &mut report.failures, |entrant| {
         let mut client = Client::connect(entrant.server.address, &entrant.server.function)?;
         (0..WARM_UP).try_for_each(|_| client.timed().map(drop))
     })
     .await;
     for _ in 0..ROUNDS {
-        turns(&mut running, PHASE, report, |entrant| {
+        turns(&mut running, PHASE, &mut report.failures, |entrant| {
             let mut client = Client::connect(entrant.server.address, &entrant.server.function)?;
             for _ in 0..WARM_UP_ROUND {
                 client.timed()?;

@@ -4,12 +4,17 @@ use std::fmt::{self, Write as _};
 
 use super::check::{Bound, Check, checks, median};
 use super::phases::{CALLERS, ENVIRONMENTS};
-use super::report::{Cold, Contestant, Machine, Report, Streaming, Subscribed, Subscriber, Throughput, Warm};
+use super::report::{
+    Cold, Contestant, Failures, Machine, Report, Streaming, Subscribed, Subscriber, Throughput, Warm,
+};
 use super::rie::Pairs;
 use super::server::Memory;
 
+/// The columns.
+const COMPARED: [Contestant; 3] = [Contestant::Floor, Contestant::Ours, Contestant::Rie];
+
 /// Shown where nothing was measured.
-const NOTHING: &str = "–";
+pub(super) const NOTHING: &str = "–";
 
 pub(crate) fn table(report: &Report) -> String {
     let mut out = String::new();
@@ -18,30 +23,25 @@ pub(crate) fn table(report: &Report) -> String {
 }
 
 fn write(out: &mut String, report: &Report) -> fmt::Result {
-    let Machine { cores, cpu, kernel, load_before } = &report.machine;
-    writeln!(
-        out,
-        "rust-hello on {cores} cores, {cpu}, kernel {kernel}, load {load_before} before the run\n"
-    )?;
+    machine(out, &report.machine)?;
 
     let mut row = |what: &str, [floor, ours, rie]: [String; 3]| {
         writeln!(out, "{what:<28}{floor:>18}{ours:>18}{rie:>18}")
     };
-    row("", Contestant::ALL.map(|who| who.title().to_owned()))?;
+    row("", COMPARED.map(|who| who.title().to_owned()))?;
 
-    let warm = |show: fn(&Warm) -> String| Contestant::ALL.map(|who| cell(report.warm(who), show));
+    let warm = |show: fn(&Warm) -> String| COMPARED.map(|who| cell(report.warm(who), show));
     row("warm, 1 caller, p50", warm(|row| micros(row.latency.p50_us)))?;
     row("                p90", warm(|row| micros(row.latency.p90_us)))?;
     row("                p99", warm(|row| micros(row.latency.p99_us)))?;
     row("                invokes", warm(|row| row.latency.count.to_string()))?;
 
-    let rate =
-        |show: fn(&Throughput) -> String| Contestant::ALL.map(|who| cell(report.throughput(who), show));
+    let rate = |show: fn(&Throughput) -> String| COMPARED.map(|who| cell(report.throughput(who), show));
     let per_s = |row: &Throughput| cell(median(&row.per_s).as_ref(), |figure| format!("{figure:.0} /s"));
     row(&format!("{CALLERS} callers, {ENVIRONMENTS} environments"), rate(per_s))?;
     row("                throttled", rate(|row| row.throttled.to_string()))?;
 
-    let cold = |show: fn(&Cold) -> String| Contestant::ALL.map(|who| cell(report.cold(who), show));
+    let cold = |show: fn(&Cold) -> String| COMPARED.map(|who| cell(report.cold(who), show));
     row("cold start (1), p50", cold(|row| millis(row.latency.p50_us)))?;
     row("                p99", cold(|row| millis(row.latency.p99_us)))?;
     row("                starts", cold(|row| row.latency.count.to_string()))?;
@@ -49,8 +49,7 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
     row("memory (2), started", warm(|row| cell(row.started.as_ref(), memory)))?;
     row("     after 100 invokes", warm(|row| cell(row.used.as_ref(), memory)))?;
 
-    let streaming =
-        |show: fn(&Streaming) -> String| Contestant::ALL.map(|who| cell(report.streaming(who), show));
+    let streaming = |show: fn(&Streaming) -> String| COMPARED.map(|who| cell(report.streaming(who), show));
     row("streamed chunk (3), p50", streaming(|row| micros(row.latency.p50_us)))?;
     row("                p90", streaming(|row| micros(row.latency.p90_us)))?;
     row("                p99", streaming(|row| micros(row.latency.p99_us)))?;
@@ -97,9 +96,19 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         }
     }
 
+    targets(out, &checks(report))?;
+    could_not_run(out, &report.failures)
+}
+
+pub(super) fn machine(out: &mut String, machine: &Machine) -> fmt::Result {
+    let Machine { cores, cpu, kernel, load_before } = machine;
+    writeln!(out, "rust-hello on {cores} cores, {cpu}, kernel {kernel}, load {load_before} before the run\n")
+}
+
+pub(super) fn targets(out: &mut String, checks: &[Check]) -> fmt::Result {
     writeln!(out, "\n{:<40}{:>12}{:>18}{:>15}   verdict", "target", "", "measured", "rounds")?;
-    for check in checks(report) {
-        let Check { what, unit, bound, target, figure, rounds } = &check;
+    for check in checks {
+        let Check { what, unit, bound, target, figure, rounds } = check;
         let sign = match bound {
             Bound::AtMost => '≤',
             Bound::AtLeast => '≥',
@@ -111,21 +120,25 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         let spread = if rounds.is_empty() { String::new() } else { format!("{least:.2} – {most:.2}") };
         writeln!(out, "{what:<40}{bound:>12}{figure:>18}{spread:>15}   {}", check.verdict())?;
     }
-    for failure in &report.failures {
+    Ok(())
+}
+
+pub(super) fn could_not_run(out: &mut String, failures: &Failures) -> fmt::Result {
+    for failure in &failures.0 {
         writeln!(out, "\ncould not run: {failure}")?;
     }
     Ok(())
 }
 
-fn cell<T>(value: Option<&T>, show: impl Fn(&T) -> String) -> String {
+pub(super) fn cell<T>(value: Option<&T>, show: impl Fn(&T) -> String) -> String {
     value.map_or_else(|| NOTHING.to_owned(), show)
 }
 
-fn micros(us: f64) -> String {
+pub(super) fn micros(us: f64) -> String {
     format!("{us:.0} µs")
 }
 
-fn millis(us: f64) -> String {
+pub(super) fn millis(us: f64) -> String {
     format!("{:.2} ms", us / 1e3)
 }
 
@@ -140,7 +153,7 @@ mod tests {
     #[test]
     fn a_contestant_that_could_not_run_is_named_with_its_reason() {
         let mut report = Report::new();
-        report.fail(Contestant::Ours, "warm invokes", "no such file");
+        report.failures.add(Contestant::Ours, "warm invokes", "no such file");
         assert!(table(&report).contains("could not run: firesteel, warm invokes: no such file"));
     }
 }
