@@ -19,9 +19,10 @@ FUNCTION = "program"
 
 @contextmanager
 def served(args, target, *options, layers=(), timeout_s=10, environments=1, **variables):
-    """A server and a rendezvous. One environment at a time: these programs listen on fixed ports of the one loopback."""
+    """A server and a rendezvous, which functions reach on this machine's loopback. One environment at a time, as these
+    programs listen on fixed ports of it."""
     with Rendezvous() as rendezvous:
-        options += ("--timeout", str(timeout_s), "--max-environments", str(environments), "--wait-ms", "20000")
+        options += ("--network", "host", "--timeout", str(timeout_s), "--max-environments", str(environments), "--wait-ms", "20000")
         for layer in layers:
             options += ("--layer", str(layer))
         for name, value in {"RENDEZVOUS": rendezvous.address, **variables}.items():

@@ -34,8 +34,15 @@ fn mount_memory(bytes: u64, at: &Path) -> io::Result<()> {
 const SAFE: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOATIME);
 
 fn mount_image(template: &Path, at: &Path) -> io::Result<()> {
-    let image = copy(template)?;
-    let (device, path) = attach(&image)?;
+    let original = File::open(template)?;
+    let image = copy(&original, template)?;
+    let (device, path) = {
+        // All sandboxes of a server would be told of the same free device, and one at a time would have it.
+        original.lock()?;
+        let attached = attach(&image);
+        original.unlock()?;
+        attached?
+    };
     // It is thrown away in the end: nobody needs to wait until it is safe on the disk.
     rustix::mount::mount(&path, at, "ext4", SAFE, c"nobarrier")?;
     // Held by the mount from here on.
@@ -44,9 +51,8 @@ fn mount_image(template: &Path, at: &Path) -> io::Result<()> {
 }
 
 /// Without a name, so that it goes with its last user.
-fn copy(template: &Path) -> io::Result<File> {
+fn copy(original: &File, template: &Path) -> io::Result<File> {
     let folder = template.parent().unwrap_or(Path::new("/"));
-    let original = File::open(template)?;
     let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
     let copy = File::from(rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)?);
     let length = original.metadata()?.len();
@@ -54,12 +60,12 @@ fn copy(template: &Path) -> io::Result<File> {
     let mut at = 0;
     // Only what is written: most of an empty file system is a hole.
     while at < length {
-        let Ok(data) = rustix::fs::seek(&original, SeekFrom::Data(at)) else { break };
-        let hole = rustix::fs::seek(&original, SeekFrom::Hole(data))?;
+        let Ok(data) = rustix::fs::seek(original, SeekFrom::Data(at)) else { break };
+        let hole = rustix::fs::seek(original, SeekFrom::Hole(data))?;
         let (mut from, mut to) = (data, data);
         while from < hole {
             let rest = usize::try_from(hole - from).unwrap_or(usize::MAX);
-            if rustix::fs::copy_file_range(&original, Some(&mut from), &copy, Some(&mut to), rest)? == 0 {
+            if rustix::fs::copy_file_range(original, Some(&mut from), &copy, Some(&mut to), rest)? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
@@ -95,7 +101,7 @@ struct LoopConfig {
     reserved: [u64; 8],
 }
 
-/// How often another may have taken the device that was free.
+/// How often another program of the host may have taken the device that was free.
 const TRIES: u32 = 100;
 
 fn attach(image: &File) -> io::Result<(File, PathBuf)> {

@@ -305,6 +305,12 @@ impl Sandbox {
         self.send(&Request::EndAll, Vec::new(), "")
     }
 
+    /// Whether the kernel keeps the peak: then nothing is missed between two looks.
+    #[must_use]
+    pub fn keeps_memory_peak(&self) -> bool {
+        self.group.as_ref().is_some_and(|group| group.memory().is_ok())
+    }
+
     /// What the processes in the sandbox use now and have used at most; the first process is not counted.
     /// Makes a few system calls and does not wait: see [`MemoryReading`] for what it cannot see.
     #[must_use]

@@ -76,7 +76,7 @@ impl Driver {
         self.restore = Restore::default();
         self.parked = Parked::default();
         let began = self.processes.init.began;
-        self.sample_at = Some(began + MEMORY_SAMPLING);
+        self.sample_at = self.processes.next_sample(began + MEMORY_SAMPLING);
         if limited {
             self.timer = Some((began + self.processes.spec.init_limit, Event::InitDeadlinePassed));
         }
@@ -132,7 +132,7 @@ impl Driver {
         let deadline = current.begin(now, self.processes.spec.timeout);
         current.suppressed_init = !matches!(self.state.phase, LifePhase::Invoking(_));
         self.timer = Some((deadline, Event::InvokeDeadlinePassed));
-        self.sample_at = Some(now + MEMORY_SAMPLING);
+        self.sample_at = self.processes.next_sample(now + MEMORY_SAMPLING);
         if !current.suppressed_init {
             self.write_start();
         }

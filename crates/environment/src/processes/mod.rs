@@ -243,6 +243,12 @@ impl Processes {
         self.sandbox.memory_within(MEMORY_AGE).peak_bytes.div_ceil(1024 * 1024)
     }
 
+    /// When memory is to be looked at next, for the sake of processes that come and go before it is asked for. Never, where
+    /// the kernel keeps the peak.
+    pub(crate) fn next_sample(&self, at: Instant) -> Option<Instant> {
+        (!self.sandbox.keeps_memory_peak()).then_some(at)
+    }
+
     /// Looks at memory for the sake of processes that come and go before it is asked for.
     pub(crate) fn sample_memory(&self) {
         // The sandbox keeps the peak.
