@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 /// What a sandbox with namespaces of its own is like, whatever it is for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Furnishing {
-    /// Its file system.
-    pub root: Root,
+    /// Its file system. `None`: somebody else has made it, and its name and network too, and this process is in it.
+    pub root: Option<Root>,
     /// Rights and limits of everything that is started.
     pub confinement: Confinement,
     /// What it takes itself for.

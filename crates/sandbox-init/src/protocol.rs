@@ -20,7 +20,7 @@ use crate::furnishing::{Furnishing, Scratch};
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
     /// Builds the root of a sandbox that has one of its own, as far as that can be done for any function. Answered by
-    /// [`Report::Furnished`].
+    /// [`Report::Furnished`]. The directory of cgroup2 for what will be started may travel with it.
     Furnish(Box<Furnishing>),
     /// Sets up the sandbox. Sent once. Answered by [`Report::Ready`].
     Prepare(Mounts),

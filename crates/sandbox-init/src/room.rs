@@ -4,11 +4,13 @@
 //!   clone3 ─► bare ──Furnish──► furnished (a blank: good for any function) ──Prepare──► entered ─► Launcher
 //! ```
 //!
-//! Used by [`crate::serve`] in first processes that are copies of the [spawner](crate::spawner). It holds what lies
+//! Used by [`crate::serve`] in first processes that are copies of the [spawner](crate::spawner), and in those of containers,
+//! where the container's maker has made the root. It holds what lies
 //! between the two requests.
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use rustix::thread::UnshareFlags;
 
@@ -17,11 +19,13 @@ use crate::launch::Launcher;
 use crate::network;
 use crate::protocol::Mounts;
 use crate::root::Furnished;
+use crate::scratch;
 
 /// A furnished sandbox that nothing has run in.
 #[derive(Debug)]
 pub(crate) struct Room {
-    root: Furnished,
+    /// `None` where it was entered already.
+    root: Option<Furnished>,
     launcher: Launcher,
     own_network: bool,
 }
@@ -31,11 +35,19 @@ impl Room {
         let Furnishing { root, confinement, hostname, own_network } = furnishing;
         // The server has moved this process to where its control groups are to be seen from.
         enter_cgroup_namespace()?;
-        rustix::system::sethostname(hostname.as_bytes())?;
-        if own_network {
-            network::loopback_up()?;
-        }
-        let root = Furnished::build(&root)?;
+        let root = match root {
+            Some(root) => {
+                rustix::system::sethostname(hostname.as_bytes())?;
+                if own_network {
+                    network::loopback_up()?;
+                }
+                Some(Furnished::build(&root)?)
+            }
+            None => {
+                scratch::make_everybodys(Path::new("/tmp"))?;
+                None
+            }
+        };
         Ok(Room { root, launcher: launcher(confinement, cgroup)?, own_network })
     }
 
@@ -45,7 +57,9 @@ impl Room {
 
     /// Gives the function its places, and leaves the host's file system for good.
     pub(crate) fn enter(self, mounts: &Mounts) -> io::Result<Launcher> {
-        self.root.enter(&mounts.binds, mounts.tmp.as_ref())?;
+        if let Some(root) = self.root {
+            root.enter(&mounts.binds, mounts.tmp.as_ref())?;
+        }
         Ok(self.launcher)
     }
 }

@@ -5,7 +5,7 @@
 //! mounted by a loop device that the kernel gives up with the last mount. Nothing of it can be left behind. Else it is in memory,
 //! and counts as such.
 //!
-//! Used by [`crate::root`].
+//! Used by `root`, and by servers that have a [`Disk`] mounted by others.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -24,9 +24,40 @@ pub(crate) fn mount(scratch: &Scratch, at: &Path) -> io::Result<()> {
         Scratch::Image(template) => mount_image(template, at),
         Scratch::Memory { bytes } => mount_memory(*bytes, at),
     };
-    mounted.map_err(|error| io::Error::new(error.kind(), format!("making /tmp: {error}")))?;
-    // Everybody's, as it is everywhere.
+    mounted
+        .and_then(|()| make_everybodys(at))
+        .map_err(|error| io::Error::new(error.kind(), format!("making /tmp: {error}")))
+}
+
+/// What is mounted there was made for one user.
+pub(crate) fn make_everybodys(at: &Path) -> io::Result<()> {
+    // For the repair of disks that outlive their users.
+    let _ = fs::remove_dir(at.join("lost+found"));
     fs::set_permissions(at, fs::Permissions::from_mode(0o1777))
+}
+
+/// A disk that nobody has mounted yet. Gone when dropped, or with its last mount.
+#[derive(Debug)]
+pub struct Disk {
+    path: PathBuf,
+    _device: File,
+}
+
+impl Disk {
+    /// With a copy of this image on it.
+    ///
+    /// # Errors
+    /// Without root, loop devices or room on the disk of the image.
+    pub fn of(template: &Path) -> io::Result<Self> {
+        let (device, path) = attach(&copy(template)?)?;
+        Ok(Disk { path, _device: device })
+    }
+
+    /// The device, to be mounted as ext4.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 fn mount_memory(bytes: u64, at: &Path) -> io::Result<()> {
@@ -37,15 +68,9 @@ fn mount_memory(bytes: u64, at: &Path) -> io::Result<()> {
 const SAFE: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOATIME);
 
 fn mount_image(template: &Path, at: &Path) -> io::Result<()> {
-    let image = copy(template)?;
-    let (device, path) = attach(&image)?;
-    // What is removed inside is given back to the host.
-    rustix::mount::mount(&path, at, "ext4", SAFE, c"discard")?;
-    // For the repair of disks that outlive their users.
-    let _ = fs::remove_dir(at.join("lost+found"));
-    // Held by the mount from here on.
-    drop(device);
-    Ok(())
+    let disk = Disk::of(template)?;
+    // What is removed inside is given back to the host. The device is held by the mount from here on.
+    Ok(rustix::mount::mount(disk.path(), at, "ext4", SAFE, c"discard")?)
 }
 
 /// Without a name, so that it goes with its last user.

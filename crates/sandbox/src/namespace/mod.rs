@@ -14,27 +14,25 @@
 //! namespaces is no sandbox. Only limits may be missing, and those it tells of.
 
 mod blanks;
-mod scratch;
 mod spawner;
-mod system;
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use firesteel_sandbox_init::furnishing::{Confinement, Furnishing, Root};
+use firesteel_sandbox_init::furnishing::{Furnishing, Root};
 use firesteel_sandbox_init::protocol::Mounts;
-use firesteel_sandbox_init::spawner::{GUEST_GID, GUEST_UID};
 use tokio::net::UnixStream;
 
 use self::blanks::Blanks;
-use self::scratch::Images;
 use self::spawner::Spawner;
 use crate::cgroup::{Enforcement, Groups};
 use crate::event::Events;
 use crate::first_process::InitProgram;
+use crate::images::Images;
 use crate::limits::Limits;
 use crate::sandbox::{Begun, CreateError, Sandbox, Spec, Unready};
+use crate::system;
 
 /// What namespaces are made with, for all sandboxes of a server.
 #[derive(Debug, Clone)]
@@ -61,6 +59,16 @@ pub enum Network {
     Host,
 }
 
+impl Network {
+    /// What `/etc/resolv.conf` says inside.
+    pub(crate) fn resolv_conf(self) -> String {
+        match self {
+            Network::None => String::new(),
+            Network::Host => std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
+        }
+    }
+}
+
 /// Makes sandboxes. Nothing of it is left once it is dropped and its sandboxes are closed.
 #[derive(Debug)]
 pub(crate) struct Namespaces {
@@ -74,9 +82,6 @@ pub(crate) struct Namespaces {
 
 /// The size of `/tmp` that blanks have: what functions have unless they say otherwise.
 const BLANK_TMP_MIB: u32 = 512;
-
-/// Descriptors of one process, as on AWS.
-const DESCRIPTORS: u64 = 1024;
 
 impl Namespaces {
     /// Starts the spawner and makes the control groups. Blocks for some milliseconds. Must be called within an async
@@ -158,7 +163,7 @@ impl Namespaces {
         let begun =
             begun.await.map_err(|error| CreateError::Start { id: id.clone(), source: error.into() })??;
         let furnishing = self.furnishing().map_err(|source| CreateError::Start { id, source })?;
-        begun.attend().furnish(furnishing).await
+        begun.attend().furnish(furnishing, Vec::new()).await
     }
 
     /// Blocks for about half a millisecond.
@@ -180,7 +185,7 @@ impl Namespaces {
             start(error)
         })?;
         group.enter(first_process.pid()).map_err(limit)?;
-        Ok(Begun { id, first_process, stream, group: Some(group), own_network })
+        Ok(Begun { id, first_process, stream, container: None, group: Some(group), own_network })
     }
 
     fn own_network(&self) -> bool {
@@ -188,18 +193,15 @@ impl Namespaces {
     }
 
     fn furnishing(&self) -> io::Result<Furnishing> {
-        let resolv_conf = match self.settings.network {
-            Network::None => String::new(),
-            Network::Host => std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
-        };
+        let resolv_conf = self.settings.network.resolv_conf();
         Ok(Furnishing {
-            root: Root {
+            root: Some(Root {
                 on: self.staging.clone(),
                 system: system::shown(),
                 files: system::files(&resolv_conf),
                 tmp: self.images.scratch(BLANK_TMP_MIB)?,
-            },
-            confinement: Confinement { uid: GUEST_UID, gid: GUEST_GID, descriptors: DESCRIPTORS },
+            }),
+            confinement: system::confinement(),
             hostname: system::HOSTNAME.to_owned(),
             own_network: self.own_network(),
         })

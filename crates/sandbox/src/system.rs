@@ -1,9 +1,12 @@
 //! What every root shows of the host, and the files that are made for it.
 //!
+//! The same in every sandbox with a root of its own, whoever makes it.
+//!
 //! Of the host: where programs, libraries and what they need of `/etc` are. Not: homes, data, what runs, who exists.
 
 use std::path::PathBuf;
 
+use firesteel_sandbox_init::furnishing::Confinement;
 use firesteel_sandbox_init::spawner::{GUEST_GID, GUEST_UID};
 
 /// Folders, or on a system where these are merged, links to them.
@@ -34,16 +37,24 @@ const SETTINGS: [&str; 20] = [
 ];
 
 /// Every path of the host's that is shown, whether it exists or not.
-pub(super) fn shown() -> Vec<PathBuf> {
+pub(crate) fn shown() -> Vec<PathBuf> {
     let settings = SETTINGS.iter().map(|name| PathBuf::from("/etc").join(name));
     FOLDERS.iter().map(PathBuf::from).chain(settings).collect()
 }
 
+/// Descriptors of one process, as on AWS.
+const DESCRIPTORS: u64 = 1024;
+
+/// Who functions are, and what one process of theirs may hold.
+pub(crate) fn confinement() -> Confinement {
+    Confinement { uid: GUEST_UID, gid: GUEST_GID, descriptors: DESCRIPTORS }
+}
+
 /// What a sandbox takes itself for.
-pub(super) const HOSTNAME: &str = "sandbox";
+pub(crate) const HOSTNAME: &str = "sandbox";
 
 /// Files of `/etc`. `resolv_conf` is the network's.
-pub(super) fn files(resolv_conf: &str) -> Vec<(PathBuf, String)> {
+pub(crate) fn files(resolv_conf: &str) -> Vec<(PathBuf, String)> {
     let passwd = format!(
         "root:x:0:0:root:/root:/sbin/nologin\n\
          nobody:x:65534:65534:nobody:/:/sbin/nologin\n\
