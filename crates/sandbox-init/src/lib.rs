@@ -24,6 +24,8 @@
 pub mod furnishing;
 pub mod layout;
 #[cfg(target_os = "linux")]
+pub mod network;
+#[cfg(target_os = "linux")]
 pub mod oci_runtime;
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "a fork, and unshare, which has no safe wrapper")]
@@ -56,9 +58,6 @@ mod launch;
 )]
 mod mounts;
 #[cfg(target_os = "linux")]
-#[expect(unsafe_code, reason = "temporary")]
-mod network;
-#[cfg(target_os = "linux")]
 mod room;
 #[cfg(target_os = "linux")]
 mod root;
@@ -90,6 +89,8 @@ const STARTED_BY_HAND: i32 = 64;
 /// To be called before anything else in `main`: threads, open files or signal handlers of the server must
 /// not exist yet.
 pub fn enter_if_asked() {
+    #[cfg(target_os = "linux")]
+    network::tether::enter_if_asked();
     let mode = std::env::args_os().nth(1);
     let serve: fn(world::World) = match mode.as_ref().and_then(|mode| mode.to_str()) {
         Some(HIDDEN_MODE) => serve::serve,

@@ -21,7 +21,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags};
 use rustix::thread::UnshareFlags;
 use serde::{Deserialize, Serialize};
 
-use crate::world;
+use crate::mounts::unshare;
 
 /// The first argument that turns a start of the executable into this. The second is a [`Call`] in JSON.
 pub const MODE: &str = "sandbox-oci-runtime";
@@ -83,7 +83,7 @@ impl Call {
         for group in &self.groups {
             std::fs::write(group, "0").map_err(saying(&format!("writing {}", group.display())))?;
         }
-        world::unshare(UnshareFlags::NEWNS).map_err(saying("no mount namespace"))?;
+        unshare(UnshareFlags::NEWNS).map_err(saying("no mount namespace"))?;
         rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
             .map_err(|error| saying("mounts cannot be made private")(error.into()))?;
         self.show_cgroup2().map_err(saying("control groups cannot be shown"))

@@ -4,9 +4,8 @@
 //!   clone3 ─► bare ──Furnish──► furnished (a blank: good for any function) ──Prepare──► entered ─► Launcher
 //! ```
 //!
-//! Used by [`crate::serve`] in first processes that are copies of the [spawner](crate::spawner), and in those of containers,
-//! where the container's maker has made the root. It holds what lies
-//! between the two requests.
+//! Used by [`crate::serve`] in first processes that are copies of the [spawner](crate::spawner), and in those of
+//! containers, whose maker has made the root. It holds what lies between the two requests.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -14,8 +13,9 @@ use std::path::Path;
 
 use rustix::thread::UnshareFlags;
 
-use crate::furnishing::{Confinement, Furnishing};
+use crate::furnishing::Furnishing;
 use crate::launch::Launcher;
+use crate::mounts::unshare;
 use crate::network;
 use crate::protocol::Mounts;
 use crate::root::Furnished;
@@ -34,21 +34,18 @@ impl Room {
     pub(crate) fn furnish(furnishing: Furnishing, cgroup: Option<OwnedFd>) -> io::Result<Self> {
         let Furnishing { root, confinement, hostname, own_network } = furnishing;
         // The server has moved this process to where its control groups are to be seen from.
-        enter_cgroup_namespace()?;
-        let root = match root {
-            Some(root) => {
-                rustix::system::sethostname(hostname.as_bytes())?;
-                if own_network {
-                    network::loopback_up()?;
-                }
-                Some(Furnished::build(&root)?)
+        unshare(UnshareFlags::NEWCGROUP)?;
+        let root = if let Some(root) = root {
+            rustix::system::sethostname(hostname.as_bytes())?;
+            if own_network {
+                network::loopback_up()?;
             }
-            None => {
-                scratch::make_everybodys(Path::new("/tmp"))?;
-                None
-            }
+            Some(Furnished::build(&root)?)
+        } else {
+            scratch::make_everybodys(Path::new("/tmp"))?;
+            None
         };
-        Ok(Room { root, launcher: launcher(confinement, cgroup)?, own_network })
+        Ok(Room { root, launcher: Launcher::new(confinement, cgroup)?, own_network })
     }
 
     pub(crate) fn own_network(&self) -> bool {
@@ -62,15 +59,4 @@ impl Room {
         }
         Ok(self.launcher)
     }
-}
-
-fn launcher(confinement: Confinement, cgroup: Option<OwnedFd>) -> io::Result<Launcher> {
-    Launcher::new(confinement, cgroup)
-}
-
-#[expect(unsafe_code, reason = "unshare has no safe wrapper")]
-fn enter_cgroup_namespace() -> io::Result<()> {
-    // SAFETY: dangerous only for descriptors shared between threads (`FILES`, which is not asked for);
-    // and there is one thread.
-    Ok(unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) }?)
 }

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Where a call's number is looked for decides what a spawn costs: when a filter is installed the kernel runs it once for
-//! every number there is, to remember which are always allowed. A list that is gone through from its start makes that a
-//! millisecond (measured with 420 calls as a library compiles them), a search 0.03.
+//! every number there is, to remember which are always allowed. With a list that is gone through from its start, as the
+//! crate `seccompiler` makes it, that took 0.8 ms where a search takes 0.06.
 //! A remembered call never runs the filter at all.
 //!
 //! What a guest may do and may not:

@@ -167,7 +167,7 @@ impl Stage {
         #[cfg(target_os = "linux")]
         if let Stage::Own { own_network: true } = self {
             // Without descriptors left it goes without, which the server notices when it wants to listen.
-            let socket = crate::network::runtime_api_socket().ok();
+            let socket = crate::network::unbound_socket().ok();
             let descriptors: Vec<_> = socket.iter().map(AsFd::as_fd).collect();
             let _ = wire::send_whole(control, report, &descriptors);
             return;

@@ -29,6 +29,8 @@ fn main() -> ExitCode {
         freezing(&path).await;
         memory(&path).await;
     });
+    #[cfg(target_os = "linux")]
+    control_groups();
     ExitCode::SUCCESS
 }
 
@@ -94,6 +96,110 @@ async fn memory(folder: &Path) {
         report(&format!("memory, {what}, task started since"), after_a_start.collect());
     }
     sandbox.close().await;
+}
+
+/// Empty ones, and one with a process in it.
+#[cfg(target_os = "linux")]
+fn control_groups() {
+    let groups = firesteel_sandbox::Groups::open(&format!("bench-{}", std::process::id()));
+    let make = || groups.make("sandbox").expect("a host that lets groups be made");
+    report("control group, make and drop", turns(|| drop(make())));
+    let group = make();
+    let small = firesteel_sandbox::CpuShare::from_thousandths(72);
+    report("control group, limit memory", turns(|| group.limit_memory(128 << 20).expect("a limit")));
+    report("control group, limit processes", turns(|| group.limit_processes(1024).expect("a limit")));
+    report("control group, limit processor time", turns(|| group.limit_cpu(Some(small)).expect("a limit")));
+    let again = turns(|| {
+        group.limit_cpu(None).expect("no limit");
+        group.limit_cpu(Some(small)).expect("a limit");
+    });
+    report("control group, no limit of processor time and one again", again);
+    let mut moved = std::process::Command::new("sleep").arg("1000").spawn().expect("a program called sleep");
+    let pid = Pid::from_child(&moved);
+    let other = groups.make("other").expect("a host that lets groups be made");
+    let enter = turns_with(|| group.enter(pid).expect("it lives"), || other.enter(pid).expect("it lives"));
+    report("control group, enter v1", enter);
+    drop(other);
+    moved.wait().expect("it was killed");
+    // One that runs all the time: of a sleeping one it cannot be seen whether it has gone on.
+    let mut child =
+        std::process::Command::new("sh").args(["-c", "while :; do :; done"]).spawn().expect("a shell");
+    let pid = Pid::from_child(&child);
+    group.limit_cpu(None).expect("no limit");
+    group.enter_all(pid).expect("it lives");
+    let until_frozen = || while !group.is_frozen().expect("cgroup2") {};
+    let until_running = || {
+        let before = processor_time(pid);
+        while processor_time(pid) == before {}
+    };
+    let go_on = || {
+        group.thaw().expect("cgroup2");
+        until_running();
+    };
+    let freeze = || group.freeze().expect("cgroup2");
+    let stand_still = || {
+        freeze();
+        until_frozen();
+    };
+    until_running();
+    let freezing = turns_with(freeze, || {
+        until_frozen();
+        go_on();
+    });
+    report("control group, freeze, a running process", freezing);
+    report("control group, freeze until it stands still", turns_with(stand_still, go_on));
+    stand_still();
+    let thawing = turns_with(
+        || group.thaw().expect("cgroup2"),
+        || {
+            until_running();
+            stand_still();
+        },
+    );
+    report("control group, thaw", thawing);
+    report(
+        "control group, read memory and kills",
+        turns(|| {
+            group.memory().expect("counted");
+            group.oom_kills().expect("counted");
+        }),
+    );
+    drop(group);
+    child.wait().expect("it was killed");
+    let drops = std::iter::repeat_with(|| {
+        let group = make();
+        let mut child =
+            std::process::Command::new("sleep").arg("1000").spawn().expect("a program called sleep");
+        group.enter_all(Pid::from_child(&child)).expect("it lives");
+        let begin = Instant::now();
+        drop(group);
+        let took = begin.elapsed();
+        child.wait().expect("it was killed");
+        took
+    });
+    report("control group, drop with a process in it", drops.take(TURNS).collect());
+    report(
+        "control groups, look for abandoned ones",
+        turns(|| drop(firesteel_sandbox::Groups::remove_abandoned())),
+    );
+}
+
+#[cfg(target_os = "linux")]
+fn turns(mut act: impl FnMut()) -> Vec<Duration> {
+    turns_with(&mut act, || ())
+}
+
+/// Only the first counts.
+#[cfg(target_os = "linux")]
+fn turns_with(mut act: impl FnMut(), mut between: impl FnMut()) -> Vec<Duration> {
+    let time = || {
+        let begin = Instant::now();
+        act();
+        let took = begin.elapsed();
+        between();
+        took
+    };
+    std::iter::repeat_with(time).take(TURNS).collect()
 }
 
 /// From the request until the kernel says so of every process, and how long the first process runs for it.

@@ -201,7 +201,7 @@ pub(crate) fn known() -> std::sync::RwLockWriteGuard<'static, Mutex<BTreeSet<i32
     KNOWN.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn path(program: &InitProgram) -> io::Result<PathBuf> {
+pub(crate) fn path(program: &InitProgram) -> io::Result<PathBuf> {
     match program {
         InitProgram::Path(path) => Ok(path.clone()),
         // By the kernel's reference to the file rather than by its name: an upgrade may have replaced it.

@@ -38,6 +38,8 @@ mod listening;
 mod memory;
 #[cfg(target_os = "linux")]
 pub mod namespace;
+#[cfg(target_os = "linux")]
+pub mod network;
 mod orphans;
 mod sandbox;
 

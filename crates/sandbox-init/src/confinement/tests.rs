@@ -387,6 +387,33 @@ fn java_works() {
 }
 
 #[test]
+fn ruby_works() {
+    if not_root() || without("/usr/bin/ruby") {
+        return;
+    }
+    let script = "raise unless Thread.new { 42 }.value == 42; raise unless `echo hello` == %(hello\n)";
+    run(confined("/usr/bin/ruby").args(["-e", script]));
+}
+
+#[test]
+fn go_works() {
+    if not_root() || without("/usr/bin/go") {
+        return;
+    }
+    // Itself a program in Go, with threads, and starts another.
+    run(confined("/usr/bin/go").args(["tool", "compile", "-V"]));
+}
+
+#[test]
+fn a_debugger_works_on_its_own_child() {
+    if not_root() || without("/usr/bin/strace") {
+        return;
+    }
+    let output = run(confined("/usr/bin/strace").args(["-f", "-e", "trace=execve", "/bin/true"]));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("execve(\"/bin/true\""));
+}
+
+#[test]
 fn rust_works() {
     if not_root() {
         return;

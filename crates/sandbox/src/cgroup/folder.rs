@@ -6,9 +6,9 @@
 //! Ending refuses to wait for ever: what cannot be killed within [`PATIENCE`] (a process that is stuck in the kernel)
 //! is warned of, and left to [`Groups::remove_abandoned`](super::Groups::remove_abandoned) of a later start.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -51,25 +51,59 @@ impl Folder {
         write(&self.path.join(file), value)
     }
 
-    pub(super) fn read(&self, file: &str) -> Result<String, GroupError> {
-        read(&self.path.join(file))
-    }
-
-    /// The number that is all of a file.
-    pub(super) fn number(&self, file: &str) -> Result<u64, GroupError> {
-        let text = self.read(file)?;
-        text.trim_end().parse().map_err(|_| GroupError::Text { path: self.path.join(file), key: "", text })
-    }
-
-    /// The number behind a word, in a file of lines of both.
-    pub(super) fn value(&self, file: &str, key: &'static str) -> Result<u64, GroupError> {
-        let text = self.read(file)?;
-        value(&text, key).ok_or_else(|| GroupError::Text { path: self.path.join(file), key, text })
-    }
-
     /// Kills all that is in it and below. They may not have ended yet when this returns.
     pub(super) fn kill(&self) -> Result<(), GroupError> {
         kill(&self.path)
+    }
+}
+
+/// A file of a group that is held open, as opening it costs several times what reading and writing does.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl OpenFile {
+    pub(super) fn to_read(folder: &Folder, name: &str) -> Result<Self, GroupError> {
+        Self::open(folder, name, OpenOptions::new().read(true))
+    }
+
+    pub(super) fn to_write(folder: &Folder, name: &str) -> Result<Self, GroupError> {
+        Self::open(folder, name, OpenOptions::new().write(true))
+    }
+
+    fn open(folder: &Folder, name: &str, options: &OpenOptions) -> Result<Self, GroupError> {
+        let path = folder.path().join(name);
+        match options.open(&path) {
+            Ok(file) => Ok(Self { path, file }),
+            Err(source) => Err(GroupError::Read { path, source }),
+        }
+    }
+
+    pub(super) fn write(&self, value: &str) -> Result<(), GroupError> {
+        let written = self.file.write_all_at(value.as_bytes(), 0);
+        written.map_err(|source| GroupError::write(&self.path, value, source))
+    }
+
+    /// The number that is all of the file.
+    pub(super) fn number(&self) -> Result<u64, GroupError> {
+        self.find("", |text| text.trim_end().parse().ok())
+    }
+
+    /// The number behind a word, in a file of lines of both.
+    pub(super) fn value(&self, key: &'static str) -> Result<u64, GroupError> {
+        let behind = |line: &str| line.strip_prefix(key)?.strip_prefix(' ')?.parse().ok();
+        self.find(key, |text| text.lines().find_map(behind))
+    }
+
+    fn find(&self, key: &'static str, find: impl FnOnce(&str) -> Option<u64>) -> Result<u64, GroupError> {
+        // Far longer than any of the files read here.
+        let mut text = [0; 1024];
+        let n = self.file.read_at(&mut text, 0).map_err(|source| GroupError::read(&self.path, source))?;
+        let text = String::from_utf8_lossy(&text[..n]);
+        let unexpected = || GroupError::Text { path: self.path.clone(), key, text: text.to_string() };
+        find(&text).ok_or_else(unexpected)
     }
 }
 
@@ -95,11 +129,6 @@ pub(super) fn write(path: &Path, value: &str) -> Result<(), GroupError> {
 
 pub(super) fn read(path: &Path) -> Result<String, GroupError> {
     fs::read_to_string(path).map_err(|source| GroupError::read(path, source))
-}
-
-/// The number behind a word, in lines of both.
-pub(super) fn value(text: &str, key: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.parse().ok())
 }
 
 /// Removes a group and all below it, and kills what is in there. What is gone already is fine. Waits for at most

@@ -2,15 +2,14 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::process::Pid;
 
 use super::Controller;
 use super::cpu::{Bandwidth, CpuShare};
 use super::error::GroupError;
-use super::folder::{self, Folder};
+use super::folder::{Folder, OpenFile};
 use super::groups::Home;
 use super::layout::Version;
 use crate::memory::MemoryReading;
@@ -19,8 +18,8 @@ use crate::memory::MemoryReading;
 /// microseconds, up to a second for each hierarchy when something does not end.
 #[derive(Debug)]
 pub struct Group {
-    // Closed first: what is open does not keep a group, but its memory.
     unified: Option<Unified>,
+    meter: Option<Meter>,
     /// In the order of `Groups`: cgroup2 first.
     seats: Vec<Seat>,
 }
@@ -32,7 +31,7 @@ pub(super) struct Seat {
     folder: Folder,
 }
 
-/// What is held open of cgroup2, as it is needed between any two invocations.
+/// What is held open of cgroup2: needed between any two invocations.
 #[derive(Debug)]
 struct Unified {
     directory: File,
@@ -42,9 +41,17 @@ struct Unified {
 
 #[derive(Debug)]
 struct Freezer {
-    path: PathBuf,
-    freeze: File,
-    events: File,
+    freeze: OpenFile,
+    events: OpenFile,
+}
+
+/// What is held open of memory: needed after every invocation.
+#[derive(Debug)]
+struct Meter {
+    current: OpenFile,
+    /// `None` in cgroup2 before Linux 5.19.
+    peak: Option<OpenFile>,
+    kills: OpenFile,
 }
 
 impl Seat {
@@ -57,7 +64,9 @@ impl Group {
     pub(super) fn new(seats: Vec<Seat>) -> Result<Self, GroupError> {
         let unified = seats.iter().find(|seat| seat.home.version == Version::V2);
         let unified = unified.map(|seat| Unified::open(&seat.folder)).transpose()?;
-        Ok(Self { unified, seats })
+        let meter = seats.iter().find(|seat| seat.home.controllers.contains(&Controller::Memory));
+        let meter = meter.map(Meter::open).transpose()?;
+        Ok(Self { unified, meter, seats })
     }
 
     /// The folder in cgroup2, into which a process can be cloned. `None` where there is no cgroup2.
@@ -165,7 +174,7 @@ impl Group {
     /// # Errors
     /// Where there is no cgroup2, or the kernel refuses.
     pub fn freeze(&self) -> Result<(), GroupError> {
-        self.freezer()?.set("1")
+        self.freezer()?.freeze.write("1")
     }
 
     /// It goes on where it was.
@@ -173,7 +182,7 @@ impl Group {
     /// # Errors
     /// As [`Self::freeze`].
     pub fn thaw(&self) -> Result<(), GroupError> {
-        self.freezer()?.set("0")
+        self.freezer()?.freeze.write("0")
     }
 
     /// Whether [`Self::freeze`] can be had.
@@ -187,7 +196,7 @@ impl Group {
     /// # Errors
     /// As [`Self::freeze`].
     pub fn is_frozen(&self) -> Result<bool, GroupError> {
-        self.freezer()?.is_frozen()
+        Ok(self.freezer()?.events.value("frozen")? == 1)
     }
 
     /// Memory as the kernel counts it: that of processes, page cache of files that they were first to read, its own
@@ -196,17 +205,11 @@ impl Group {
     /// # Errors
     /// When no group counts memory; in cgroup2 before Linux 5.19, which does not keep a peak.
     pub fn memory(&self) -> Result<MemoryReading, GroupError> {
-        let seat = self.seat(Controller::Memory)?;
-        let (current, peak) = match seat.home.version {
-            Version::V1 => ("memory.usage_in_bytes", "memory.max_usage_in_bytes"),
-            Version::V2 => ("memory.current", "memory.peak"),
-        };
-        if !seat.folder.has(peak) {
-            return Err(GroupError::Unavailable { what: peak });
-        }
-        let current_bytes = seat.folder.number(current)?;
-        // Never below: the kernel keeps the two apart.
-        let peak_bytes = seat.folder.number(peak)?.max(current_bytes);
+        let meter = self.meter()?;
+        let peak = meter.peak.as_ref().ok_or(GroupError::Unavailable { what: "memory.peak" })?;
+        let current_bytes = meter.current.number()?;
+        // Read later, but the kernel keeps the two apart.
+        let peak_bytes = peak.number()?.max(current_bytes);
         Ok(MemoryReading { current_bytes, peak_bytes })
     }
 
@@ -215,12 +218,7 @@ impl Group {
     /// # Errors
     /// When no group counts memory; in v1 before Linux 4.13, which does not count them.
     pub fn oom_kills(&self) -> Result<u64, GroupError> {
-        let seat = self.seat(Controller::Memory)?;
-        let file = match seat.home.version {
-            Version::V1 => "memory.oom_control",
-            Version::V2 => "memory.events",
-        };
-        seat.folder.value(file, "oom_kill")
+        self.meter()?.kills.value("oom_kill")
     }
 
     /// Kills everything in the group of cgroup2, frozen or not; a first process outside of it lives on. From Linux 5.14 on nothing
@@ -238,6 +236,10 @@ impl Group {
         found.ok_or(GroupError::Unavailable { what: controller.name() })
     }
 
+    fn meter(&self) -> Result<&Meter, GroupError> {
+        self.meter.as_ref().ok_or(GroupError::Unavailable { what: Controller::Memory.name() })
+    }
+
     fn freezer(&self) -> Result<&Freezer, GroupError> {
         let freezer = self.unified.as_ref().and_then(|unified| unified.freezer.as_ref());
         freezer.ok_or(GroupError::Unavailable { what: "cgroup.freeze" })
@@ -248,33 +250,74 @@ impl Unified {
     fn open(folder: &Folder) -> Result<Self, GroupError> {
         let directory =
             File::open(folder.path()).map_err(|source| GroupError::read(folder.path(), source))?;
-        let path = folder.path().join("cgroup.freeze");
-        let freezer = path.exists().then(|| Freezer::open(folder.path(), path)).transpose()?;
+        let freezer = folder.has("cgroup.freeze").then(|| Freezer::open(folder)).transpose()?;
         Ok(Self { directory, freezer })
     }
 }
 
 impl Freezer {
-    fn open(folder: &Path, path: PathBuf) -> Result<Self, GroupError> {
-        let freeze = File::options().write(true).open(&path);
-        let freeze = freeze.map_err(|source| GroupError::read(&path, source))?;
-        let events = folder.join("cgroup.events");
-        let events = File::open(&events).map_err(|source| GroupError::read(&events, source))?;
-        Ok(Self { path, freeze, events })
+    fn open(folder: &Folder) -> Result<Self, GroupError> {
+        let freeze = OpenFile::to_write(folder, "cgroup.freeze")?;
+        Ok(Self { freeze, events: OpenFile::to_read(folder, "cgroup.events")? })
     }
+}
 
-    fn set(&self, value: &str) -> Result<(), GroupError> {
-        let written = self.freeze.write_all_at(value.as_bytes(), 0);
-        written.map_err(|source| GroupError::write(&self.path, value, source))
+impl Meter {
+    fn open(seat: &Seat) -> Result<Self, GroupError> {
+        let (current, peak, kills) = match seat.home.version {
+            Version::V1 => ("memory.usage_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control"),
+            Version::V2 => ("memory.current", "memory.peak", "memory.events"),
+        };
+        let open = |name| OpenFile::to_read(&seat.folder, name);
+        let peak = seat.folder.has(peak).then(|| open(peak)).transpose()?;
+        Ok(Self { current: open(current)?, peak, kills: open(kills)? })
     }
+}
 
-    fn is_frozen(&self) -> Result<bool, GroupError> {
-        let mut text = [0; 256];
-        let n = self.events.read_at(&mut text, 0).map_err(|source| GroupError::read(&self.path, source))?;
-        let text = String::from_utf8_lossy(&text[..n]);
-        match folder::value(&text, "frozen") {
-            Some(frozen) => Ok(frozen == 1),
-            None => Err(GroupError::Text { path: self.path.clone(), key: "frozen", text: text.into() }),
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// What the kernel of this host does with it is tested in `tests/cgroups`; a host has controllers in one version only.
+    #[test]
+    fn what_is_written_to_and_read_from_cgroup2() {
+        let top = tempfile::tempdir().unwrap();
+        let path = top.path().join("group");
+        let home = Home { version: Version::V2, controllers: Controller::ALL.to_vec() };
+        let seat = Seat::make(home, path.clone()).unwrap();
+        let file = |name: &str, text: &str| fs::write(path.join(name), text).unwrap();
+        for name in ["cgroup.freeze", "cgroup.kill", "memory.max", "memory.swap.max", "pids.max", "cpu.max"] {
+            file(name, "");
         }
+        file("cgroup.events", "populated 1\nfrozen 1\n");
+        file("memory.current", "4096\n");
+        file("memory.peak", "8192\n");
+        file("memory.events", "low 0\nhigh 0\nmax 9\noom 3\noom_kill 2\noom_group_kill 0\n");
+        let group = Group::new(vec![seat]).unwrap();
+        let text = |name: &str| fs::read_to_string(path.join(name)).unwrap();
+
+        group.limit_memory(1 << 27).unwrap();
+        assert_eq!((text("memory.max").as_str(), text("memory.swap.max").as_str()), ("134217728", "0"));
+        group.limit_processes(1024).unwrap();
+        assert_eq!(text("pids.max"), "1024");
+        group.limit_cpu(None).unwrap();
+        assert_eq!(text("cpu.max"), "max");
+        group.limit_cpu(Some(CpuShare::from_thousandths(72))).unwrap();
+        assert_eq!(text("cpu.max"), "1440 20000");
+        group.freeze().unwrap();
+        assert_eq!(text("cgroup.freeze"), "1");
+        group.thaw().unwrap();
+        assert_eq!(text("cgroup.freeze"), "0");
+        assert!(group.is_frozen().unwrap());
+        file("cgroup.events", "populated 1\nfrozen 0\n");
+        assert!(!group.is_frozen().unwrap());
+        group.kill().unwrap();
+        assert_eq!(text("cgroup.kill"), "1");
+        assert_eq!(group.oom_kills().unwrap(), 2);
+        assert_eq!(group.memory().unwrap(), MemoryReading { current_bytes: 4096, peak_bytes: 8192 });
+        file("memory.peak", "much\n");
+        assert!(matches!(group.memory(), Err(GroupError::Text { .. })));
     }
 }

@@ -21,9 +21,6 @@ use rustix::fs::{FlockOperation, OFlags};
 use super::error::GroupError;
 use super::folder::{self, Folder};
 
-/// How long another may take to remove a folder of the same name that it found abandoned.
-const PATIENCE: Duration = Duration::from_secs(3);
-
 /// The lock of a folder.
 #[derive(Debug)]
 pub(super) struct Lock {
@@ -39,6 +36,11 @@ impl Lock {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
+        Self::of(folder, path)
+    }
+
+    /// `folder` is what was at `path` a moment ago.
+    fn of(folder: File, path: &Path) -> io::Result<Option<Self>> {
         match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
             Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
             locked => locked?,
@@ -62,9 +64,9 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Makes it. What a killed server left under the same name is removed first.
-    pub(super) fn make(path: PathBuf) -> Result<Self, GroupError> {
-        let end = Instant::now() + PATIENCE;
+    /// Makes it. What a killed server left under the same name is removed first; if another is about to, that is waited for
+    /// until `end`.
+    pub(super) fn make(path: PathBuf, end: Instant) -> Result<Self, GroupError> {
         loop {
             let made = folder::make(&path);
             let lock = match Lock::take(&path) {
@@ -87,5 +89,33 @@ impl Held {
                 (Err(source), _) => return Err(GroupError::Make { path, source }),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_has_the_lock_until_it_lets_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = Lock::take(folder.path()).unwrap();
+        assert!(lock.is_some() && Lock::take(folder.path()).unwrap().is_none());
+        drop(lock);
+        assert!(Lock::take(folder.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_folder_that_was_removed_meanwhile_cannot_be_locked() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("group");
+        fs::create_dir(&path).unwrap();
+        let before = File::open(&path).unwrap();
+        fs::remove_dir(&path).unwrap();
+        assert!(Lock::of(before.try_clone().unwrap(), &path).unwrap().is_none());
+        // Another of the same name is another's.
+        fs::create_dir(&path).unwrap();
+        assert!(Lock::of(before, &path).unwrap().is_none());
+        assert!(Lock::take(&path).unwrap().is_some());
     }
 }

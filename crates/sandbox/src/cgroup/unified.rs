@@ -14,6 +14,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use rustix::fs::Access;
 
@@ -38,10 +39,15 @@ pub(super) struct Opened {
     pub(super) leaf: Option<Lock>,
 }
 
-/// Makes it.
-pub(super) fn open(hierarchy: &Hierarchy, id: &str, wanted: &[Controller]) -> Result<Opened, GroupError> {
+/// Makes it. See [`Held::make`] for `end`.
+pub(super) fn open(
+    hierarchy: &Hierarchy,
+    id: &str,
+    wanted: &[Controller],
+    end: Instant,
+) -> Result<Opened, GroupError> {
     let Place { parent, leaf, mut refused } = Place::find(hierarchy, id, wanted);
-    let held = Held::make(parent.join(groups::folder_name(id)))?;
+    let held = Held::make(parent.join(groups::folder_name(id)), end)?;
     let had = |refused: &[(Controller, String)]| {
         let had = wanted.iter().copied().filter(|it| !refused.iter().any(|(not, _)| not == it));
         had.collect::<Vec<Controller>>()
@@ -105,7 +111,7 @@ fn delegated(own: &Path, id: &str, wanted: &[Controller]) -> Place {
         match enter(own) {
             Ok(()) => drop(std::fs::remove_dir(&path)),
             Err(error) => {
-                tracing::warn!(error = error.chain(), "the server stays in a control group of its own")
+                tracing::warn!(error = error.chain(), "the server stays in a leaf of its control group");
             }
         }
         return Place { parent: own.to_owned(), leaf: None, refused };
@@ -169,4 +175,115 @@ fn is_top(group: &Path) -> bool {
 fn is_leaf(group: &Path) -> bool {
     let name = group.file_name().and_then(|name| name.to_str());
     name.is_some_and(|name| name.starts_with(groups::PREFIX) && name.ends_with(LEAF))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use super::super::layout::Layout;
+    use super::*;
+    use Controller::{Cpu, Memory, Processes};
+
+    /// A folder with the files that are looked at here. They do not behave as the kernel's, but can be read and written.
+    fn pretend(path: &Path, controllers: &str, handed_down: &str, is_top: bool) {
+        fs::create_dir_all(path).unwrap();
+        fs::write(path.join("cgroup.controllers"), controllers).unwrap();
+        fs::write(path.join("cgroup.subtree_control"), handed_down).unwrap();
+        fs::write(path.join("cgroup.procs"), "").unwrap();
+        if !is_top {
+            fs::write(path.join("cgroup.type"), "domain\n").unwrap();
+        }
+    }
+
+    fn parent(top: &Path, own: &Path, wanted: &[Controller]) -> PathBuf {
+        let hierarchy = Hierarchy { mountpoint: top.to_owned(), own: own.to_owned() };
+        Place::find(&hierarchy, "it", wanted).parent
+    }
+
+    #[test]
+    fn only_what_is_lacking_is_added_and_what_is_not_there_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        pretend(folder.path(), "memory pids\n", "memory\n", true);
+        let refused = hand_down(folder.path(), &[Processes, Memory, Cpu]);
+        assert!(
+            matches!(refused.as_slice(), [(Cpu, reason)] if reason.ends_with("the controller cpu")),
+            "{refused:?}"
+        );
+        let written = fs::read_to_string(folder.path().join("cgroup.subtree_control")).unwrap();
+        // Over what was there, as this is an ordinary file.
+        assert!(written.starts_with("+pids"), "{written:?}");
+    }
+
+    #[test]
+    fn the_own_group_where_no_controller_is_wanted_or_it_can_hand_them_down() {
+        let folder = tempfile::tempdir().unwrap();
+        let (top, own) = (folder.path(), folder.path().join("own"));
+        pretend(top, "memory\n", "", true);
+        pretend(&own, "memory\n", "memory\n", false);
+        assert_eq!(parent(top, &own, &[]), own);
+        assert_eq!(parent(top, &own, &[Memory]), own);
+        assert_eq!(parent(top, top, &[Memory]), top);
+        assert_eq!(fs::read_to_string(top.join("cgroup.subtree_control")).unwrap(), "+memory");
+    }
+
+    #[test]
+    fn for_root_the_top_of_the_hierarchy() {
+        if !rustix::process::geteuid().is_root() {
+            return skipped("this is for root");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (top, own) = (folder.path(), folder.path().join("own"));
+        pretend(top, "memory\n", "", true);
+        pretend(&own, "memory\n", "", false);
+        assert_eq!(parent(top, &own, &[Memory]), top);
+    }
+
+    #[test]
+    fn a_server_in_a_leaf_has_the_group_above_for_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let (top, above) = (folder.path(), folder.path().join("above"));
+        let leaf = above.join("firesteel-it-server");
+        pretend(top, "memory\n", "memory\n", true);
+        pretend(&above, "memory\n", "memory\n", false);
+        pretend(&leaf, "memory\n", "", false);
+        let hierarchy = Hierarchy { mountpoint: top.to_owned(), own: leaf.clone() };
+        let place = Place::find(&hierarchy, "it", &[Memory]);
+        assert_eq!((place.parent, place.refused), (above, Vec::new()));
+        assert!(Lock::take(&leaf).unwrap().is_none());
+        drop(place.leaf);
+        assert!(Lock::take(&leaf).unwrap().is_some());
+    }
+
+    /// This process moves into a group of the test's own, as if it were delegated.
+    #[test]
+    fn who_cannot_be_given_controllers_stays_where_it_was() {
+        let own_path = || fs::read_to_string("/proc/self/cgroup").unwrap();
+        let Some(hierarchy) = Layout::read().unwrap().unified.filter(|it| is_top(&it.own)) else {
+            return skipped("this process is not in the topmost group of cgroup2");
+        };
+        let own = hierarchy.own.join(format!("test-{}-delegated", std::process::id()));
+        if let Err(error) = folder::make(&own) {
+            return skipped(&format!("cannot make control groups: {error}"));
+        }
+        enter(&own).unwrap();
+        let inside = own_path();
+        // The group above has nothing to hand down to it.
+        let place = delegated(&own, "it", &[Memory, Cpu]);
+        let after = own_path();
+        let left = folder::children(&own);
+        enter(&hierarchy.own).unwrap();
+        folder::remove(&own).unwrap();
+        assert!(inside.contains("-delegated"));
+        assert_eq!(after, inside);
+        assert!(left.is_empty() && place.leaf.is_none());
+        assert_eq!(place.refused.iter().map(|(it, _)| *it).collect::<Vec<_>>(), [Memory, Cpu]);
+        assert_eq!(place.parent, own);
+    }
+
+    fn skipped(reason: &str) {
+        assert!(std::env::var_os("FIRESTEEL_REQUIRE_ALL").is_none(), "{reason}");
+        let _ = writeln!(std::io::stderr(), "SKIPPED a test of groups in cgroup2: {reason}");
+    }
 }
