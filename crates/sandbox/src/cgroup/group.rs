@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::process::Pid;
 
@@ -89,6 +89,17 @@ impl Group {
     /// When the kernel refuses, as it does when the process has ended.
     pub fn enter_all(&self, pid: Pid) -> Result<(), GroupError> {
         self.move_into(pid, |_| true)
+    }
+
+    /// The file of each by which processes enter it.
+    pub(crate) fn entrances(&self) -> Vec<PathBuf> {
+        self.seats.iter().map(|seat| seat.folder.path().join("cgroup.procs")).collect()
+    }
+
+    /// The folder in cgroup2 as it is called below the place where that is mounted: `/` and its path.
+    pub(crate) fn place_below(&self, mountpoint: &Path) -> Option<String> {
+        let unified = self.seats.iter().find(|seat| seat.home.version == Version::V2)?;
+        Some(format!("/{}", unified.folder.path().strip_prefix(mountpoint).ok()?.to_str()?))
     }
 
     fn move_into(&self, pid: Pid, wanted: impl Fn(&Seat) -> bool) -> Result<(), GroupError> {
