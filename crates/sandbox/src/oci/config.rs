@@ -158,10 +158,12 @@ impl Config<'_> {
 }
 
 fn bind(from: &Path, at: &Path, read_only: bool, mapping: Option<&str>) -> io::Result<Value> {
-    // Those with an r are for what is mounted below, too; without them older runtimes would do nothing.
-    let mut options = vec!["rbind", "rprivate", "nosuid", "rnosuid", "nodev", "rnodev"];
-    if read_only {
-        options.extend(["ro", "rro"]);
+    let mut options = vec!["rbind", "rprivate", "nosuid", "nodev"];
+    options.extend(read_only.then_some("ro"));
+    if fs::metadata(from)?.is_dir() {
+        // For what is mounted below, too. Nothing is below a file, and crun refuses to look.
+        options.extend(["rnosuid", "rnodev"]);
+        options.extend(read_only.then_some("rro"));
     }
     options.extend(mapping);
     Ok(json!({ "destination": text(at)?, "type": "bind", "source": text(from)?, "options": options }))
