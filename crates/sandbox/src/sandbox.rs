@@ -439,9 +439,7 @@ impl Unready {
         let id = || sandbox.id.clone();
         let frame = wire::frame(request).map_err(|source| CreateError::Start { id: id(), source })?;
         let requests = sandbox.requests.as_ref().expect("only close takes it, and close takes the sandbox");
-        requests
-            .try_send(Outgoing { frame, descriptors })
-            .map_err(|_| CreateError::Ended { id: id() })
+        requests.try_send(Outgoing { frame, descriptors }).map_err(|_| CreateError::Ended { id: id() })
     }
 
     async fn ended(self) -> CreateError {

@@ -68,7 +68,8 @@ impl Config<'_> {
         if self.own_network {
             namespaces.push(json!({ "type": "network" }));
         }
-        let below_proc = |names: &[&str]| names.iter().map(|name| format!("/proc/{name}")).collect::<Vec<_>>();
+        let below_proc =
+            |names: &[&str]| names.iter().map(|name| format!("/proc/{name}")).collect::<Vec<_>>();
         let mut linux = json!({
             "namespaces": namespaces,
             "maskedPaths": below_proc(&layout::MASKED),

@@ -67,7 +67,11 @@ impl Drop for Container {
             Ok(output) if output.status.success() || !self.caller.state.join(&self.name).exists() => {}
             Ok(output) => {
                 let said = String::from_utf8_lossy(&output.stderr);
-                tracing::warn!(container = self.name, said = said.trim(), "the runtime does not delete a container");
+                tracing::warn!(
+                    container = self.name,
+                    said = said.trim(),
+                    "the runtime does not delete a container"
+                );
             }
             Err(error) => tracing::warn!(container = self.name, %error, "a container cannot be deleted"),
         }

@@ -78,7 +78,9 @@ impl Containers {
             return Err(io::Error::other("containers are made by root only: start the server as root"));
         }
         let cgroup2 = Groups::unified_mountpoint().ok_or_else(|| {
-            io::Error::other("no cgroup2 file system is mounted, which runtimes are to see: try `mount -t cgroup2`")
+            io::Error::other(
+                "no cgroup2 file system is mounted, which runtimes are to see: try `mount -t cgroup2`",
+            )
         })?;
         let folder = settings.folder.join("oci");
         std::fs::create_dir_all(&folder)?;
@@ -126,7 +128,8 @@ impl Containers {
         };
         let begun =
             begun.await.map_err(|error| CreateError::Start { id: id.clone(), source: error.into() })??;
-        let cgroup = begun.group.as_ref().and_then(Group::clone_into).map(|folder| folder.try_clone_to_owned());
+        let cgroup =
+            begun.group.as_ref().and_then(Group::clone_into).map(|folder| folder.try_clone_to_owned());
         let cgroup = cgroup.transpose().map_err(|source| CreateError::Start { id, source })?;
         let furnishing = Furnishing {
             root: None,

@@ -168,7 +168,12 @@ impl Caller {
             cgroup2: self.cgroup2.clone(),
             makes_groups,
             program: self.runtime.path.clone(),
-            arguments: root.iter().chain(flags).chain(arguments).map(|&argument| argument.to_owned()).collect(),
+            arguments: root
+                .iter()
+                .chain(flags)
+                .chain(arguments)
+                .map(|&argument| argument.to_owned())
+                .collect(),
         };
         let mut command = Command::new(&self.starter);
         command.arg(MODE).arg(serde_json::to_string(&call)?).env_clear();

@@ -38,7 +38,9 @@ async fn a_guest_has_no_rights(host: Host) {
     assert!(lines.contains(&"NoNewPrivs:\t1"), "{text}");
     assert!(lines.contains(&"Seccomp:\t2"), "{text}");
     assert!(!text.contains(&host.id), "no names of control groups: {text}");
-    for refused in ["unshare -r true", "kill -9 1", "cat /proc/1/environ", "ls /proc/1/fd", "/usr/sbin/chroot / true"] {
+    for refused in
+        ["unshare -r true", "kill -9 1", "cat /proc/1/environ", "ls /proc/1/fd", "/usr/sbin/chroot / true"]
+    {
         let (text, status) = guest.run(refused).await;
         assert_ne!(status, Exit::Code(0), "{refused}: {text}");
         let said = ["Operation not permitted", "Permission denied"];
@@ -61,7 +63,8 @@ async fn a_guest_sees_its_own_files_only(host: Host) {
     let limits = Limits { tmp_mib: 16, ..Limits::default() };
     let mut one = host.try_guest("one", limits, mounts).await.unwrap();
     let mut other = host.guest("other").await;
-    let (text, _) = one.run("cat /var/task/handler; echo; ls -A /tmp; echo secret >/tmp/secret; ls -A /").await;
+    let (text, _) =
+        one.run("cat /var/task/handler; echo; ls -A /tmp; echo secret >/tmp/secret; ls -A /").await;
     let root = ".firesteel bin dev etc home lib lib64 mnt opt proc root run sbin sys tmp usr var";
     let (first, rest) = text.split_once('\n').unwrap();
     assert_eq!(first, "mine", "{text}");
@@ -72,7 +75,8 @@ async fn a_guest_sees_its_own_files_only(host: Host) {
         other.run("ls -A /tmp /var/task /root /home; ls /proc | grep -cE '^[0-9]+$'; cat /proc/keys /proc/kcore | wc -c").await;
     assert_eq!(text.split_once("/var/task:\n").unwrap().1.lines().last(), Some("0"), "masked: {text}");
     assert!(!text.contains("secret") && !text.contains("handler"), "{text}");
-    let (text, _) = other.run(&format!("ls {} /work /etc/shadow /sys/fs /dev/vda", host.folder.path().display())).await;
+    let (text, _) =
+        other.run(&format!("ls {} /work /etc/shadow /sys/fs /dev/vda", host.folder.path().display())).await;
     assert_eq!(text.matches("No such file").count(), 5, "{text}");
     one.close().await;
     other.close().await;
@@ -84,11 +88,13 @@ async fn nothing_can_be_written_to_but_tmp(host: Host) {
     fs::create_dir(&folder).unwrap();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
     let bind = |at: &str, read_only| Bind { from: folder.clone(), at: at.into(), read_only };
-    let mounts = Mounts { binds: vec![bind("/var/task", true), bind("/mnt/out", false)], ..Mounts::default() };
+    let mounts =
+        Mounts { binds: vec![bind("/var/task", true), bind("/mnt/out", false)], ..Mounts::default() };
     let limits = Limits { tmp_mib: 16, ..Limits::default() };
     let mut guest = host.try_guest("writing", limits, mounts).await.unwrap();
     let places = "/ /dev /etc /usr /var/task /opt /.firesteel /sys/devices/system/cpu /proc/sys/kernel";
-    let (text, _) = guest.run(&format!("for place in {places}; do touch $place/new && echo $place; done")).await;
+    let (text, _) =
+        guest.run(&format!("for place in {places}; do touch $place/new && echo $place; done")).await;
     assert_eq!(text.lines().count(), 9, "{text}");
     assert!(text.lines().all(|line| line.starts_with("touch: ")), "{text}");
     // The one that lets everybody in would be writable but for its mount.
@@ -110,7 +116,8 @@ async fn what_is_mounted_below_a_place_is_read_only_too(host: Host) {
     let limits = Limits { tmp_mib: 16, ..Limits::default() };
     let mut guest = host.try_guest("below", limits, mounts).await.unwrap();
     let (text, _) = guest.run("grep ' /mnt/devices' /proc/self/mounts; : </mnt/devices/null").await;
-    let options: Vec<&str> = text.lines().filter(|line| line.contains(" /mnt/devices") && !line.contains("bash:")).collect();
+    let options: Vec<&str> =
+        text.lines().filter(|line| line.contains(" /mnt/devices") && !line.contains("bash:")).collect();
     assert!(options.len() > 1, "the host has something mounted below /dev: {text}");
     for line in options {
         let options = line.split(' ').nth(3).unwrap_or_default();

@@ -170,6 +170,8 @@ pub(crate) fn first_process() -> Pid {
     let is_first = |pid: &Pid| {
         field(*pid, "PPid:").is_some_and(|parent| parent == me)
             && field(*pid, "NSpid:").is_some_and(|numbers| numbers.ends_with("\t1"))
+            // That of a server that was killed has become this process's child too.
+            && field(*pid, "State:").is_some_and(|state| !state.starts_with('Z'))
     };
     processes().into_iter().find(is_first).expect("there is a container")
 }

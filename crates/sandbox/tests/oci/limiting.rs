@@ -63,8 +63,7 @@ async fn a_frozen_sandbox_stands_still_and_is_spoken_to(host: Host) {
         binds: vec![Bind { from: folder.clone(), at: "/mnt/counts".into(), read_only: false }],
         ..Mounts::default()
     };
-    let limits =
-        Limits { cpu: Some(CpuShare::from_thousandths(1000)), tmp_mib: 16, ..Limits::default() };
+    let limits = Limits { cpu: Some(CpuShare::from_thousandths(1000)), tmp_mib: 16, ..Limits::default() };
     let mut guest = host.try_guest("counting", limits, mounts).await.unwrap();
     let _output = guest.shell("counter", "n=0; while :; do n=$((n + 1)); echo $n >>/mnt/counts/n; done");
     assert!(matches!(guest.event().await, Event::Started { .. }));

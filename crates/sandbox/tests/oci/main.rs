@@ -3,7 +3,10 @@
 //! One executable in three roles: the tests, what sandboxes are started with, and (mode [`SERVER`]) a server that is to
 //! be killed.
 
-#![cfg_attr(target_os = "linux", expect(clippy::unwrap_used, reason = "a test, though not of the usual harness"))]
+#![cfg_attr(
+    target_os = "linux",
+    expect(clippy::unwrap_used, reason = "a test, though not of the usual harness")
+)]
 
 #[cfg(target_os = "linux")]
 mod confining;
@@ -30,7 +33,8 @@ fn main() -> std::process::ExitCode {
     firesteel_sandbox_init::enter_if_asked();
     firesteel_sandbox::adopt_orphans().expect("the host lets a process adopt orphans");
     let arguments: Vec<String> = std::env::args().collect();
-    if let [_, mode, runtime, id, folder] = arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice()
+    if let [_, mode, runtime, id, folder] =
+        arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice()
         && *mode == SERVER
     {
         runtime_of_async().block_on(ending::serve(runtime, id, folder));
@@ -75,5 +79,9 @@ fn skipped(runtime: &str, reason: &str) {
 
 #[cfg(target_os = "linux")]
 fn runtime_of_async() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a host has resources")
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a host has resources")
 }
