@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `auto` | namespaces; where the host does not allow them, plain processes, which is said |
 //! | `namespace` | namespaces, or the run does not begin |
+//! | `oci` | containers, made by the best OCI runtime that is installed, or the run does not begin |
+//! | `oci:crun`, `oci:/path/to/runtime` | likewise, by this one |
 //! | `process` | plain processes |
 
 use std::str::FromStr;
@@ -20,6 +22,8 @@ use crate::notice::tell;
 pub(crate) enum Isolation {
     Auto,
     Namespace,
+    /// By this runtime, if one was named.
+    Oci(Option<String>),
     Process,
 }
 
@@ -30,8 +34,12 @@ impl FromStr for Isolation {
         match text {
             "auto" => Ok(Isolation::Auto),
             "namespace" => Ok(Isolation::Namespace),
+            "oci" => Ok(Isolation::Oci(None)),
             "process" => Ok(Isolation::Process),
-            _ => Err("there are auto, namespace and process".into()),
+            _ => match text.strip_prefix("oci:") {
+                Some(runtime) if !runtime.is_empty() => Ok(Isolation::Oci(Some(runtime.to_owned()))),
+                _ => Err("there are auto, namespace, oci, oci:<runtime> and process".into()),
+            },
         }
     }
 }
@@ -43,12 +51,17 @@ pub(crate) async fn open(
     blanks: usize,
 ) -> Result<Backend, Failure> {
     let arguments = &server.isolation;
-    match arguments.isolation {
+    match &arguments.isolation {
         Isolation::Process => Ok(Backend::Process),
         Isolation::Namespace => namespace(arguments, data, blanks).await.map_err(|error| {
             Failure::platform("this machine does not allow namespaces")
                 .because(error.as_ref())
                 .try_next("--isolation process, without isolation")
+        }),
+        Isolation::Oci(runtime) => containers(arguments, data, runtime.as_deref()).await.map_err(|error| {
+            Failure::platform("this machine does not allow containers")
+                .because(error.as_ref())
+                .try_next("--isolation namespace, which needs no runtime")
         }),
         Isolation::Auto => match namespace(arguments, data, blanks).await {
             Ok(backend) => Ok(backend),
@@ -63,20 +76,41 @@ pub(crate) async fn open(
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 #[cfg(target_os = "linux")]
-async fn namespace(
+fn settings(
     arguments: &IsolationArguments,
     data: &DataFolder,
     blanks: usize,
-) -> Result<Backend, Error> {
-    use firesteel_sandbox::namespace::Settings;
-
-    let backend = Backend::namespace(Settings {
+) -> Result<firesteel_sandbox::namespace::Settings, Error> {
+    Ok(firesteel_sandbox::namespace::Settings {
         id: data.id().to_owned(),
         folder: data.subfolder("sandboxes").map_err(|_| "the data folder cannot be used")?,
         blanks,
         network: arguments.network,
         init: InitProgram::default(),
-    })?;
+    })
+}
+
+#[cfg(target_os = "linux")]
+async fn namespace(
+    arguments: &IsolationArguments,
+    data: &DataFolder,
+    blanks: usize,
+) -> Result<Backend, Error> {
+    probed(Backend::namespace(settings(arguments, data, blanks)?)?).await
+}
+
+#[cfg(target_os = "linux")]
+async fn containers(
+    arguments: &IsolationArguments,
+    data: &DataFolder,
+    runtime: Option<&str>,
+) -> Result<Backend, Error> {
+    let runtime = firesteel_sandbox::oci::OciRuntime::find(runtime)?;
+    probed(Backend::oci(&settings(arguments, data, 0)?, runtime)?).await
+}
+
+#[cfg(target_os = "linux")]
+async fn probed(backend: Backend) -> Result<Backend, Error> {
     match backend.probe().await {
         Ok(()) => Ok(backend),
         Err(error) => {
@@ -90,6 +124,11 @@ async fn namespace(
 async fn namespace(_: &IsolationArguments, _: &DataFolder, _: usize) -> Result<Backend, Error> {
     let _ = InitProgram::default();
     Err("there are namespaces on Linux only".into())
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn containers(_: &IsolationArguments, _: &DataFolder, _: Option<&str>) -> Result<Backend, Error> {
+    Err("there are containers on Linux only".into())
 }
 
 /// An error and its causes in one line.

@@ -61,6 +61,12 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
         Backend::Process => {
             tell(format_args!("firesteel: functions run as you, without isolation from this machine"));
         }
+        Backend::Oci(ref containers) => {
+            tell(format_args!(
+                "firesteel: functions run in containers, by {}",
+                containers.runtime().version()
+            ));
+        }
         Backend::Namespace(_) => tell(format_args!("firesteel: functions run in namespaces of their own")),
     }
 
