@@ -1,7 +1,7 @@
 """A hostile guest: each invocation makes one attempt to get at what is not its own.
 
     {"try": "mount_tmpfs"}                      -> {"try": ..., "outcome": "refused", "detail": "EPERM"}
-    {"try": "read_files", "paths": ["/root/x"]} -> ...
+    {"try": "read_files", "paths": ["/etc/shadow"]} -> ...
     {"try": "list"}                             -> {"try": "list", "attempts": [{"name", "needs", "about"}, ...]}
 
 Outcomes:

@@ -1,6 +1,8 @@
 """`firesteel serve`, with a fresh data folder for every scenario."""
 
+import os
 import re
+import sys
 
 from adapters.process import ServerProcess
 
@@ -18,8 +20,8 @@ class Firesteel:
         return None
 
     def start(self, scenario, code, layer, folder):
-        return Running([str(self.program), "serve", *options(scenario, layer), "--data", str(folder / "data"), f"{NAME}={code}"],
-                       url=bool(scenario.url))
+        return Running([str(self.program), "serve", *options(scenario, layer), *shown(folder), "--data", str(folder / "data"),
+                        f"{NAME}={code}"], url=bool(scenario.url))
 
 
 def options(scenario, layer):
@@ -45,6 +47,13 @@ def options(scenario, layer):
     if scenario.url:
         given += ["--url-stream" if scenario.url == "RESPONSE_STREAM" else "--url", NAME]
     return given
+
+
+def shown(folder):
+    """What guests need of this machine: where they leave notes, and the Python that plays them."""
+    python = os.path.realpath(sys.base_prefix)
+    system = python.startswith("/usr/") or python == "/usr"
+    return ["--mount", f"{folder / 'notes'}:rw", *([] if system else ["--mount", python])]
 
 
 class Running:

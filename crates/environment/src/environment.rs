@@ -241,12 +241,12 @@ const HOSTS: &str = "/etc/hosts";
 /// Names under which extensions listen for telemetry, and tell it to the platform.
 const OWN_NAMES: &[u8] = b"127.0.0.1 sandbox.localdomain sandbox\n";
 
-/// In a root of its own a function sees its places, and can write to none of them.
+/// In a root of its own a function sees its places, and can write to those alone that say so.
 fn mounts_in_own_root(spec: &Spec) -> sandbox::Mounts {
     let place = |place: &Placed| sandbox::Bind {
         from: place.on_host.clone(),
         at: place.inside.clone(),
-        read_only: true,
+        read_only: !place.writable,
     };
     sandbox::Mounts { binds: spec.places.iter().map(place).collect(), ..sandbox::Mounts::default() }
 }
@@ -336,7 +336,7 @@ mod tests {
     }
 
     fn same(path: &str) -> Placed {
-        Placed { on_host: path.into(), inside: path.into() }
+        Placed { on_host: path.into(), inside: path.into(), writable: false }
     }
 
     /// Its layers are at `opt`.
@@ -396,21 +396,30 @@ mod tests {
 
     #[test]
     fn in_a_root_of_its_own_places_are_bound_and_nothing_else() {
-        let placed = |on_host: &str, inside: &str| Placed { on_host: on_host.into(), inside: inside.into() };
-        let bound = |on_host: &str, inside: &str| sandbox::Bind {
+        let placed = |(on_host, inside, writable): (&str, &str, bool)| Placed {
+            on_host: on_host.into(),
+            inside: inside.into(),
+            writable,
+        };
+        let bound = |(on_host, inside, writable): (&str, &str, bool)| sandbox::Bind {
             from: on_host.into(),
             at: inside.into(),
-            read_only: true,
+            read_only: !writable,
         };
-        let places = [("/tmp/code", "/var/task"), ("/data/layers", OPT), ("/srv/me/node", "/srv/me/node")];
+        let places = [
+            ("/tmp/code", "/var/task", false),
+            ("/data/layers", OPT, false),
+            ("/srv/me/node", "/srv/me/node", false),
+            ("/srv/me/data", "/data", true),
+        ];
         let spec = Spec {
             layout: Layout::OwnRoot,
-            places: places.map(|(on_host, inside)| placed(on_host, inside)).into(),
+            places: places.map(placed).into(),
             opt: Some(OPT.into()),
             ..spec()
         };
         let mounts = mounts_in_own_root(&spec);
-        assert_eq!(mounts.binds, places.map(|(on_host, inside)| bound(on_host, inside)));
+        assert_eq!(mounts.binds, places.map(bound));
         assert_eq!(mounts.read_only, [] as [PathBuf; 0]);
         let folder = folder_for(Layout::OwnRoot);
         assert_eq!(std::fs::read_dir(&folder.path).unwrap().count(), 0);

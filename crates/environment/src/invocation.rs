@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::outcome::{Account, Answer};
+use crate::pool::Occupied;
 use crate::pool::lease::Lease;
 
 /// One event for a function.
@@ -53,8 +54,28 @@ pub(crate) struct Order {
     pub(crate) answer: Option<oneshot::Sender<Answer>>,
     /// Taken when the account is sent.
     pub(crate) account: Option<oneshot::Sender<Account>>,
-    /// While it is queued: tells the caller, once, that there may be room for another environment.
-    pub(crate) room: Option<oneshot::Sender<()>>,
+    /// While it is queued. Boxed, as most orders never are and all are passed on.
+    pub(crate) bell: Option<Box<Bell>>,
+}
+
+/// Tells a caller who waits, once, that it may be time for another environment.
+#[derive(Debug)]
+pub(crate) struct Bell {
+    /// What that would take up. `None` for who waits briefly for an environment that there is.
+    pub(crate) wanted: Option<Occupied>,
+    pub(crate) sender: oneshot::Sender<()>,
+}
+
+impl Bell {
+    /// What is waited for, if it is room, and by somebody.
+    pub(crate) fn wants_room(&self) -> Option<Occupied> {
+        self.wanted.filter(|_| !self.sender.is_closed())
+    }
+
+    pub(crate) fn ring(self) {
+        // Whoever has gone away meanwhile needs no room.
+        let _ = self.sender.send(());
+    }
 }
 
 /// The caller's end of an order. Dropping it does not end the invocation.
@@ -75,7 +96,7 @@ impl Order {
     pub(crate) fn new(invocation: Invocation) -> (Self, Pending) {
         let (answer, answer_receiver) = oneshot::channel();
         let (account, account_receiver) = oneshot::channel();
-        let order = Order { invocation, answer: Some(answer), account: Some(account), room: None };
+        let order = Order { invocation, answer: Some(answer), account: Some(account), bell: None };
         (order, Pending { answer: answer_receiver, account: account_receiver })
     }
 }

@@ -39,8 +39,8 @@ pub struct Spec {
     pub tmp_mib: u32,
     /// Which file system the function sees.
     pub layout: Layout,
-    /// What the function needs of the host and may only read: code, layers, the managed runtimes' folder, and with
-    /// [`Layout::OwnRoot`] its interpreter.
+    /// What the function sees of the host: code, layers, the managed runtimes' folder; with [`Layout::OwnRoot`] its
+    /// interpreter and what else was asked for. One that lies in another comes after it.
     pub places: Vec<Placed>,
     /// How the runtime is started.
     pub entrypoint: Entrypoint,
@@ -134,6 +134,8 @@ pub struct Placed {
     pub on_host: PathBuf,
     /// Where the function sees it.
     pub inside: PathBuf,
+    /// Whether it may write to it. With [`Layout::Host`] nothing is.
+    pub writable: bool,
 }
 
 /// Program and arguments of the runtime's first process.
@@ -279,7 +281,7 @@ pub(crate) mod tests {
             tmp_mib: 512,
             layout: Layout::Host,
             places: ["/var/task", "/var/runtime"]
-                .map(|path| Placed { on_host: path.into(), inside: path.into() })
+                .map(|path| Placed { on_host: path.into(), inside: path.into(), writable: false })
                 .into(),
             entrypoint: Entrypoint { program: "/var/task/bootstrap".into(), arguments: vec![] },
             task_root: "/var/task".into(),

@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-#[cfg(target_os = "linux")]
-use firesteel_sandbox::namespace::Network;
 
 use crate::isolation::Isolation;
+use crate::mount::Mount;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -35,6 +34,18 @@ Exit codes:
 Of each execution environment the newest 4 to 8 MiB are kept, of a function the
 newest 100 environments and 64 MiB.";
 
+const DOCTOR_HELP: &str = "\
+Exit codes:
+  0    functions are isolated, and every limit is held
+  1    something of that is degraded or missing; the report on stdout says what
+  2    wrong usage, or a data folder that cannot be used
+  3    it could not be found out
+  130  interrupted by Ctrl-C (143: by SIGTERM)
+
+Nothing is guessed: sandboxes are made, a program is run in them, and they are ended.
+With --isolation, the exit code is about that kind. What has no influence on it, such
+as interpreters that are not installed, is reported all the same.";
+
 /// Runs AWS Lambda functions on your own machine, through the real Runtime API.
 #[derive(Debug, Parser)]
 #[command(name = "firesteel", version, after_help = EXIT_CODES)]
@@ -53,6 +64,8 @@ pub(crate) enum Command {
     Logs(LogsArguments),
     /// Checks a runtime against the rules of the Runtime API
     Check(CheckArguments),
+    /// Tells what this machine can hold functions by, and what to do about the rest
+    Doctor(DoctorArguments),
 }
 
 #[derive(Debug, Args)]
@@ -89,7 +102,7 @@ pub(crate) struct InvokeArguments {
 }
 
 /// What makes no sense for a function that another server runs.
-const LOCAL_ONLY: [&str; 13] = [
+const LOCAL_ONLY: [&str; 14] = [
     "function_name",
     "handler",
     "runtime",
@@ -99,6 +112,7 @@ const LOCAL_ONLY: [&str; 13] = [
     "env",
     "env_file",
     "layer",
+    "mount",
     "log_format",
     "log_level",
     "system_log_level",
@@ -133,6 +147,27 @@ pub(crate) struct ServeArguments {
     /// Most execution environments at a time, over all functions; beyond it callers are throttled
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) max_environments: u16,
+
+    /// Memory that all environments together may have, idle ones included, by the size their functions were given; beyond it
+    /// callers are throttled [default: this machine's, or its control group's if that is less, without a sixteenth and at least
+    /// 256 MB, for the server and the rest]
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_memory: Option<u64>,
+
+    /// Give out so many times that memory. Most functions use a part of theirs only; but when together they use more than there
+    /// is, the system ends some. So 1 unless chosen
+    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = factor)]
+    pub(crate) overcommit_memory: f64,
+
+    /// Give out at most so many times the processor time of this machine, 1769 MB of memory being worth one processor [default:
+    /// no bound, as too little of it makes functions slower and ends none]
+    #[arg(long, value_name = "FACTOR", value_parser = factor)]
+    pub(crate) overcommit_cpu: Option<f64>,
+
+    /// Sandboxes that are kept ready for environments to come, with namespaces; 0: each is made when it is asked for [default:
+    /// 2 for each processor, 4 to 16]
+    #[arg(long, value_name = "N")]
+    pub(crate) blanks: Option<u16>,
 
     /// Keep N environments of a function initialised ahead of its invocations, counted by --max-environments; may be
     /// repeated
@@ -285,6 +320,12 @@ pub(crate) struct FunctionArguments {
     #[arg(long, value_name = "PATH")]
     pub(crate) layer: Vec<PathBuf>,
 
+    /// Show functions a folder or file of this machine, at its own path or at AT, to read, or with :rw to write to as
+    /// far as its permissions let others; may be repeated. Without isolation they see, and may write to, all that you
+    /// do: of no effect there, and AT cannot be had
+    #[arg(long, value_name = "PATH[:AT][:rw]")]
+    pub(crate) mount: Vec<Mount>,
+
     /// Format of the platform's and the managed runtimes' log lines [default: text]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) log_format: Option<LogFormat>,
@@ -352,6 +393,21 @@ pub(crate) struct LogsArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = DOCTOR_HELP)]
+pub(crate) struct DoctorArguments {
+    /// The report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Folder that `serve` and `invoke` are to keep their data in [default: the user's data folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) isolation: IsolationArguments,
+}
+
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct ServerArguments {
     /// Folder for what is kept: logs, unpacked packages, the functions' /tmp [default: the user's data folder]
@@ -382,25 +438,38 @@ pub(crate) struct IsolationArguments {
     #[arg(long, value_name = "KIND", default_value = "auto", env = "FIRESTEEL_ISOLATION")]
     pub(crate) isolation: Isolation,
 
-    /// What functions can reach beside their own loopback: none, or host (all that this machine can, itself included)
+    /// What functions can reach beside their own loopback [default: egress where this machine allows it, else none]
+    #[arg(long, value_name = "KIND", env = "FIRESTEEL_NETWORK")]
+    pub(crate) network: Option<Network>,
+
+    /// What functions may reach although it is this machine's, such as 127.0.0.1:5432 or 10.0.0.0/8; may be repeated
     #[cfg(target_os = "linux")]
-    #[arg(long, value_name = "KIND", default_value = "none", value_parser = network)]
-    pub(crate) network: Network,
+    #[arg(long, value_name = "ADDRESS[/BITS][:PORT]")]
+    pub(crate) egress_allow: Vec<firesteel_sandbox::network::Allowed>,
 }
 
-#[cfg(target_os = "linux")]
-fn network(value: &str) -> Result<Network, String> {
-    match value {
-        "none" => Ok(Network::None),
-        "host" => Ok(Network::Host),
-        _ => Err("there are none and host".into()),
-    }
+/// What functions can reach beside their own loopback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Network {
+    /// Nothing
+    None,
+    /// Everything outside of this machine
+    Egress,
+    /// All that this machine can, itself included: for development against local services
+    Host,
 }
 
 fn url(value: &str) -> Result<Url, String> {
     let (function, address) = value.split_once('=').unwrap_or((value, "127.0.0.1:0"));
     let address = address.parse().map_err(|_| format!("`{address}` is no address such as 127.0.0.1:9001"))?;
     Ok(Url { function: function.to_owned(), address })
+}
+
+fn factor(value: &str) -> Result<f64, String> {
+    match value.parse() {
+        Ok(factor) if (0.001..=1_000_000.0).contains(&factor) => Ok(factor),
+        _ => Err("a factor looks like 1.5".into()),
+    }
 }
 
 fn provisioned(value: &str) -> Result<Provisioned, String> {
@@ -461,6 +530,14 @@ mod tests {
         assert_eq!(provisioned("hello=2"), Ok(Provisioned { function: "hello".into(), count: 2 }));
         for wrong in ["hello", "hello=", "hello=0", "hello=-1", "hello=x", "hello=70000"] {
             assert!(provisioned(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn factors_are_above_nothing_and_finite() {
+        assert_eq!((factor("1"), factor("0.5"), factor("10")), (Ok(1.0), Ok(0.5), Ok(10.0)));
+        for wrong in ["", "0", "-1", "inf", "NaN", "1e9", "x"] {
+            assert!(factor(wrong).is_err(), "{wrong}");
         }
     }
 

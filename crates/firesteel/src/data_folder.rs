@@ -11,7 +11,7 @@
 //! A run removes its folder when it ends. One that was killed could not; the next run finds such folders by
 //! their lock, which the kernel has released, and removes them.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -37,15 +37,14 @@ impl DataFolder {
     fn open_in(root: &Path) -> io::Result<Self> {
         let runs = root.join("runs");
         fs::create_dir_all(&runs)?;
+        // Held by whoever makes or removes runs, so that a folder without a lock is nobody's.
+        let beginning = File::open(&runs)?;
+        beginning.lock()?;
         remove_abandoned(&runs)?;
-        // Under a hidden name until it is locked, so that no other run takes it for abandoned.
-        let id = Uuid::new_v4().simple().to_string();
-        let hidden = runs.join(format!(".{id}"));
-        fs::create_dir(&hidden)?;
-        let lock = File::create(hidden.join("lock"))?;
+        let path = runs.join(Uuid::new_v4().simple().to_string());
+        fs::create_dir(&path)?;
+        let lock = File::create(path.join("lock"))?;
         lock.lock()?;
-        let path = runs.join(id);
-        fs::rename(&hidden, &path)?;
         Ok(DataFolder { root: root.to_path_buf(), path, _lock: lock })
     }
 
@@ -69,7 +68,7 @@ impl DataFolder {
 
 impl Drop for DataFolder {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.path) {
+        if let Err(error) = remove(&self.path) {
             tracing::warn!(%error, path = %self.path.display(), "the run's folder could not be removed");
         }
     }
@@ -97,27 +96,29 @@ fn remove_abandoned(runs: &Path) -> io::Result<()> {
     for entry in fs::read_dir(runs)? {
         let entry = entry?;
         let path = entry.path();
-        if entry.file_name().as_encoded_bytes().starts_with(b".") && is_young(&path) {
+        // Without one, it was being made or removed by a run that was killed.
+        let lock = match File::open(path.join("lock")) {
+            Ok(lock) => Some(lock),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(_) => continue,
+        };
+        if lock.as_ref().is_some_and(|lock| lock.try_lock().is_err()) {
             continue;
         }
-        let Ok(lock) = File::open(path.join("lock")) else { continue };
-        match lock.try_lock() {
-            Ok(()) => {
-                tracing::info!(path = %path.display(), "removing what a killed run left");
-                if let Err(error) = fs::remove_dir_all(&path) {
-                    tracing::warn!(%error, path = %path.display(), "a killed run's folder could not be removed");
-                }
-            }
-            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
+        tracing::info!(path = %path.display(), "removing what a killed run left");
+        if let Err(error) = remove(&path) {
+            tracing::warn!(%error, path = %path.display(), "a killed run's folder could not be removed");
         }
     }
     Ok(())
 }
 
-/// A run may still be between making its folder and locking it.
-fn is_young(path: &Path) -> bool {
-    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
-    modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age < std::time::Duration::from_secs(60)))
+/// What another removes at the same time is removed, too.
+fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 fn unusable(path: &Path, error: &io::Error) -> Failure {
@@ -146,9 +147,12 @@ mod tests {
         let abandoned = data.path().join("runs/0123");
         fs::create_dir_all(abandoned.join("environments/x")).unwrap();
         fs::write(abandoned.join("lock"), "").unwrap();
+        let half_removed = data.path().join("runs/4567");
+        fs::create_dir_all(half_removed.join("environments/x")).unwrap();
 
         let next = DataFolder::open(Some(data.path())).unwrap();
         assert!(!abandoned.exists());
+        assert!(!half_removed.exists());
         assert!(environments.exists());
 
         let path = next.path.clone();

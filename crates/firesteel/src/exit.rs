@@ -9,7 +9,8 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// The function succeeded; the server ended in order; the runtime keeps the rules.
     Success = 0,
-    /// The function failed, its error JSON is on stdout; or the runtime that was checked did, the report is.
+    /// The function failed, its error JSON is on stdout; or the runtime that was checked did, the report is. Or this machine holds
+    /// functions by less than was asked for, as `doctor` reports.
     FunctionFailed = 1,
     /// Wrong usage or bad input: nothing was run.
     Usage = 2,

@@ -20,6 +20,7 @@ use crate::advice;
 use crate::cli::{FunctionArguments, LogFormat, LogLevel, ServerArguments};
 use crate::data_folder::DataFolder;
 use crate::exit::{Exit, Failure};
+use crate::mount;
 use crate::variables_file;
 
 /// A function, ready to be served, and how it was understood.
@@ -107,8 +108,11 @@ impl Workshop<'_> {
         runtime: &Runtime,
         credentials: Credentials,
     ) -> Result<Spec, Failure> {
-        plan::spec(function, runtime, credentials, &self.server.region, &self.server.account_id, &self.host)
-            .map_err(|error| Failure::from_error(Exit::Usage, &error).try_next(advice::on_launch(&error)))
+        let (region, account_id) = (&self.server.region, &self.server.account_id);
+        let spec = plan::spec(function, runtime, credentials, region, account_id, &self.host)
+            .map_err(|error| Failure::from_error(Exit::Usage, &error).try_next(advice::on_launch(&error)))?;
+        mount::check(&self.host.mounts, &spec.places)?;
+        Ok(spec)
     }
 
     /// The code folder, and the layers' if there are any. A folder is used where it stands.

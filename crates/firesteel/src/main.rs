@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 
 mod advice;
+mod capacity;
 mod cli;
 mod commands;
 mod data_folder;
+mod doctor;
 mod event;
 mod exit;
 mod function;
@@ -15,6 +17,7 @@ mod function_urls;
 mod isolation;
 mod listen;
 mod logs;
+mod mount;
 mod notice;
 mod variables_file;
 
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Invoke(arguments) => commands::invoke::run(arguments).await,
+            Command::Doctor(arguments) => commands::doctor::run(arguments).await,
             Command::Check(arguments) => commands::check::run(arguments).await,
             Command::Serve(arguments) => commands::serve::run(arguments).await,
             Command::Logs(arguments) => commands::logs::run(arguments).await,

@@ -18,6 +18,8 @@ pub struct Host {
     pub runtime_dir: PathBuf,
     /// Which file system functions see of it.
     pub layout: Layout,
+    /// What functions are shown of it beside their own, in a root of their own. One that lies in another comes after it.
+    pub mounts: Vec<Placed>,
 }
 
 /// The spec of one version of a function.
@@ -29,7 +31,10 @@ pub fn spec(
     account: &str,
     host: &Host,
 ) -> Result<Spec, LaunchError> {
-    let places = Places::new(host.layout, function.code_folder(), function.opt_folder(), &host.runtime_dir);
+    let mounts = host.mounts.iter();
+    let mounts = mounts.map(|mount| Place { on_host: mount.on_host.clone(), inside: mount.inside.clone() });
+    let places = Places::new(host.layout, function.code_folder(), function.opt_folder(), &host.runtime_dir)
+        .with_mounts(mounts.collect());
     let wrapper = function.variables().get("AWS_LAMBDA_EXEC_WRAPPER");
     let launch =
         launch(runtime, function.handler(), &places, function.memory_mib(), &host.interpreters, wrapper)?;
@@ -60,7 +65,7 @@ pub fn spec(
             Layout::Host => firesteel_environment::Layout::Host,
             Layout::OwnRoot => firesteel_environment::Layout::OwnRoot,
         },
-        places: places.all().chain(&launch.interpreter).map(placed).collect(),
+        places: placed(places.all().chain(&launch.interpreter), &host.mounts),
         entrypoint: Entrypoint { program: launch.program, arguments: launch.arguments },
         task_root: places.task_root.inside,
         opt: places.opt.map(|opt| opt.inside),
@@ -89,8 +94,16 @@ pub fn spec(
     })
 }
 
-fn placed(place: &Place) -> Placed {
-    Placed { on_host: place.on_host.clone(), inside: place.inside.clone() }
+/// What the function needs and what was asked for, outer ones first: an inner one would be hidden else.
+fn placed<'a>(needed: impl Iterator<Item = &'a Place>, mounts: &[Placed]) -> Vec<Placed> {
+    let read_only = |place: &Place| Placed {
+        on_host: place.on_host.clone(),
+        inside: place.inside.clone(),
+        writable: false,
+    };
+    let mut all: Vec<Placed> = needed.map(read_only).chain(mounts.iter().cloned()).collect();
+    all.sort_by_key(|place| place.inside.components().count());
+    all
 }
 
 const INFO: firesteel_environment::LogLevel = firesteel_environment::LogLevel::Info;
@@ -116,7 +129,7 @@ mod tests {
     use super::*;
 
     /// A function with a bootstrap and an extension, and its spec in this layout.
-    fn planned(layout: Layout, folder: &std::path::Path) -> Spec {
+    fn planned(layout: Layout, folder: &std::path::Path, mounts: Vec<Placed>) -> Spec {
         for file in ["code/bootstrap", "layers/extensions/watcher"] {
             let file = folder.join(file);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -132,6 +145,7 @@ mod tests {
             interpreters: Interpreters::searching(Vec::new(), None),
             runtime_dir: folder.join("runtime"),
             layout,
+            mounts,
         };
         let function = Function::new(settings).unwrap();
         let runtime = "provided.al2023".parse().unwrap();
@@ -146,10 +160,10 @@ mod tests {
     #[test]
     fn on_the_host_everything_is_where_it_is() {
         let folder = tempfile::tempdir().unwrap();
-        let spec = planned(Layout::Host, folder.path());
+        let spec = planned(Layout::Host, folder.path(), Vec::new());
         let at = |name: &str| folder.path().join(name);
         assert_eq!(paths(&spec), ["code/bootstrap", "code", "layers", "runtime"].map(at));
-        let same = |name: &str| Placed { on_host: at(name), inside: at(name) };
+        let same = |name: &str| Placed { on_host: at(name), inside: at(name), writable: false };
         assert_eq!(spec.places, ["code", "layers", "runtime"].map(same));
         assert_eq!(spec.layout, firesteel_environment::Layout::Host);
     }
@@ -157,17 +171,35 @@ mod tests {
     #[test]
     fn in_a_root_of_its_own_a_function_has_the_places_of_aws() {
         let folder = tempfile::tempdir().unwrap();
-        let spec = planned(Layout::OwnRoot, folder.path());
+        let spec = planned(Layout::OwnRoot, folder.path(), Vec::new());
         let inside = ["/var/task/bootstrap", "/var/task", "/opt", "/var/runtime"].map(PathBuf::from);
         assert_eq!(paths(&spec), inside);
-        let placed =
-            |name: &str, inside: &str| Placed { on_host: folder.path().join(name), inside: inside.into() };
+        let placed = |name: &str, inside: &str| Placed {
+            on_host: folder.path().join(name),
+            inside: inside.into(),
+            writable: false,
+        };
         assert_eq!(
             spec.places,
-            [placed("code", "/var/task"), placed("layers", "/opt"), placed("runtime", "/var/runtime")]
+            [placed("layers", "/opt"), placed("code", "/var/task"), placed("runtime", "/var/runtime")]
         );
         assert_eq!(spec.layout, firesteel_environment::Layout::OwnRoot);
         assert_eq!(spec.extensions, ["watcher"], "looked for on the host");
         assert_eq!(spec.tmp_mib, 1024);
+    }
+
+    #[test]
+    fn what_is_mounted_in_a_function_s_folders_lies_over_them_and_links_may_lead_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let mount = |name: &str, inside: &str| Placed {
+            on_host: folder.path().join(name),
+            inside: inside.into(),
+            writable: true,
+        };
+        let mounts = vec![mount("data", "/var/task/data"), mount("all", "/var"), mount("tool", "/tool")];
+        let spec = planned(Layout::OwnRoot, folder.path(), mounts.clone());
+        let inside: Vec<_> = spec.places.iter().map(|place| place.inside.to_str().unwrap()).collect();
+        assert_eq!(inside, ["/opt", "/var", "/tool", "/var/task", "/var/runtime", "/var/task/data"]);
+        assert!(mounts.iter().all(|mount| spec.places.contains(mount)));
     }
 }

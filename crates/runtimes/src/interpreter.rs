@@ -154,6 +154,16 @@ impl Interpreters {
         })
     }
 
+    /// Every interpreter that answers and that there is a managed runtime for, oldest first of each language: `Python` and
+    /// `Node.js`. Asks all of them, which may take a while.
+    pub fn all(&self) -> [(&'static str, Vec<Interpreter>); 2] {
+        [("Python", Language::Python), ("Node.js", Language::Nodejs)].map(|(name, language)| {
+            let mut all = self.answering(language);
+            all.retain(|found| language.generation(&found.version).is_some());
+            (name, all)
+        })
+    }
+
     fn exact(&self, language: Language, wanted: u16) -> Option<Interpreter> {
         let candidates = candidates(language, &self.folders, self.home.as_deref());
         let possible = candidates.iter().filter(|candidate| candidate.hint.is_none_or(|hint| hint == wanted));
@@ -184,15 +194,23 @@ impl Interpreters {
     /// Every version on this host, oldest first. Asks all that were not asked yet: whoever misses one wants to
     /// know what there is instead.
     fn found(&self, language: Language) -> Vec<String> {
-        let candidates = candidates(language, &self.folders, self.home.as_deref());
-        let mut found: Vec<_> = candidates
-            .iter()
-            .filter_map(|candidate| Some(self.ask(language, &candidate.path)?.version))
-            .map(|version| ((version.major, version.minor), version.to_string()))
-            .collect();
-        found.sort();
+        let mut found: Vec<_> =
+            self.answering(language).iter().map(|found| found.version.to_string()).collect();
         found.dedup();
-        found.into_iter().map(|(_, text)| text).collect()
+        found
+    }
+
+    fn answering(&self, language: Language) -> Vec<Interpreter> {
+        let candidates = candidates(language, &self.folders, self.home.as_deref());
+        let mut found: Vec<_> =
+            candidates.iter().filter_map(|candidate| self.ask(language, &candidate.path)).collect();
+        let key = |found: &Interpreter| {
+            let Version { major, minor, text } = &found.version;
+            (*major, *minor, text.clone(), found.program.clone())
+        };
+        found.sort_by_key(key);
+        found.dedup();
+        found
     }
 
     /// What the interpreter behind `path` tells of itself in an empty environment.

@@ -5,6 +5,7 @@
 //! | code, layers, runtime folder | where they are | `/var/task`, `/opt`, `/var/runtime`, as on AWS |
 //! | [`SYSTEM_FOLDERS`] | the host's | the host's |
 //! | an interpreter elsewhere | where it is | where it is, or at `/var/lang` if something of the function's own hides it |
+//! | what is mounted | the host's | where it was asked for |
 //! | anything else | the host's | not there |
 //!
 //! Files are looked at on the host, before there is a function's process; what that process is told names what it sees.
@@ -68,6 +69,8 @@ pub struct Places {
     pub opt: Option<Place>,
     /// Where [`install_bootstraps`](crate::install_bootstraps) wrote to, AWS's `/var/runtime`.
     pub runtime_dir: Place,
+    /// What else of the host the function is shown in a root of its own.
+    mounts: Vec<Place>,
 }
 
 impl Places {
@@ -85,7 +88,14 @@ impl Places {
             task_root: place(task_root, TASK_ROOT),
             opt: opt.map(|opt| place(opt, OPT)),
             runtime_dir: place(runtime_dir, RUNTIME_DIR),
+            mounts: Vec::new(),
         }
+    }
+
+    /// The same with more of the host, as it is shown in a root of its own.
+    #[must_use]
+    pub fn with_mounts(self, mounts: Vec<Place>) -> Self {
+        Places { mounts, ..self }
     }
 
     /// Code, layers, runtime folder: the order in which a `bootstrap` is looked for.
@@ -140,11 +150,19 @@ impl Places {
             }
             ahead.extend(parts(&target));
         }
-        self.place_of(&at).map(|(place, below)| place.on_host.join(below))
+        // A file may be a place, and nothing is below it.
+        let on_host = |place: &Place, below: &Path| match below.as_os_str().is_empty() {
+            true => place.on_host.clone(),
+            false => place.on_host.join(below),
+        };
+        self.place_of(&at).map(|(place, below)| on_host(place, below))
     }
 
     fn place_of<'a>(&self, inside: &'a Path) -> Option<(&Place, &'a Path)> {
-        self.all().find_map(|place| Some((place, inside.strip_prefix(&place.inside).ok()?)))
+        // Of several the innermost, which lies over the others; of two at one place the function's own.
+        let holding = self.mounts.iter().chain(self.all()).filter(|place| inside.starts_with(&place.inside));
+        let place = holding.max_by_key(|place| place.inside.components().count())?;
+        Some((place, inside.strip_prefix(&place.inside).ok()?))
     }
 
     /// Where the function sees an interpreter whose file is `program` on the host, and what it must see beside its own
@@ -249,6 +267,29 @@ mod tests {
         // As ELOOP for whoever opens it.
         let looped = link("link").unwrap();
         assert!(fs::metadata(looped).is_err());
+    }
+
+    #[test]
+    fn links_may_lead_to_what_is_mounted() {
+        let folder = TempDir::new().unwrap();
+        let mounts = [("data", "/srv/data"), ("inner", "/var/task/sub"), ("program", "/srv/program")];
+        let mounts =
+            mounts.map(|(name, inside)| Place { on_host: folder.path().join(name), inside: inside.into() });
+        let places = own_root(&folder).with_mounts(mounts.into());
+        let link = folder.path().join("code/link");
+        for (target, expected) in [
+            ("/srv/data/file", Some("data/file")),
+            ("/srv/other", None),
+            ("sub/file", Some("inner/file")),
+            ("/srv/program", Some("program")),
+        ] {
+            let _ = fs::remove_file(&link);
+            symlink(target, &link).unwrap();
+            let found = places.on_host(Path::new("/var/task/link"));
+            // As text: paths with and without a slash at the end are equal, and files have none.
+            let expected = expected.map(|name| folder.path().join(name).into_os_string());
+            assert_eq!(found.map(PathBuf::into_os_string), expected, "{target}");
+        }
     }
 
     #[test]

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 /// What a sandbox with namespaces of its own is like, whatever it is for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Furnishing {
+    /// Files of control groups that the first process enters by writing `0`.
+    pub groups: Vec<PathBuf>,
     /// Its file system. `None`: somebody else has made it, and its name and network too, and this process is in it.
     pub root: Option<Root>,
     /// Rights and limits of everything that is started.
@@ -17,6 +19,9 @@ pub struct Furnishing {
     pub hostname: String,
     /// Whether it has a network of its own, and its end of it is to be made.
     pub own_network: bool,
+    /// Its way to the router, if there is one.
+    #[cfg(target_os = "linux")]
+    pub link: Option<crate::network::Link>,
 }
 
 /// What a root is made from.

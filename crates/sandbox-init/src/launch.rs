@@ -37,8 +37,8 @@ pub(crate) struct Launcher {
 
 impl Launcher {
     /// To be called once, with all rights: this process does to itself what is inherited.
-    pub(crate) fn new(confinement: Confinement, cgroup: Option<OwnedFd>) -> io::Result<Self> {
-        let null = File::options().read(true).write(true).open("/dev/null")?;
+    /// `null` is the sandbox's own, or what is started could tell by its path what the host's root is.
+    pub(crate) fn new(confinement: Confinement, cgroup: Option<OwnedFd>, null: File) -> io::Result<Self> {
         let groundwork = Groundwork::lay().map_err(io::Error::other)?;
         Ok(Launcher { groundwork, spared: spare_this_process(), confinement, cgroup, null })
     }

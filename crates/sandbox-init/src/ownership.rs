@@ -21,22 +21,22 @@ use rustix::process::{DumpableBehavior, Gid, Uid};
 use rustix::thread::UnshareFlags;
 
 use crate::clone3::{Clone, Forked};
-use crate::spawner::{GUEST_GID, GUEST_UID};
+use crate::furnishing::Confinement;
 use crate::wire::{self, Frames};
 
 /// Whether others than the owner cannot use it: enter and list a folder, read a file.
 #[must_use]
 pub fn is_private(found: &Metadata) -> bool {
     let needed = if found.is_dir() { 0o005 } else { 0o004 };
-    found.mode() & needed != needed && found.uid() != GUEST_UID
+    found.mode() & needed != needed
 }
 
 /// A user namespace in which the owner of what was found is the guest. Takes some hundred microseconds.
-pub(crate) fn mapping(found: &Metadata) -> io::Result<OwnedFd> {
+pub(crate) fn mapping(found: &Metadata, guest: &Confinement) -> io::Result<OwnedFd> {
     let (ours, theirs) = UnixStream::pair()?;
     match Clone::default().fork()? {
         Forked::Child => {
-            let made = enter_namespace(found.uid(), found.gid())
+            let made = enter_namespace((found.uid(), found.gid()), guest)
                 .and_then(|()| fs::File::open("/proc/self/ns/user"))
                 .and_then(|namespace| wire::send_whole(&theirs, &(), &[namespace.as_fd()]));
             // SAFETY: ends the process at once, running nothing of the parent's.
@@ -55,8 +55,8 @@ pub(crate) fn mapping(found: &Metadata) -> io::Result<OwnedFd> {
 }
 
 /// As the guest: a process may map its own user to any, without privilege.
-fn enter_namespace(owner: u32, group: u32) -> io::Result<()> {
-    let (uid, gid) = (Uid::from_raw(GUEST_UID), Gid::from_raw(GUEST_GID));
+fn enter_namespace((owner, group): (u32, u32), guest: &Confinement) -> io::Result<()> {
+    let (uid, gid) = (Uid::from_raw(guest.uid), Gid::from_raw(guest.gid));
     rustix::thread::set_thread_groups(&[])?;
     rustix::thread::set_thread_res_gid(gid, gid, gid)?;
     rustix::thread::set_thread_res_uid(uid, uid, uid)?;
@@ -66,7 +66,7 @@ fn enter_namespace(owner: u32, group: u32) -> io::Result<()> {
     // and there is one thread.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER) }?;
     fs::write("/proc/self/setgroups", "deny")?;
-    fs::write("/proc/self/uid_map", format!("{owner} {GUEST_UID} 1"))?;
-    fs::write("/proc/self/gid_map", format!("{group} {GUEST_GID} 1"))?;
+    fs::write("/proc/self/uid_map", format!("{owner} {} 1", guest.uid))?;
+    fs::write("/proc/self/gid_map", format!("{group} {} 1", guest.gid))?;
     Ok(())
 }

@@ -15,12 +15,16 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::furnishing::{Furnishing, Scratch};
+#[cfg(target_os = "linux")]
+use crate::network::{Link, Prefix, RouterPlan};
 
 /// From the server to the first process.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
     /// Builds the root of a sandbox that has one of its own, as far as that can be done for any function. Answered by
-    /// [`Report::Furnished`]. The directory of cgroup2 for what will be started may travel with it.
+    /// [`Report::Furnished`]. What a first process that does not see the host's files is
+    /// to know of control groups travels with it: the directory of cgroup2 for what will be started, and files like those in
+    /// [`Furnishing::groups`].
     Furnish(Box<Furnishing>),
     /// Sets up the sandbox. Sent once. Answered by [`Report::Ready`].
     Prepare(Mounts),
@@ -35,6 +39,8 @@ pub enum Request {
         /// Which one.
         signal: Signal,
     },
+    /// Makes a socket of the sandbox's own network. Answered by [`Report::Socket`].
+    Socket,
     /// Stops every process below the first one, whatever session, group or parent it has chosen. Not answered;
     /// reports of what had happened before may follow.
     Freeze,
@@ -45,23 +51,37 @@ pub enum Request {
     EndAll,
 }
 
-/// From the server to the spawner: makes a first process, whose control socket travels with it, and then, if there is
-/// one, the directory of cgroup2 for what it will start.
+/// From the server to the spawner.
+#[cfg(target_os = "linux")]
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Order {
-    /// Whether it gets a network of its own.
-    pub own_network: bool,
+pub enum Order {
+    /// Once, first. Answered by [`Made::Ready`].
+    Begin {
+        /// The router that sandboxes are to be connected to, if they are.
+        router: Option<Box<RouterPlan>>,
+    },
+    /// Makes a first process, whose control socket travels with it, and then, if there is one, the directory of cgroup2
+    /// for what it will start. Answered by [`Made::FirstProcess`].
+    Clone {
+        /// Whether it gets a network of its own, which is connected to the router, if there is one.
+        own_network: bool,
+    },
+    /// What of the host may not be reached, from now on. Answered by [`Made::Ready`].
+    SetHost(Vec<Prefix>),
 }
 
 /// From the spawner to the server.
+#[cfg(target_os = "linux")]
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Made {
-    /// The spawner is ready.
+    /// It is done.
     Ready,
     /// A first process, which is the server's child.
     FirstProcess {
         /// As the server's own process namespace counts.
         pid: i32,
+        /// Its way to the router, if there is one; or why there is none, for people.
+        link: Result<Option<Link>, String>,
     },
     /// None.
     Failed {
@@ -108,6 +128,8 @@ pub enum Report {
         /// What became of the mounts in [`Request::Prepare`].
         mounted: Mounted,
     },
+    /// With a socket that travels with it, unless the sandbox has no network of its own or no descriptor left.
+    Socket,
     /// A process runs: its program was executed, not merely forked.
     Started {
         /// As given in [`Program::name`].

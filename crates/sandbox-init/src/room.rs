@@ -7,9 +7,9 @@
 //! Used by [`crate::serve`] in first processes that are copies of the [spawner](crate::spawner), and in those of
 //! containers, whose maker has made the root. It holds what lies between the two requests.
 
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
-use std::path::Path;
 
 use rustix::thread::UnshareFlags;
 
@@ -19,7 +19,6 @@ use crate::mounts::unshare;
 use crate::network;
 use crate::protocol::Mounts;
 use crate::root::Furnished;
-use crate::scratch;
 
 /// A furnished sandbox that nothing has run in.
 #[derive(Debug)]
@@ -31,21 +30,35 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    pub(crate) fn furnish(furnishing: Furnishing, cgroup: Option<OwnedFd>) -> io::Result<Self> {
-        let Furnishing { root, confinement, hostname, own_network } = furnishing;
-        // The server has moved this process to where its control groups are to be seen from.
+    /// `entrances`: files as in [`Furnishing::groups`].
+    pub(crate) fn furnish(
+        furnishing: Furnishing,
+        cgroup: Option<OwnedFd>,
+        entrances: impl Iterator<Item = OwnedFd>,
+    ) -> io::Result<Self> {
+        let Furnishing { groups, root, confinement, hostname, own_network, link } = furnishing;
+        for group in groups {
+            fs::write(&group, "0").map_err(|error| {
+                io::Error::new(error.kind(), format!("entering the group {}: {error}", group.display()))
+            })?;
+        }
+        for entrance in entrances {
+            File::from(entrance).write_all(b"0")?;
+        }
+        // Where it is now is all that is to be seen of them.
         unshare(UnshareFlags::NEWCGROUP)?;
-        let root = if let Some(root) = root {
-            rustix::system::sethostname(hostname.as_bytes())?;
-            if own_network {
-                network::loopback_up()?;
-            }
-            Some(Furnished::build(&root)?)
-        } else {
-            scratch::make_everybodys(Path::new("/tmp"))?;
-            None
+        let Some(root) = root else {
+            let null = File::options().read(true).write(true).open("/dev/null")?;
+            return Ok(Room { root: None, launcher: Launcher::new(confinement, cgroup, null)?, own_network });
         };
-        Ok(Room { root, launcher: Launcher::new(confinement, cgroup)?, own_network })
+        rustix::system::sethostname(hostname.as_bytes())?;
+        if own_network {
+            network::loopback_up()?;
+            link.map_or(Ok(()), |link| network::configure(&link))?;
+        }
+        let root = Furnished::build(&root, &confinement)?;
+        let launcher = Launcher::new(confinement, cgroup, root.null()?)?;
+        Ok(Room { root: Some(root), launcher, own_network })
     }
 
     pub(crate) fn own_network(&self) -> bool {

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::CWD;
 use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
 
-use crate::furnishing::{Root, Scratch};
+use crate::furnishing::{Confinement, Root, Scratch};
 use crate::layout::{DEVICE_LINKS, DEVICES, FOLDERS, MASKED, PROCESSORS, READ_ONLY_PROC};
 use crate::mounts::add_attributes;
 use crate::ownership;
@@ -40,6 +40,8 @@ const ROOT_SIZE: &CStr = c"size=1m,nr_inodes=4k,mode=755";
 pub(crate) struct Furnished {
     on: PathBuf,
     tmp: Scratch,
+    /// To whom private folders are shown.
+    guest: Confinement,
 }
 
 /// What could not be done, for people.
@@ -51,7 +53,7 @@ fn doing<T, E: Into<io::Error>>(what: impl FnOnce() -> String, result: Result<T,
 }
 
 impl Furnished {
-    pub(crate) fn build(root: &Root) -> io::Result<Self> {
+    pub(crate) fn build(root: &Root, guest: &Confinement) -> io::Result<Self> {
         // Before the first mount is made, or it would appear on the host.
         doing(
             || "mounts cannot be made private".into(),
@@ -66,7 +68,7 @@ impl Furnished {
         for folder in FOLDERS {
             fs::create_dir_all(on.join(folder))?;
         }
-        let furnished = Furnished { on: on.clone(), tmp: root.tmp.clone() };
+        let furnished = Furnished { on: on.clone(), tmp: root.tmp.clone(), guest: guest.clone() };
         for path in &root.system {
             furnished.show(path)?;
         }
@@ -96,21 +98,24 @@ impl Furnished {
                 symlink(fs::read_link(path)?, place),
             );
         }
-        self.bind(&Bind { from: path.to_owned(), at: path.to_owned(), read_only: true })
+        self.bind(&Bind { from: path.to_owned(), at: path.to_owned(), read_only: true }, Owners::AsTheyAre)
     }
 
     /// Puts a file or folder of the host's at a place inside, which is made.
-    fn bind(&self, Bind { from, at, read_only: protected }: &Bind) -> io::Result<()> {
+    fn bind(&self, Bind { from, at, read_only: protected }: &Bind, owners: Owners) -> io::Result<()> {
         let place = self.inside(at);
         let bound = (|| {
             let found = fs::metadata(from)?;
             if found.is_dir() {
                 fs::create_dir_all(&place)?;
-            } else {
+            } else if fs::symlink_metadata(&place).is_err() {
                 make_parent(&place)?;
                 File::options().create(true).append(true).open(&place)?;
             }
-            show_at(from, &place, &found, *protected)
+            // To write as the owner is another matter: what a guest made would be root's on the host, a program with
+            // the set-uid bit too.
+            let owner_is = (*protected && owners == Owners::MayBeTheGuest).then_some(&self.guest);
+            show_at(from, &place, &found, *protected, owner_is)
         })();
         doing(|| format!("{} cannot be put at {}", from.display(), at.display()), bound)
     }
@@ -144,11 +149,7 @@ impl Furnished {
             };
             doing(|| format!("masking /proc/{name}"), masked)?;
         }
-        self.bind(&Bind {
-            from: Path::new("/").join(PROCESSORS),
-            at: Path::new("/").join(PROCESSORS),
-            read_only: true,
-        })
+        self.show(&Path::new("/").join(PROCESSORS))
     }
 
     fn make_devices(&self) -> io::Result<()> {
@@ -169,15 +170,21 @@ impl Furnished {
         Ok(())
     }
 
+    /// Its own `/dev/null`: that path is what it is known by once the root is entered.
+    pub(crate) fn null(&self) -> io::Result<File> {
+        File::options().read(true).write(true).open(self.on.join("dev/null"))
+    }
+
     /// Puts the function's folders in their places, and makes this the root; the host's is out of reach then.
     pub(crate) fn enter(self, places: &[Bind], tmp: Option<&Scratch>) -> io::Result<()> {
-        for place in places {
-            self.bind(place)?;
-        }
+        // Before the places, of which some may lie in it.
         if let Some(tmp) = tmp.filter(|tmp| **tmp != self.tmp) {
             let place = self.on.join("tmp");
             rustix::mount::unmount(&place, UnmountFlags::DETACH)?;
             scratch::mount(tmp, &place)?;
+        }
+        for place in places {
+            self.bind(place, Owners::MayBeTheGuest)?;
         }
         let nothing_more = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::BIND;
         doing(
@@ -196,17 +203,35 @@ impl Furnished {
     }
 }
 
+/// Who owns what is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owners {
+    /// Whoever does on the host. What the system keeps from its users is kept from guests.
+    AsTheyAre,
+    /// The guest, if nobody but the owner could read it: it is the function's.
+    MayBeTheGuest,
+}
+
 /// Puts a file or folder of the host's, with all below it, at a place that exists.
-fn show_at(from: &Path, place: &Path, found: &fs::Metadata, protected: bool) -> io::Result<()> {
+fn show_at(
+    from: &Path,
+    place: &Path,
+    found: &fs::Metadata,
+    protected: bool,
+    owner_is: Option<&Confinement>,
+) -> io::Result<()> {
     let flags =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     let tree = rustix::mount::open_tree(CWD, from, flags)?;
     // What the host trusts is not trusted here.
     let safe = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
     let attributes = if protected { safe | libc::MOUNT_ATTR_RDONLY } else { safe };
-    if ownership::is_private(found) && rustix::process::geteuid().is_root() {
+    if let Some(guest) = owner_is
+        && rustix::process::geteuid().is_root()
+        && ownership::is_private(found)
+    {
         // A file system that cannot do it, or has another one mounted below: the function will be told "permission denied".
-        let _ = ownership::mapping(found)
+        let _ = ownership::mapping(found, guest)
             .and_then(|mapping| add_attributes(tree.as_fd(), c"", 0, Some(mapping.as_fd())));
     }
     add_attributes(tree.as_fd(), c"", attributes, None)?;

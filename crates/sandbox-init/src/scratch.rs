@@ -8,10 +8,9 @@
 //! Used by `root`, and by servers that have a [`Disk`] mounted by others.
 
 use std::ffi::CString;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, SeekFrom};
@@ -24,16 +23,7 @@ pub(crate) fn mount(scratch: &Scratch, at: &Path) -> io::Result<()> {
         Scratch::Image(template) => mount_image(template, at),
         Scratch::Memory { bytes } => mount_memory(*bytes, at),
     };
-    mounted
-        .and_then(|()| make_everybodys(at))
-        .map_err(|error| io::Error::new(error.kind(), format!("making /tmp: {error}")))
-}
-
-/// What is mounted there was made for one user.
-pub(crate) fn make_everybodys(at: &Path) -> io::Result<()> {
-    // For the repair of disks that outlive their users.
-    let _ = fs::remove_dir(at.join("lost+found"));
-    fs::set_permissions(at, fs::Permissions::from_mode(0o1777))
+    mounted.map_err(|error| io::Error::new(error.kind(), format!("making /tmp: {error}")))
 }
 
 /// A disk that nobody has mounted yet. Gone when dropped, or with its last mount.
@@ -69,8 +59,8 @@ const SAFE: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(Mount
 
 fn mount_image(template: &Path, at: &Path) -> io::Result<()> {
     let disk = Disk::of(template)?;
-    // What is removed inside is given back to the host. The device is held by the mount from here on.
-    Ok(rustix::mount::mount(disk.path(), at, "ext4", SAFE, c"discard")?)
+    // It is thrown away in the end: nobody needs to wait until it is safe on the disk. The device is held by the mount from here on.
+    Ok(rustix::mount::mount(disk.path(), at, "ext4", SAFE, c"nobarrier")?)
 }
 
 /// Without a name, so that it goes with its last user.

@@ -69,7 +69,10 @@ fn attend(world: World, mut stage: Stage, mut descendants: Descendants) {
             break;
         }
         let served = serve_frames(&mut frames, |request, frames| match request {
-            Request::Furnish(furnishing) => stage.furnish(*furnishing, frames.take_descriptor(), &mut report),
+            Request::Furnish(furnishing) => {
+                let sent = std::iter::from_fn(|| frames.take_descriptor()).collect();
+                stage.furnish(*furnishing, sent, &mut report)
+            }
             Request::Prepare(mounts) => stage.prepare(&mounts, &control, &mut descendants),
             Request::Spawn(program) => {
                 let (Some(stdout), Some(stderr)) = (frames.take_descriptor(), frames.take_descriptor())
@@ -81,6 +84,10 @@ fn attend(world: World, mut stage: Stage, mut descendants: Descendants) {
             }
             Request::Signal { name, signal } => {
                 descendants.signal(&name, signal);
+                true
+            }
+            Request::Socket => {
+                stage.tell(&control, &Report::Socket);
                 true
             }
             Request::Freeze => {
@@ -110,13 +117,14 @@ impl Stage {
     fn furnish(
         &mut self,
         furnishing: Furnishing,
-        sent: Option<OwnedFd>,
+        sent: Vec<OwnedFd>,
         report: &mut impl FnMut(Report),
     ) -> bool {
         match std::mem::replace(self, Stage::Shared) {
             #[cfg(target_os = "linux")]
             Stage::Bare { cgroup } => {
-                let furnished = Room::furnish(furnishing, sent.or(cgroup));
+                let mut sent = sent.into_iter();
+                let furnished = Room::furnish(furnishing, sent.next().or(cgroup), sent);
                 let failed = furnished.as_ref().err().map(ToString::to_string);
                 let went_well = failed.is_none();
                 if let Ok(room) = furnished {

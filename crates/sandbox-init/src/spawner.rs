@@ -22,6 +22,7 @@ use std::os::fd::OwnedFd;
 use rustix::thread::UnshareFlags;
 
 use crate::clone3::{Clone, Forked};
+use crate::network::{Router, RouterPlan};
 use crate::protocol::{Made, Order};
 use crate::serve;
 use crate::wire::{self, Frames};
@@ -31,37 +32,47 @@ use crate::world::World;
 const NAMESPACES: libc::c_int =
     libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
 
-/// The user and group that functions run as, as on AWS.
+/// The user and group that functions run as, as on AWS, where there is a user namespace.
 pub const GUEST_UID: u32 = 993;
 /// See [`GUEST_UID`].
 pub const GUEST_GID: u32 = 990;
 
 /// Serves until the server closes the socket or dies. Returns in copies too, once they are over.
 pub(crate) fn serve(world: World) {
-    let entered = enter_user_namespace();
     let World { control, .. } = &world;
-    let greeting = match entered {
-        Ok(()) => Made::Ready,
-        Err(error) => Made::Failed { reason: format!("no user namespace: {error}") },
-    };
-    if wire::send_whole(control, &greeting, &[]).is_err() {
-        return;
-    }
+    let mut router = None;
     let mut frames = Frames::default();
     while let Ok(true) = frames.receive(control) {
         while let Ok(Some(order)) = frames.take_message::<Order>() {
-            let (socket, cgroup) = (frames.take_descriptor(), frames.take_descriptor());
-            let Some(socket) = socket else { return };
-            let made = match clone(&order) {
-                Ok(Forked::Child) => {
-                    drop(frames);
-                    drop(world);
-                    first_process(socket, cgroup);
-                    return;
+            let made = match order {
+                Order::Begin { router: plan } => begin(plan.as_deref()).map(|opened| {
+                    router = opened;
+                    Made::Ready
+                }),
+                Order::SetHost(host) => {
+                    router.as_mut().map_or(Ok(()), |router| router.set_host(host)).map(|()| Made::Ready)
                 }
-                Ok(Forked::Parent(pid)) => Made::FirstProcess { pid: pid.as_raw_pid() },
-                Err(error) => Made::Failed { reason: error.to_string() },
+                Order::Clone { own_network } => {
+                    let (socket, cgroup) = (frames.take_descriptor(), frames.take_descriptor());
+                    let Some(socket) = socket else { return };
+                    match clone(own_network) {
+                        Ok(Forked::Child) => {
+                            // What is the spawner's own, and no business of a sandbox.
+                            drop((frames, router, world));
+                            first_process(socket, cgroup);
+                            return;
+                        }
+                        Ok(Forked::Parent(pid)) => {
+                            let router = router.as_mut().filter(|_| own_network);
+                            let link = router.map(|router| router.connect(pid.as_raw_pid().unsigned_abs()));
+                            let link = link.transpose().map_err(|error| error.to_string());
+                            Ok(Made::FirstProcess { pid: pid.as_raw_pid(), link })
+                        }
+                        Err(error) => Err(error),
+                    }
+                }
             };
+            let made = made.unwrap_or_else(|error| Made::Failed { reason: error.to_string() });
             if wire::send_whole(control, &made, &[]).is_err() {
                 return;
             }
@@ -69,8 +80,22 @@ pub(crate) fn serve(world: World) {
     }
 }
 
-fn clone(order: &Order) -> io::Result<Forked> {
-    let network = if order.own_network { libc::CLONE_NEWNET } else { 0 };
+/// Without root, in a user namespace. The router stands in a network namespace of this process's own, since it is here that the
+/// ends of the sandboxes' ways come out.
+fn begin(plan: Option<&RouterPlan>) -> io::Result<Option<Router>> {
+    enter_user_namespace()
+        .map_err(|error| io::Error::new(error.kind(), format!("no user namespace: {error}")))?;
+    plan.map(|plan| {
+        // SAFETY: dangerous only for descriptors shared between threads (`FILES`, which is not asked for);
+        // and there is one thread.
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }?;
+        Router::open(plan)
+    })
+    .transpose()
+}
+
+fn clone(own_network: bool) -> io::Result<Forked> {
+    let network = if own_network { libc::CLONE_NEWNET } else { 0 };
     Clone { namespaces: NAMESPACES | network, sibling: true, ..Clone::default() }.fork()
 }
 

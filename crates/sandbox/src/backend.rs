@@ -53,7 +53,7 @@ impl Backend {
     /// Outside a tokio runtime with I/O and time enabled.
     #[cfg(target_os = "linux")]
     pub fn namespace(settings: Settings) -> io::Result<Self> {
-        Ok(Backend::Namespace(NamespaceBackend(Arc::new(Namespaces::open(settings)?))))
+        Ok(Backend::Namespace(NamespaceBackend(Namespaces::open(settings)?)))
     }
 
     /// Sandboxes in containers. Nothing is made ahead, whatever [`Settings::blanks`] says. Blocks for some milliseconds.

@@ -77,8 +77,10 @@ impl Control {
         let mut closing = false;
         let overdue = {
             let reports = read_reports(&stream, |report, socket| {
-                if let Some(socket) = socket {
-                    sockets.put(socket);
+                match (&report, socket) {
+                    (Report::Socket, socket) => sockets.answer(socket),
+                    (_, Some(socket)) => sockets.put(socket),
+                    (_, None) => {}
                 }
                 if let Some(event) = receive(report, &making, &meter) {
                     // Nobody listening is the owner's choice.
@@ -127,6 +129,7 @@ impl Control {
         }
         // Before the owner can hear of the end: from then on requests are refused.
         requests.close();
+        sockets.close();
         if !closing {
             tracing::warn!(sandbox = id, ?exit, "first process died; what it ran has been ended");
             let _ = events.send(Event::Lost);
@@ -145,6 +148,7 @@ fn receive(report: Report, making: &mpsc::UnboundedSender<Making>, meter: &Meter
             let _ = making.send(Making::Ready { mounted });
             None
         }
+        Report::Socket => None,
         Report::MemoryPeak { bytes } => {
             meter.peaked(bytes);
             None

@@ -70,20 +70,28 @@ fn program() -> Result<PathBuf, String> {
         .ok_or_else(|| "mke2fs is not installed: try `apt install e2fsprogs`".to_owned())
 }
 
-/// Without a journal, which would only be written to be thrown away with the rest, and all of it for the function.
+/// Without a journal, which would only be written to be thrown away with the rest, and all of it for the function: for
+/// everybody to write to, empty, and larger by what the file system takes for itself.
 fn make(program: &Path, path: &Path, mib: u32) -> io::Result<()> {
-    // The least that ext4 can be.
-    File::create(path)?.set_len(u64::from(mib.max(1)) * MIB)?;
-    let output = Command::new(program)
+    let mib = u64::from(mib.max(1));
+    File::create(path)?.set_len((mib + mib / 26 + 1) * MIB)?;
+    run(Command::new(program)
         .args(["-q", "-F", "-t", "ext4", "-m", "0", "-i", BYTES_PER_INODE])
         .args(["-O", "^has_journal,^resize_inode,^metadata_csum", "-E", "lazy_itable_init=1,discard"])
-        .arg(path)
-        .env_clear()
-        .stdin(Stdio::null())
-        .output()?;
+        .arg(path))?;
+    // It comes with the other. Each command on its own: what follows one that fails would not be done.
+    for command in ["rmdir lost+found", "set_inode_field / mode 041777"] {
+        run(Command::new(program.with_file_name("debugfs")).args(["-w", "-R", command]).arg(path))?;
+    }
+    Ok(())
+}
+
+fn run(command: &mut Command) -> io::Result<()> {
+    let output = command.env_clear().stdin(Stdio::null()).output()?;
     if output.status.success() {
         return Ok(());
     }
+    let program = command.get_program().display();
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!("{} ended with {}: {}", program.display(), output.status, said.trim())))
+    Err(io::Error::other(format!("{program} ended with {}: {}", output.status, said.trim())))
 }

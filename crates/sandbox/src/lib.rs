@@ -34,6 +34,8 @@ mod event;
 )]
 mod first_process;
 #[cfg(target_os = "linux")]
+mod guests;
+#[cfg(target_os = "linux")]
 mod images;
 mod limits;
 mod listening;
@@ -52,11 +54,12 @@ mod system;
 pub use backend::Backend;
 #[cfg(target_os = "linux")]
 pub use backend::{NamespaceBackend, OciBackend};
-pub use cgroup::{CpuShare, Enforcement, Group, GroupError, Groups, Means};
+pub use cgroup::{CpuShare, Enforcement, Group, GroupError, Groups, HostGroups, Means};
 pub use event::{Event, Events};
 pub use firesteel_sandbox_init::protocol::{Bind, Exit, Mounted, Mounts, Program, Signal};
 pub use first_process::InitProgram;
 pub use limits::Limits;
+pub use listening::Dialer;
 pub use memory::MemoryReading;
 pub use orphans::adopt_orphans;
 pub use sandbox::{CreateError, Process, RequestError, Sandbox, Spec};

@@ -29,5 +29,7 @@ mod pasta;
 mod programs;
 mod resolver;
 
+pub use firesteel_sandbox_init::network::Allowed;
+
 pub use egress::{Egress, StartError, Unavailable, Uplink};
 pub use host_addresses::HostAddresses;

@@ -19,7 +19,7 @@ use crate::control::{Control, Making, Outgoing};
 use crate::event::Events;
 use crate::first_process::{FirstProcess, InitProgram};
 use crate::limits::Limits;
-use crate::listening::{self, Sockets};
+use crate::listening::{self, Dialer, Sockets};
 use crate::memory::{MemoryReading, Meter};
 #[cfg(target_os = "linux")]
 use crate::oci::Container;
@@ -222,6 +222,13 @@ impl Sandbox {
         if self.own_network { self.sockets.listen() } else { listening::on_the_host() }
     }
 
+    /// For calling what listens inside.
+    #[must_use]
+    pub fn dialer(&self) -> Dialer {
+        let requests = self.requests.as_ref().filter(|_| self.own_network).map(mpsc::Sender::downgrade);
+        Dialer::new(Arc::clone(&self.sockets), requests)
+    }
+
     /// Stops every process in the sandbox, until [`Sandbox::thaw`]. A process that the sandbox's own processes had stopped
     /// is left to them. What a process cannot run for, it cannot end for either: no event comes of it, but for those under way.
     ///
@@ -259,10 +266,11 @@ impl Sandbox {
         true
     }
 
-    /// Sets another share of the processors' time. Without effect without a control group.
+    /// Sets another share of the processors' time. Without effect where that cannot be limited.
     pub fn limit_cpu(&self, share: Option<CpuShare>) {
-        if let Some(group) = &self.group
-            && let Err(error) = group.limit_cpu(share)
+        let limited = self.group.as_ref().map_or(Ok(()), |group| group.limit_cpu(share));
+        if let Err(error) = limited
+            && !matches!(error, GroupError::Unavailable { .. })
         {
             tracing::warn!(sandbox = self.id, %error, "the share of processor time could not be set");
         }
@@ -392,13 +400,13 @@ impl Begun {
 }
 
 impl Unready {
-    /// Builds its root. `cgroup`: at most one directory, for what it starts. On failure it is ended.
+    /// Builds its root. `groups`: what travels with [`Request::Furnish`]. On failure it is ended.
     pub(crate) async fn furnish(
         mut self,
         furnishing: Furnishing,
-        cgroup: Vec<OwnedFd>,
+        groups: Vec<OwnedFd>,
     ) -> Result<Self, CreateError> {
-        let asked = self.ask(&Request::Furnish(Box::new(furnishing)), cgroup);
+        let asked = self.ask(&Request::Furnish(Box::new(furnishing)), groups);
         match (asked, self.making.recv().await) {
             (Ok(()), Some(Making::Furnished { failed: None })) => Ok(self),
             (Ok(()), Some(Making::Furnished { failed: Some(reason) })) => {

@@ -7,7 +7,6 @@
 use std::path::PathBuf;
 
 use firesteel_sandbox_init::furnishing::Confinement;
-use firesteel_sandbox_init::spawner::{GUEST_GID, GUEST_UID};
 
 /// Folders, or on a system where these are merged, links to them.
 const FOLDERS: [&str; 8] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store"];
@@ -42,25 +41,21 @@ pub(crate) fn shown() -> Vec<PathBuf> {
     FOLDERS.iter().map(PathBuf::from).chain(settings).collect()
 }
 
-/// Descriptors of one process, as on AWS.
-const DESCRIPTORS: u64 = 1024;
-
-/// Who functions are, and what one process of theirs may hold.
-pub(crate) fn confinement() -> Confinement {
-    Confinement { uid: GUEST_UID, gid: GUEST_GID, descriptors: DESCRIPTORS }
-}
-
 /// What a sandbox takes itself for.
 pub(crate) const HOSTNAME: &str = "sandbox";
 
+/// Empty: the user that functions run as has no home, as on AWS.
+const HOMES: &str = "/home";
+
 /// Files of `/etc`. `resolv_conf` is the network's.
-pub(crate) fn files(resolv_conf: &str) -> Vec<(PathBuf, String)> {
+pub(crate) fn files(guest: &Confinement, resolv_conf: &str) -> Vec<(PathBuf, String)> {
+    let Confinement { uid, gid, .. } = guest;
     let passwd = format!(
         "root:x:0:0:root:/root:/sbin/nologin\n\
          nobody:x:65534:65534:nobody:/:/sbin/nologin\n\
-         sbx_user1051:x:{GUEST_UID}:{GUEST_GID}::/home/sbx_user1051:/sbin/nologin\n"
+         sbx_user1051:x:{uid}:{gid}::{HOMES}/sbx_user1051:/sbin/nologin\n"
     );
-    let group = format!("root:x:0:\nnobody:x:65534:\nsbx_user1051:x:{GUEST_GID}:\n");
+    let group = format!("root:x:0:\nnobody:x:65534:\nsbx_user1051:x:{gid}:\n");
     // The names under which extensions listen for telemetry; asked for the name of 127.0.0.1, the first one answers.
     let hosts = "127.0.0.1 localhost localhost.localdomain\n127.0.0.1 sandbox.localdomain sandbox\n";
     let nsswitch = "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n";

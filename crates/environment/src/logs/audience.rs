@@ -11,7 +11,7 @@ use std::future::Future;
 use std::mem::size_of;
 
 use bytes::Bytes;
-use firesteel_runtime_api::telemetry::{Api, Dropped, Schema, Subscriber, Subscription, Types};
+use firesteel_runtime_api::telemetry::{Api, Dial, Dropped, Schema, Subscriber, Subscription, Types};
 use jiff::Timestamp;
 
 use super::about::About;
@@ -86,10 +86,10 @@ impl Audience {
     }
 
     /// A second subscription of the same extension takes the place of its first.
-    pub(super) fn join(&mut self, name: &str, subscription: Subscription, about: &About) {
+    pub(super) fn join(&mut self, name: &str, subscription: Subscription, dial: Dial, about: &About) {
         self.members.retain(|member| member.name != name);
         let Subscription { api, schema, types, .. } = subscription;
-        let subscriber = Subscriber::start(subscription);
+        let subscriber = Subscriber::start(subscription, dial);
         let member = Member { name: name.to_owned(), api, schema, types, subscriber };
         if let Some(kept) = &self.kept {
             kept.replay(&member, about);

@@ -26,7 +26,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use firesteel_runtime_api::telemetry::{Api, Dropped, Subscription};
+use firesteel_runtime_api::telemetry::{Api, Dial, Dropped, Subscription};
 use jiff::Timestamp;
 
 use self::about::About;
@@ -190,13 +190,13 @@ impl Log {
     }
 
     /// Starts to deliver to an extension, from the beginning of the present init on.
-    pub(crate) fn subscribe(&mut self, name: &str, subscription: Subscription) {
+    pub(crate) fn subscribe(&mut self, name: &str, subscription: Subscription, dial: Dial) {
         let event = PlatformEvent::Subscription {
             api: subscription.api,
             name: name.to_owned(),
             types: subscription.types,
         };
-        self.audience.join(name, subscription, &self.about);
+        self.audience.join(name, subscription, dial, &self.about);
         self.platform(&event);
     }
 

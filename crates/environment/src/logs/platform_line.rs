@@ -257,7 +257,7 @@ mod tests {
     fn a_failure_found_by_the_platform_has_two_lines() {
         let failure = |error| lines(&PlatformEvent::Failure { request_id: ID, error });
         assert_eq!(
-            failure(PlatformError::exited(Exit::Code(1))),
+            failure(PlatformError::exited(Exit::Code(1), false)),
             [
                 "RequestId: 00000000-0000-0000-0000-000000000007 Error: Runtime exited with error: exit status 1",
                 "Runtime.ExitError",

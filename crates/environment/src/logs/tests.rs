@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use firesteel_runtime_api::telemetry::{Api, Buffering, Destination, Schema, Types};
+use firesteel_runtime_api::telemetry::{Api, Buffering, Destination, Dial, Schema, Types};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
@@ -233,7 +233,11 @@ async fn a_late_subscriber_is_told_everything_since_the_init_began() {
     log.line(Source::Function, b"from an init that failed");
     log.platform(&init_start());
     log.line(Source::Function, b"early");
-    log.subscribe("watcher", listener.subscription(Api::Telemetry, Schema::V20221213, ALL));
+    log.subscribe(
+        "watcher",
+        listener.subscription(Api::Telemetry, Schema::V20221213, ALL),
+        Dial::this_machine(),
+    );
     log.line(Source::Extension, b"late");
     log.close_subscriptions();
     written.invocation(false, &Status::Success);
@@ -265,9 +269,17 @@ async fn subscribers_get_what_they_asked_for_in_their_own_form() {
     let log = &mut written.log;
     log.platform(&init_start());
     let only_functions = Types { function: true, ..Types::default() };
-    log.subscribe("one", functions.subscription(Api::Telemetry, Schema::V20250129, only_functions));
+    log.subscribe(
+        "one",
+        functions.subscription(Api::Telemetry, Schema::V20250129, only_functions),
+        Dial::this_machine(),
+    );
     let only_platform = Types { platform: true, ..Types::default() };
-    log.subscribe("two", logs.subscription(Api::Logs, Schema::V20200815, only_platform));
+    log.subscribe(
+        "two",
+        logs.subscription(Api::Logs, Schema::V20200815, only_platform),
+        Dial::this_machine(),
+    );
     log.close_subscriptions();
     // Below the level of the log, which is no matter to subscribers.
     log.line(Source::Function, br#"{"level":"TRACE"}"#);
@@ -298,7 +310,7 @@ async fn what_is_kept_is_bounded_and_the_rest_is_told_of() {
     // Small enough to fit, but after the loss.
     written.log.line(Source::Function, b"small");
     let subscription = listener.subscription(Api::Telemetry, Schema::V20221213, ALL);
-    written.log.subscribe("watcher", subscription);
+    written.log.subscribe("watcher", subscription, Dial::this_machine());
     let events = listener.received(&mut written.log).await;
     assert_eq!(
         types(&events),
@@ -326,8 +338,16 @@ async fn a_second_subscription_of_an_extension_replaces_its_first() {
     let mut written = Watched::new(|_| {});
     let log = &mut written.log;
     log.platform(&init_start());
-    log.subscribe("watcher", first.subscription(Api::Telemetry, Schema::V20221213, ALL));
-    log.subscribe("watcher", second.subscription(Api::Telemetry, Schema::V20221213, ALL));
+    log.subscribe(
+        "watcher",
+        first.subscription(Api::Telemetry, Schema::V20221213, ALL),
+        Dial::this_machine(),
+    );
+    log.subscribe(
+        "watcher",
+        second.subscription(Api::Telemetry, Schema::V20221213, ALL),
+        Dial::this_machine(),
+    );
     assert_eq!(
         types(&second.received(log).await),
         ["platform.initStart", "platform.telemetrySubscription", "platform.telemetrySubscription"]
@@ -341,7 +361,7 @@ async fn a_loss_is_written_at_the_next_opportunity() {
     written.log.platform(&init_start());
     let only_functions = Types { function: true, ..Types::default() };
     let subscription = nobody.subscription(Api::Telemetry, Schema::V20221213, only_functions);
-    written.log.subscribe("watcher", subscription);
+    written.log.subscribe("watcher", subscription, Dial::this_machine());
     written.log.close_subscriptions();
     // Nothing else runs in this test until it waits: nobody takes these. Each is 46 bytes longer as an event.
     let line = vec![b'x'; 300_000];

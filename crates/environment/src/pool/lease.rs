@@ -3,43 +3,46 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use super::{Inner, InvokeError, SpecId};
+use super::{Inner, InvokeError, Occupied, SpecId};
 use crate::environment::Environment;
 use crate::invocation::{Admitted, Order};
+use crate::spec::Spec;
 
-/// The place of one environment within the pool's bound. Held by the environment, free when dropped.
+/// What one environment takes up of the pool's capacity. Held by the environment, free when dropped.
 #[derive(Debug)]
 pub(crate) struct Room {
     inner: Weak<Inner>,
+    occupied: Occupied,
     /// Given back before it is dropped, by one who holds the lock.
     given_back: AtomicBool,
 }
 
 impl Room {
-    /// A place, if need be that of the environment which was unused longest.
-    pub(super) fn take(inner: &Arc<Inner>) -> Result<Self, InvokeError> {
-        let max_environments = inner.limits.max_environments;
-        let evicted;
+    /// Room for an environment of this function, if need be that of others which were unused longest.
+    pub(super) fn take(inner: &Arc<Inner>, spec: &Spec) -> Result<Self, InvokeError> {
+        let occupied = Occupied::by(spec);
         let mut shared = inner.lock();
         if shared.shutting_down {
             return Err(InvokeError::ShuttingDown);
         }
-        if shared.count >= max_environments {
-            evicted = shared.oldest_idle().ok_or(InvokeError::AtCapacity { max_environments })?;
-            shared.count += 1;
-            drop(shared);
-            drop(evicted);
-        } else {
-            shared.count += 1;
-        }
-        Ok(Room { inner: Arc::downgrade(inner), given_back: AtomicBool::new(false) })
+        let evicted = shared.take_room(occupied).map_err(InvokeError::AtCapacity)?;
+        // Where a large one ended there may be room for several.
+        shared.tell_of_room(None);
+        drop(shared);
+        // Outside the lock: the end of an environment is no work to be done under it.
+        drop(evicted);
+        Ok(Room { inner: Arc::downgrade(inner), occupied, given_back: AtomicBool::new(false) })
+    }
+
+    pub(super) fn occupied(&self) -> Occupied {
+        self.occupied
     }
 
     /// Frees it in the same step as whatever else changes under the lock: who is told of room finds it, and who
     /// finds no environment does not find the place of one that is gone still taken.
-    pub(super) fn give_back(&self, count: &mut usize) {
+    pub(super) fn give_back(&self, taken: &mut Occupied) {
         if !self.given_back.swap(true, Ordering::Relaxed) {
-            *count -= 1;
+            *taken -= self.occupied;
         }
     }
 }
@@ -51,7 +54,7 @@ impl Drop for Room {
             && let Some(inner) = self.inner.upgrade()
         {
             let mut shared = inner.lock();
-            self.give_back(&mut shared.count);
+            self.give_back(&mut shared.taken);
             shared.tell_of_room(None);
         }
     }

@@ -4,7 +4,7 @@
 //!  invoke ─► idle, most recently used first ───────────────────────► Lease ─► driver
 //!        └─► one that has answered: wait for it, briefly ──────────► Lease
 //!        └─► room ─► a new environment ────────────────────────────► Lease
-//!        └─► room made by ending another function's idle one ──────► Lease
+//!        └─► room made by ending idle ones of other functions ─────► Lease
 //!        └─► full ─► wait, if that was allowed ────────────────────► Lease
 //!                                            └─► AtCapacity (429 at the front door)
 //! ```
@@ -20,8 +20,13 @@
 //! that sends one request after the other would meet it in exactly that moment, so an invocation first waits
 //! briefly for such a one; on AWS the way through the front end has the same effect.
 //!
+//! Room is environments, memory and processor time together (`capacity`). An environment takes its share of each from before
+//! it is made until it is given up. One that is being ended has given up its room, so that nobody waits for its extensions to
+//! say farewell; what it still holds then is not counted.
+//!
 //! A caller who goes away ends nothing: what is queued stays queued, what is being made is made.
 
+mod capacity;
 pub(crate) mod lease;
 mod provisioned;
 mod roster;
@@ -37,10 +42,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::capacity::Occupied;
+pub use self::capacity::{Capacity, Full};
 use self::lease::{Lease, Promise, Room};
 use self::roster::{Leased, Open, Shared, take_open};
 use crate::environment::{CreateError, Environment, Folder, Site};
-use crate::invocation::{Invocation, Invoked, Order, Pending};
+use crate::invocation::{Bell, Invocation, Invoked, Order, Pending};
 use crate::logs::Output;
 use crate::outcome::Answer;
 use crate::spec::Spec;
@@ -56,11 +63,14 @@ const FINISHING_WAIT_AT_CAPACITY: Duration = Duration::from_millis(250);
 /// of the end of that, whichever it is.
 const STARTING_WAIT: Duration = Duration::from_secs(10);
 
+/// A server that throttles says so once in this time, however many callers there are.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
+
 /// Bounds of a pool.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Most environments at a time, over all functions.
-    pub max_environments: usize,
+    /// What all environments together take up at most.
+    pub capacity: Capacity,
     /// An environment that is idle for longer is ended.
     pub idle_timeout: Duration,
     /// How long an invocation may wait when there is no room. Zero: refuse at once, as AWS does.
@@ -70,12 +80,9 @@ pub struct Limits {
 /// Why an invocation was not run: no environment could be had.
 #[derive(Debug, thiserror::Error)]
 pub enum InvokeError {
-    /// Every environment is busy and there may be no more.
-    #[error("all {max_environments} execution environments are busy")]
-    AtCapacity {
-        /// The bound.
-        max_environments: usize,
-    },
+    /// There is no room for another, and none can be made.
+    #[error("{0}")]
+    AtCapacity(Full),
     /// The pool is shutting down.
     #[error("the pool of execution environments is shutting down")]
     ShuttingDown,
@@ -123,13 +130,13 @@ impl Pool {
     #[must_use]
     pub fn new(limits: Limits, folder: Folder, backend: Backend, output: Output) -> Self {
         let inner = Arc::new(Inner {
+            shared: Mutex::new(Shared::new(limits.capacity)),
             limits,
             folder,
             backend,
             output,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
-            shared: Mutex::new(Shared::default()),
             said_shortfall: AtomicBool::new(false),
         });
         tokio::spawn(reclaim(Arc::downgrade(&inner), inner.limits.idle_timeout));
@@ -138,12 +145,11 @@ impl Pool {
 
     /// Runs one invocation and returns its answer.
     pub async fn invoke(&self, spec: &Arc<Spec>, invocation: Invocation) -> Result<Invoked, InvokeError> {
-        let id = SpecId::of(spec);
         let (order, mut pending) = Order::new(invocation);
         let mut max_wait = self.inner.limits.max_wait;
         let mut order = order;
         let mut promise = loop {
-            let (place, patience) = match self.inner.place(id, order, Queue::BehindOthers(spec.slots()))? {
+            let (place, patience) = match self.inner.place(spec, order, Queue::BehindOthers)? {
                 Placed::Taken => return Ok(pending.invoked().await),
                 Placed::Queued(place, patience) => (place, patience),
                 Placed::Back(back, promise) => {
@@ -162,17 +168,21 @@ impl Pool {
         };
         let deadline = Instant::now() + max_wait;
         loop {
-            match Room::take(&self.inner) {
+            match Room::take(&self.inner, spec) {
                 Ok(room) => {
                     self.create(spec, room, order, promise).await?;
                     return Ok(pending.invoked().await);
                 }
-                Err(InvokeError::AtCapacity { .. }) if Instant::now() < deadline => {}
+                Err(InvokeError::AtCapacity(_)) if Instant::now() < deadline => {}
+                Err(InvokeError::AtCapacity(full)) => {
+                    self.inner.note_throttled(full);
+                    return Err(InvokeError::AtCapacity(full));
+                }
                 Err(error) => return Err(error),
             }
             // Nobody is to wait for what cannot be made now.
             drop(promise.take());
-            order = match self.inner.place(id, order, Queue::Always)? {
+            order = match self.inner.place(spec, order, Queue::Always)? {
                 Placed::Taken => return Ok(pending.invoked().await),
                 Placed::Queued(place, _) => match self.inner.wait(place, &mut pending, deadline).await {
                     Waited::Answered(answer) => return Ok(pending.answered(answer)),
@@ -238,7 +248,7 @@ impl Pool {
     /// How many environments there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.inner.lock().count
+        self.inner.lock().taken.environments()
     }
 
     /// Waits until the running invocations are over, at most for `grace`, then ends every environment and waits
@@ -269,9 +279,8 @@ impl Pool {
 /// When an order may be queued.
 #[derive(Debug, Clone, Copy)]
 enum Queue {
-    /// If there is an environment for it that has answered already, or one that is being made and has a slot for it. If
-    /// not, it is one with this many slots that is to be made.
-    BehindOthers(usize),
+    /// If there is an environment for it that has answered already, or one that is being made and has a slot for it.
+    BehindOthers,
     Always,
 }
 
@@ -309,7 +318,13 @@ impl Inner {
     }
 
     /// Gives the order to an open environment, or queues it.
-    fn place(self: &Arc<Self>, id: SpecId, mut order: Order, queue: Queue) -> Result<Placed, InvokeError> {
+    fn place(
+        self: &Arc<Self>,
+        spec: &Arc<Spec>,
+        mut order: Order,
+        queue: Queue,
+    ) -> Result<Placed, InvokeError> {
+        let (id, slots) = (SpecId::of(spec), spec.slots());
         // Declared first, dropped last: the end of an environment is no work to be done under the lock.
         let mut unusable = Vec::new();
         let mut guard = self.lock();
@@ -317,11 +332,11 @@ impl Inner {
         if shared.shutting_down {
             return Err(InvokeError::ShuttingDown);
         }
-        let Shared { functions, leased, count, .. } = shared;
+        let Shared { functions, leased, taken, .. } = shared;
         let environments = functions.entry(id).or_default();
-        let mut found = take_open(&mut environments.provisioned, leased, count, &mut unusable);
+        let mut found = take_open(&mut environments.provisioned, leased, taken, &mut unusable);
         if found.is_none() {
-            found = take_open(&mut environments.open, leased, count, &mut unusable);
+            found = take_open(&mut environments.open, leased, taken, &mut unusable);
         }
         if let Some(environment) = found {
             let lease = self.lease(shared, id, &environment);
@@ -331,20 +346,25 @@ impl Inner {
         }
         let waiting = environments.waiting.len();
         let patience = match queue {
-            Queue::BehindOthers(_) if environments.finishing > waiting => FINISHING_WAIT,
-            Queue::BehindOthers(_) if environments.promised > waiting => STARTING_WAIT,
-            Queue::BehindOthers(slots) if slots > 1 => {
+            Queue::BehindOthers if environments.finishing > waiting => FINISHING_WAIT,
+            Queue::BehindOthers if environments.promised > waiting => STARTING_WAIT,
+            Queue::BehindOthers if slots > 1 => {
                 environments.promised += slots - 1;
                 return Ok(Placed::Back(order, Some(Promise::new(self, id, slots - 1))));
             }
-            Queue::BehindOthers(_) => return Ok(Placed::Back(order, None)),
+            Queue::BehindOthers => return Ok(Placed::Back(order, None)),
             Queue::Always => Duration::ZERO,
         };
         let (sender, room) = oneshot::channel();
-        order.room = Some(sender);
+        let wanted = matches!(queue, Queue::Always).then(|| Occupied::by(spec));
+        order.bell = Some(Box::new(Bell { wanted, sender }));
         let ticket = shared.next_ticket;
         shared.next_ticket += 1;
         environments.waiting.push_back((ticket, order));
+        if wanted.is_some() {
+            // There may be some since it was looked for: nobody was told of it who did not wait yet.
+            shared.tell_of_room(None);
+        }
         Ok(Placed::Queued(Place { spec: id, ticket, room }, patience))
     }
 
@@ -373,6 +393,18 @@ impl Inner {
         }
     }
 
+    /// Callers see no more than a number and a reason; whoever runs the server is told what there is too little of, now
+    /// and then.
+    fn note_throttled(&self, full: Full) {
+        let now = Instant::now();
+        let mut shared = self.lock();
+        if shared.said_full.is_none_or(|said| now.duration_since(said) >= SAY_AGAIN) {
+            shared.said_full = Some(now);
+            drop(shared);
+            tracing::warn!(reason = %full, "callers are throttled");
+        }
+    }
+
     /// Takes a lease back: its slot is for the order that has waited longest, or open.
     fn put_back(self: &Arc<Self>, id: SpecId, environment: Arc<Environment>, answered: bool) {
         let mut guard = self.lock();
@@ -394,7 +426,7 @@ impl Inner {
             .map(|index| open.remove(index));
         let usable = environment.takes_invocation();
         if !usable && !in_use {
-            environment.room().give_back(&mut shared.count);
+            environment.room().give_back(&mut shared.taken);
             shared.tell_of_room(None);
             // Outside the lock, see `place`.
             drop(guard);

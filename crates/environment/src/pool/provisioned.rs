@@ -32,8 +32,7 @@ impl Pool {
     /// Keeps this many environments of a function initialised from here on, until the pool shuts down. Invocations
     /// prefer them, and overflow to others.
     ///
-    /// They count as any; that there is room for them within [`Limits::max_environments`](super::Limits) is for the
-    /// caller to see to.
+    /// They count as any; that there is room for them is for the caller to see to: [`Capacity::holds`](super::Capacity::holds).
     pub fn provision(&self, spec: &Arc<Spec>, count: usize) {
         let provisioned = Arc::new(spec.provisioned());
         for _ in 0..count {
@@ -89,7 +88,7 @@ impl Keeper {
                     task.await;
                 }
                 Err(InvokeError::ShuttingDown) => return,
-                Err(InvokeError::AtCapacity { .. }) => drop(inner),
+                Err(InvokeError::AtCapacity(_)) => drop(inner),
                 Err(error @ InvokeError::Create(_)) => {
                     tracing::warn!(%error, "a provisioned environment could not be made");
                     drop(inner);
@@ -112,7 +111,7 @@ impl Keeper {
         &self,
         inner: &Arc<Inner>,
     ) -> Result<impl Future<Output = ()> + Send + 'static, InvokeError> {
-        let room = Room::take(inner)?;
+        let room = Room::take(inner, &self.provisioned)?;
         let (environment, task) = Environment::start(
             Arc::clone(&self.provisioned),
             inner.site(),
@@ -130,12 +129,12 @@ impl Keeper {
     fn forget_ended(&self) {
         let Some(inner) = self.inner.upgrade() else { return };
         let mut shared = inner.lock();
-        let Shared { functions, count, .. } = &mut *shared;
+        let Shared { functions, taken, .. } = &mut *shared;
         let Some(environments) = functions.get_mut(&SpecId::of(&self.spec)) else { return };
         let ended: Vec<_> =
             environments.provisioned.extract_if(.., |open| !open.environment.takes_invocation()).collect();
         for open in &ended {
-            open.environment.room().give_back(count);
+            open.environment.room().give_back(taken);
         }
         drop(shared);
         drop(ended);

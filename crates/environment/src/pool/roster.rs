@@ -9,20 +9,25 @@ use std::sync::{Arc, Weak};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::capacity::{Capacity, Full, Occupied};
 use super::{SpecId, Ticket};
 use crate::environment::Environment;
-use crate::invocation::Order;
+use crate::invocation::{Bell, Order};
 
 /// All there is, over all functions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shared {
+    /// The most that may be taken.
+    capacity: Capacity,
     pub(super) functions: HashMap<SpecId, Environments>,
-    /// How many environments are held, open ones and those in leases alone.
-    pub(super) count: usize,
+    /// What environments take up that are held, open ones and those in leases alike.
+    pub(super) taken: Occupied,
     /// Those in leases.
     pub(super) leased: HashMap<Uuid, Leased>,
     pub(super) next_ticket: Ticket,
     pub(super) shutting_down: bool,
+    /// When it was last said that callers are throttled.
+    pub(super) said_full: Option<Instant>,
 }
 
 /// An environment that is in use.
@@ -62,7 +67,7 @@ pub(super) struct Open {
 pub(super) fn take_open(
     open: &mut Vec<Open>,
     leased: &HashMap<Uuid, Leased>,
-    count: &mut usize,
+    taken: &mut Occupied,
     unusable: &mut Vec<Open>,
 ) -> Option<Arc<Environment>> {
     for index in (0..open.len()).rev() {
@@ -78,7 +83,7 @@ pub(super) fn take_open(
             return Some(open.remove(index).environment);
         }
         if leases == 0 {
-            environment.room().give_back(count);
+            environment.room().give_back(taken);
             unusable.push(open.remove(index));
         }
     }
@@ -86,6 +91,18 @@ pub(super) fn take_open(
 }
 
 impl Shared {
+    pub(super) fn new(capacity: Capacity) -> Self {
+        Shared {
+            capacity,
+            functions: HashMap::new(),
+            taken: Occupied::default(),
+            leased: HashMap::new(),
+            next_ticket: 0,
+            shutting_down: false,
+            said_full: None,
+        }
+    }
+
     /// One lease less. Whether others are out.
     pub(super) fn note_returned(&mut self, id: Uuid) -> bool {
         let Some(leased) = self.leased.get_mut(&id) else { return false };
@@ -97,27 +114,59 @@ impl Shared {
         in_use
     }
 
-    /// The idle environment that was unused longest, over all functions.
-    pub(super) fn oldest_idle(&mut self) -> Option<Arc<Environment>> {
-        let Shared { functions, leased, .. } = self;
-        let (environments, index) = functions
-            .values_mut()
-            .filter_map(|environments| {
-                let is_idle = |open: &Open| is_idle(open, leased);
-                let index = environments.open.iter().position(is_idle)?;
-                Some((environments, index))
-            })
-            .min_by_key(|(environments, index)| environments.open[*index].since)?;
-        Some(environments.open.remove(index).environment)
+    /// Takes room, if need be that of idle environments, unused longest first, over all functions. Those are the caller's
+    /// to drop.
+    pub(super) fn take_room(&mut self, wanted: Occupied) -> Result<Vec<Arc<Environment>>, Full> {
+        let mut evicted = Vec::new();
+        if self.capacity.check(self.taken, wanted).is_err() {
+            let (ids, sizes): (Vec<_>, Vec<_>) = self.idle().into_iter().unzip();
+            let count = self.capacity.evictions(self.taken, wanted, &sizes)?;
+            let (functions, going) = (&mut self.functions, &ids[..count]);
+            for environments in functions.values_mut() {
+                let is_going = |open: &mut Open| going.contains(&open.environment.id());
+                evicted.extend(environments.open.extract_if(.., is_going).map(|open| open.environment));
+            }
+            for environment in &evicted {
+                environment.room().give_back(&mut self.taken);
+            }
+        }
+        self.taken += wanted;
+        Ok(evicted)
     }
 
-    /// Tells the first who waits for an environment of another function than `except` that there may be room: the
-    /// idle one that was just put back can be ended, or one has ended.
+    /// What can be ended to make room, unused longest first.
+    fn idle(&self) -> Vec<(Uuid, Occupied)> {
+        let open = self.functions.values().flat_map(|environments| &environments.open);
+        let mut idle: Vec<&Open> = open.filter(|open| is_idle(open, &self.leased)).collect();
+        idle.sort_by_key(|open| open.since);
+        idle.iter().map(|open| (open.environment.id(), open.environment.room().occupied())).collect()
+    }
+
+    /// Tells the first who waits for an environment of another function than `except`, and for whom there is room or can be
+    /// made: idle ones were put back, or have ended. When that one has taken its room, the next is told.
     pub(super) fn tell_of_room(&mut self, except: Option<SpecId>) {
-        let others = self.functions.iter_mut().filter(|(id, _)| Some(**id) != except);
+        let is_other = |id: SpecId| Some(id) != except;
+        let bells = self
+            .functions
+            .iter()
+            .filter(|(id, _)| is_other(**id))
+            .flat_map(|(_, environments)| environments.bells());
+        // Nearly always nobody does, and to count what is idle takes longer.
+        if bells.filter_map(Bell::wants_room).next().is_none() {
+            return;
+        }
+        let mut busy = self.taken;
+        for (_, idle) in self.idle() {
+            busy -= idle;
+        }
+        let Shared { functions, capacity, .. } = self;
+        let fits = |bell: &mut Box<Bell>| {
+            bell.wants_room().is_some_and(|wanted| capacity.check(busy, wanted).is_ok())
+        };
+        let others = functions.iter_mut().filter(|(id, _)| is_other(**id));
         let mut orders = others.flat_map(|(_, environments)| &mut environments.waiting);
-        if let Some(room) = orders.find_map(|(_, order)| order.room.take_if(|room| !room.is_closed())) {
-            let _ = room.send(());
+        if let Some(bell) = orders.find_map(|(_, order)| order.bell.take_if(fits)) {
+            bell.ring();
         }
     }
 
@@ -154,10 +203,15 @@ impl Environments {
             && self.waiting.is_empty()
     }
 
+    /// Of those who wait and have not been told.
+    fn bells(&self) -> impl Iterator<Item = &Bell> {
+        self.waiting.iter().filter_map(|(_, order)| order.bell.as_deref())
+    }
+
     /// Tells all who wait that it may be in vain.
     pub(super) fn wake_waiting(&mut self) {
-        for room in self.waiting.iter_mut().filter_map(|(_, order)| order.room.take()) {
-            let _ = room.send(());
+        for bell in self.waiting.iter_mut().filter_map(|(_, order)| order.bell.take()) {
+            bell.ring();
         }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use firesteel_runtime_api as runtime_api;
-use firesteel_runtime_api::telemetry::{Schema, Subscription};
+use firesteel_runtime_api::telemetry::{Dial, Schema, Subscription};
 use firesteel_runtime_api::{ExtensionEvent, ExtensionRefusal, Registered, Registration, Reply};
 use uuid::Uuid;
 
@@ -110,7 +110,8 @@ impl Processes {
             // One API or the other, as AWS has it.
             return Err(runtime_api::Refusal::Extension(ExtensionRefusal::SubscriptionClosed));
         }
-        self.log.subscribe(&name, subscription);
+        let dialer = self.sandbox.dialer();
+        self.log.subscribe(&name, subscription, Dial::new(move |port| dialer.clone().connect(port)));
         Ok(())
     }
 }

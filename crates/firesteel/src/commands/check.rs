@@ -34,7 +34,7 @@ pub(crate) async fn run(arguments: CheckArguments) -> Result<Exit, Failure> {
         arguments.target.as_deref().expect("clap asks for a target, unless a handler is to be printed");
     let data = DataFolder::open(arguments.server.data.as_deref())?;
     // The suite's platform has no root of its own to give.
-    let host = super::serve::host(&data, Layout::Host)?;
+    let host = super::serve::host(&data, Layout::Host, &arguments.function.mount)?;
     let workshop = Workshop {
         data: &data,
         host,

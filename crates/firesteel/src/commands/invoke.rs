@@ -6,9 +6,11 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::time::Duration;
 
+use bytes::Bytes;
 use firesteel_catalog::{Catalog, FunctionReference};
-use firesteel_environment::{Folder, Limits, Pool};
+use firesteel_environment::{Capacity, Folder, Limits, Pool};
 use firesteel_invoke::{InvokeError, Invoker, Outcome, Reply, Request};
+use firesteel_sandbox::Backend;
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
@@ -30,9 +32,21 @@ pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
 
     let data = DataFolder::open(arguments.server.data.as_deref())?;
     let backend = isolation::open(&arguments.server, &data, 0).await?;
-    let host = super::serve::host(&data, super::serve::layout(&backend))?;
+    let result = invoke(arguments, event, client_context, &data, &backend).await;
+    backend.close().await;
+    result
+}
+
+async fn invoke(
+    arguments: InvokeArguments,
+    event: Bytes,
+    client_context: Option<String>,
+    data: &DataFolder,
+    backend: &Backend,
+) -> Result<Exit, Failure> {
+    let host = super::serve::host(data, super::serve::layout(backend), &arguments.function.mount)?;
     let workshop = Workshop {
-        data: &data,
+        data,
         host,
         server: &arguments.server,
         arguments: &arguments.function,
@@ -42,9 +56,13 @@ pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
     let prepared = workshop.prepare(name, &arguments.target)?;
     tell(format_args!("firesteel: {}", prepared.why));
 
-    let logs = super::start_logs(&data, &arguments.server)?;
-    let limits =
-        Limits { max_environments: 1, idle_timeout: Duration::from_secs(3600), max_wait: Duration::ZERO };
+    let logs = super::start_logs(data, &arguments.server)?;
+    let limits = Limits {
+        // However large: who asks for one invocation is not served by a refusal.
+        capacity: Capacity::of_environments(1),
+        idle_timeout: Duration::from_secs(3600),
+        max_wait: Duration::ZERO,
+    };
     let folder = Folder { parent: data.subfolder("environments")? };
     let pool = Pool::new(limits, folder, backend.clone(), logs.output(false));
     let mut catalog = Catalog::new(arguments.server.region.as_str(), arguments.server.account_id.as_str());
@@ -67,7 +85,6 @@ pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
         exit = interrupted() => Ended::Interrupted(exit),
     };
     invoker.shutdown(Duration::ZERO).await;
-    backend.close().await;
     drop(logs);
     match ended {
         Ended::Invoked(Ok(reply)) => print(&reply.outcome),

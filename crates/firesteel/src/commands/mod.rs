@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod check;
+pub(crate) mod doctor;
 pub(crate) mod invoke;
 mod invoke_endpoint;
 pub(crate) mod logs;

@@ -5,19 +5,22 @@
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use firesteel_catalog::Catalog;
-use firesteel_environment::{Folder, InitializationType, Limits, Pool, Spec};
+use firesteel_environment::{Capacity, Folder, Full, InitializationType, Limits, Pool, Spec};
 use firesteel_invoke::plan::Host;
 use firesteel_invoke::{Bandwidth, Invoker};
 use firesteel_runtimes::{Interpreters, Layout};
 use firesteel_sandbox::Backend;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::capacity;
 use crate::cli::{Provisioned, ServeArguments, StreamBandwidth};
 use crate::data_folder::DataFolder;
 use crate::exit::{Exit, Failure};
@@ -25,6 +28,7 @@ use crate::function::{self, Workshop};
 use crate::function_urls::{self, BoundUrl};
 use crate::isolation;
 use crate::listen::listen;
+use crate::mount::{self, Mount};
 use crate::notice::tell;
 
 pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
@@ -32,14 +36,28 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
     let signals = Signals::new()?;
     raise_descriptor_limit();
     let data = DataFolder::open(arguments.server.data.as_deref())?;
-    let backend = isolation::open(&arguments.server, &data, BLANKS).await?;
-    let (catalog, specs) = functions(&arguments, &data, layout(&backend))?;
-    let urls = function_urls::listen(&arguments, &catalog).await?;
-    let provisioned = provisioned(&arguments, &specs)?;
+    let backend = isolation::open(&arguments.server, &data, blanks(&arguments)).await?;
+    let result = serve(arguments, (listener, address), signals, &data, &backend).await;
+    backend.close().await;
+    result
+}
 
-    let logs = super::start_logs(&data, &arguments.server)?;
+async fn serve(
+    arguments: ServeArguments,
+    (listener, address): (TcpListener, SocketAddr),
+    signals: Signals,
+    data: &DataFolder,
+    backend: &Backend,
+) -> Result<Exit, Failure> {
+    let (catalog, specs) = functions(&arguments, data, layout(backend))?;
+    let urls = function_urls::listen(&arguments, &catalog).await?;
+    let capacity = capacity::of_server(&arguments);
+    capacity::check_each(&capacity, &specs)?;
+    let provisioned = provisioned(&arguments, &specs, &capacity)?;
+
+    let logs = super::start_logs(data, &arguments.server)?;
     let limits = Limits {
-        max_environments: usize::from(arguments.max_environments),
+        capacity,
         idle_timeout: Duration::from_secs(u64::from(arguments.idle_timeout)),
         max_wait: Duration::from_millis(arguments.wait_ms),
     };
@@ -61,13 +79,17 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
         Backend::Process => {
             tell(format_args!("firesteel: functions run as you, without isolation from this machine"));
         }
-        Backend::Oci(ref containers) => {
+        Backend::Oci(containers) => {
             tell(format_args!(
-                "firesteel: functions run in containers, by {}",
+                "firesteel: each environment is a container, made by {}",
                 containers.runtime().version()
             ));
         }
-        Backend::Namespace(_) => tell(format_args!("firesteel: functions run in namespaces of their own")),
+        Backend::Namespace(_) => {
+            tell(format_args!(
+                "firesteel: each environment has namespaces, a file system and limits of its own"
+            ));
+        }
     }
 
     let invoker =
@@ -84,7 +106,6 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
         servers.spawn(firesteel_api::function_url::serve(listener, url, invoker.clone(), stop));
     }
     let result = drained(all(servers), &invoker, signals, stop, grace).await;
-    backend.close().await;
     drop(logs);
     result
 }
@@ -138,8 +159,12 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// How many sandboxes are kept ready: as many as are likely to be asked for at once.
-const BLANKS: usize = 4;
+/// How many sandboxes are kept ready: as many as may be asked for while the next ones are made, which takes a
+/// processor a few milliseconds each.
+fn blanks(arguments: &ServeArguments) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    arguments.blanks.map_or((2 * cores).clamp(4, 16), usize::from)
+}
 
 /// What functions see here.
 pub(super) fn layout(backend: &Backend) -> Layout {
@@ -147,23 +172,24 @@ pub(super) fn layout(backend: &Backend) -> Layout {
 }
 
 /// What this machine offers to functions that see `layout` of it.
-pub(super) fn host(data: &DataFolder, layout: Layout) -> Result<Host, Failure> {
+pub(super) fn host(data: &DataFolder, layout: Layout, mounts: &[Mount]) -> Result<Host, Failure> {
     if let Err(error) = firesteel_sandbox::adopt_orphans() {
         tracing::warn!(%error, "processes that a function orphans on purpose may outlive it");
     }
     let runtime_dir = data.subfolder("runtime")?;
     firesteel_runtimes::install_bootstraps(&runtime_dir)
         .map_err(|error| Failure::from_error(Exit::Platform, &error))?;
-    Ok(Host { interpreters: Interpreters::of_host(), runtime_dir, layout })
+    let mounts = mount::placed(mounts, layout)?;
+    Ok(Host { interpreters: Interpreters::of_host(), runtime_dir, layout, mounts })
 }
 
-type Specs = HashMap<firesteel_catalog::FunctionName, Arc<Spec>>;
+pub(crate) type Specs = HashMap<firesteel_catalog::FunctionName, Arc<Spec>>;
 type Functions = (Catalog, Specs);
 
 fn functions(arguments: &ServeArguments, data: &DataFolder, layout: Layout) -> Result<Functions, Failure> {
     let workshop = Workshop {
         data,
-        host: host(data, layout)?,
+        host: host(data, layout, &arguments.function.mount)?,
         server: &arguments.server,
         arguments: &arguments.function,
         max_concurrency: arguments.max_concurrency,
@@ -192,7 +218,11 @@ fn functions(arguments: &ServeArguments, data: &DataFolder, layout: Layout) -> R
 }
 
 /// What is to be kept initialised, and how many of each.
-fn provisioned(arguments: &ServeArguments, specs: &Specs) -> Result<Vec<(Arc<Spec>, usize)>, Failure> {
+fn provisioned(
+    arguments: &ServeArguments,
+    specs: &Specs,
+    capacity: &Capacity,
+) -> Result<Vec<(Arc<Spec>, usize)>, Failure> {
     let mut all: Vec<(Arc<Spec>, usize)> = Vec::new();
     for Provisioned { function, count } in &arguments.provisioned {
         let spec = specs.iter().find(|(name, _)| name.as_str() == function).map(|(_, spec)| spec);
@@ -211,14 +241,21 @@ fn provisioned(arguments: &ServeArguments, specs: &Specs) -> Result<Vec<(Arc<Spe
         all.push((Arc::clone(spec), usize::from(*count)));
     }
     let count: usize = all.iter().map(|(_, count)| count).sum();
-    let max_environments = usize::from(arguments.max_environments);
-    if count > max_environments {
-        return Err(Failure::usage(format!(
-            "{count} provisioned environments do not fit into the {max_environments} that there may be"
+    let holds = capacity.holds(all.iter().map(|(spec, count)| (&**spec, *count)));
+    holds.map(|()| all).map_err(|full| match full {
+        Full::Environments { max } => Failure::usage(format!(
+            "{count} provisioned environments do not fit into the {max} that there may be"
         ))
-        .try_next(format!("--max-environments {count} or more, or fewer by --provisioned")));
-    }
-    Ok(all)
+        .try_next(format!("--max-environments {count} or more, or fewer by --provisioned")),
+        Full::Memory { max, .. } => Failure::usage(format!(
+            "{count} provisioned environments do not fit into the {max} MB of memory that there are for all"
+        ))
+        .try_next("a larger --max-memory or --overcommit-memory, or fewer by --provisioned"),
+        Full::Cpu { .. } => Failure::usage(format!(
+            "{count} provisioned environments do not fit into the processor time that there is for all"
+        ))
+        .try_next("a larger --overcommit-cpu, or fewer by --provisioned"),
+    })
 }
 
 /// `NAME=TARGET`, unless all of it is the path of something.

@@ -71,7 +71,7 @@ fn an_exit_during_init() {
 fn a_bootstrap_whose_interpreter_is_missing() {
     let function = Function::bootstrap("#!/no/such/interpreter\n");
     let reply = Server::of(&function, &[]).invoke("{}");
-    let bootstrap = function.code().canonicalize().unwrap().join("bootstrap");
+    let bootstrap = function.task_root().join("bootstrap");
     let text = format!("fork/exec {}: no such file or directory", bootstrap.display());
     reply.failed("Runtime.InvalidEntrypoint", &text);
 }
@@ -80,7 +80,7 @@ fn a_bootstrap_whose_interpreter_is_missing() {
 fn a_bootstrap_that_is_no_program() {
     let function = Function::bootstrap("neither a script nor a binary\n");
     let reply = Server::of(&function, &[]).invoke("{}");
-    let bootstrap = function.code().canonicalize().unwrap().join("bootstrap");
+    let bootstrap = function.task_root().join("bootstrap");
     reply.failed(
         "Runtime.InvalidEntrypoint",
         &format!("fork/exec {}: exec format error", bootstrap.display()),

@@ -1,21 +1,14 @@
 //! Between invocations nothing runs.
 
+use rustix::process::{Signal, kill_process};
+
 use crate::harness::function::Function;
-use crate::harness::process::{eventually, marked};
+use crate::harness::process::{eventually, is_stopped, of_environment, runtime_and_first};
 use crate::harness::server::Server;
 
-/// By the name of its log stream, which only the processes of one environment have.
-fn mark_of(environment: &str) -> String {
-    format!("[$LATEST]{environment}")
-}
-
-/// The states of all processes with this mark, by their letters in `/proc`.
-fn states(mark: &str) -> Vec<char> {
-    let state = |pid: u32| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        stat.rsplit_once(") ")?.1.chars().next()
-    };
-    marked(mark).into_iter().filter_map(state).collect()
+/// Whether each process of an environment is stopped.
+fn stopped(environment: &str) -> Vec<bool> {
+    of_environment(environment).into_iter().filter_map(is_stopped).collect()
 }
 
 #[test]
@@ -40,12 +33,12 @@ serve(lambda event: ENVIRONMENT + " " + str(counted))
     let counted = || {
         let answer = server.invoke("{}").success();
         let (environment, count) = answer.split_once(' ').unwrap();
-        (mark_of(environment), count.parse::<u64>().unwrap())
+        (environment.to_owned(), count.parse::<u64>().unwrap())
     };
-    let (mark, before) = counted();
+    let (environment, before) = counted();
     eventually("everything is stopped", || {
-        let states = states(&mark);
-        states.len() >= 2 && states.iter().all(|state| *state == 'T')
+        let stopped = stopped(&environment);
+        stopped.len() >= 2 && stopped.iter().all(|stopped| *stopped)
     });
     let (_, after) = counted();
     assert!(after >= before);
@@ -55,15 +48,14 @@ serve(lambda event: ENVIRONMENT + " " + str(counted))
 
 #[test]
 fn a_process_that_is_killed_while_it_is_frozen_is_replaced() {
-    let function = Function::scripted("serve(lambda event: ENVIRONMENT + ' ' + str(os.getpid()))");
+    let function = Function::scripted("serve(lambda event: ENVIRONMENT + ' ' + ME)");
     let server = Server::with_one_environment(&function, &[]);
     let first = server.invoke("{}").success();
-    let (environment, pid) = first.split_once(' ').unwrap();
-    let mark = mark_of(environment);
-    eventually("it is stopped", || states(&mark) == ['T']);
-    let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    eventually("it is gone", || marked(&mark).is_empty());
+    let (environment, _) = first.split_once(' ').unwrap();
+    eventually("it is stopped", || stopped(environment) == [true]);
+    let (runtime, _) = runtime_and_first(environment);
+    kill_process(runtime, Signal::KILL).unwrap();
+    eventually("it is gone", || of_environment(environment).is_empty());
     // The next caller may be faster than the news of its end, and is told of that then.
     eventually("it is replaced", || {
         let reply = server.invoke("{}");

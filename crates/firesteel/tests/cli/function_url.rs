@@ -18,8 +18,9 @@ fn buffered(script: &str) -> Server {
     Server::of(&Function::scripted(script), &["--url", "f"])
 }
 
+/// Scripts that tell one event from another have to have them all.
 fn streamed(script: &str) -> Server {
-    Server::of(&Function::scripted(script), &["--url-stream", "f", "--timeout", "60"])
+    Server::with_one_environment(&Function::scripted(script), &["--url-stream", "f", "--timeout", "60"])
 }
 
 #[track_caller]

@@ -3,12 +3,14 @@
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 
 use crate::harness;
 use crate::harness::client::Client;
 use crate::harness::function::{ECHO, Function};
-use crate::harness::process::{ended, eventually, marked, signal};
+use crate::harness::isolation::{Isolation, isolated};
+use crate::harness::leftovers::Runs;
+use crate::harness::process::{ended, eventually, marked, runtime_and_first, signal};
 use crate::harness::server::Server;
 
 /// Starts what is hard to end, each with `MARK` on its command line: a grandchild, one that left its session and
@@ -78,11 +80,11 @@ fn after_kill_9_of_the_server() {
 /// In a container, or under a supervisor, the session's leader may be out of sight: then the session's number is 0.
 #[test]
 fn after_a_first_process_was_killed_where_the_session_has_no_number() {
-    let function = Function::scripted("next_event()\nos.kill(os.getppid(), 9)\ntime.sleep(600)");
+    let function = Function::scripted("next_event()\nnote(ENVIRONMENT)\ntime.sleep(600)");
     let data = harness::folder();
     // Ends with the number of processes that still have the mark in their environment.
     let script = r#"
-"$1" invoke "$2" --data "$3" --env MARK="$2" --timeout 20 >&2
+"$1" invoke "$2" --data "$3" --env MARK="$2" --timeout 20 $4 >&2
 echo "exit $?"
 grep -l "MARK=$2" /proc/[0-9]*/environ 2>/dev/null | wc -l
 "#;
@@ -91,11 +93,24 @@ grep -l "MARK=$2" /proc/[0-9]*/environ 2>/dev/null | wc -l
         command.arg("--map-root-user");
     }
     command.args(["--pid", "--fork", "--mount-proc", "sh", "-c", script, "sh", harness::FIRESTEEL]);
-    command.arg(function.target()).arg(data.path()).stdin(Stdio::null());
-    let output = {
+    let isolation = Isolation::of_this_run();
+    let mounts = isolation.mounts([function.code().as_path()].into_iter()).join(" ");
+    command.env("FIRESTEEL_ISOLATION", isolation.name());
+    command.arg(function.target()).arg(data.path()).arg(mounts).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = {
         let _guard = harness::forking();
-        command.output().unwrap()
+        command.spawn().unwrap()
     };
+    // From outside, since not every sandbox lets a function do it.
+    eventually("the function runs, or cannot", || {
+        !function.notes().is_empty() || child.try_wait().unwrap().is_some()
+    });
+    if let [environment] = function.notes().as_slice() {
+        let (_, first) = runtime_and_first(environment);
+        kill_process(first, Signal::KILL).unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     if said.is_empty() {
         return harness::skipped("after_a_first_process_was_killed…", "no pid namespace can be made here");
@@ -132,15 +147,25 @@ fn after_kill_9_in_the_middle_of_init() {
 }
 
 #[test]
-fn the_next_run_removes_the_files_of_a_killed_one() {
+fn the_next_run_removes_the_files_and_control_groups_of_a_killed_one() {
     let function = Function::scripted(ECHO);
     let killed = Server::of(&function, &[]);
     killed.invoke("{}").success();
     let (data, left) = (killed.data(), killed.run_folder());
+    let mut runs = Runs::of(data.path());
+    runs.look();
     killed.kill();
     assert!(left.join("environments").exists());
+    let groups = runs.control_groups();
     let next = Server::start_in(data, &[("f", &function)], &[]);
     assert!(!left.exists());
+    eventually("its control groups are removed", || runs.control_groups().is_empty());
+    if isolated() && groups.is_empty() {
+        harness::skipped(
+            "the_next_run_removes_the_files_and_control_groups…",
+            "this host lets nobody make control groups",
+        );
+    }
     next.invoke("{}").success();
 }
 
@@ -232,11 +257,14 @@ fn invoke_ended_by_a_signal_leaves_nothing_either() {
     for (number, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let function = Function::scripted("note('in')\ntime.sleep(600)");
         let data = crate::harness::folder();
+        let isolation = Isolation::of_this_run();
         let mut child = {
             let _guard = crate::harness::forking();
             std::process::Command::new(crate::harness::FIRESTEEL)
                 .args(["invoke", &function.target(), "--data"])
                 .arg(data.path())
+                .args(isolation.mounts([function.code().as_path()].into_iter()))
+                .env("FIRESTEEL_ISOLATION", isolation.name())
                 .stderr(std::process::Stdio::null())
                 .spawn()
                 .unwrap()

@@ -4,7 +4,8 @@
 //! harness/   program.rs  runs `invoke`        function.rs  functions, made by a test
 //!            server.rs   runs `serve`         guest.py     a Runtime API client that misbehaves on demand
 //!            client.rs   speaks HTTP          process.rs   processes, and waiting
-//!            event_stream.rs  reads streams of messages
+//!            event_stream.rs  reads streams of messages     leftovers.rs  what else a run can leave
+//!            isolation.rs  which backend functions run in
 //! ```
 //!
 //! Every test makes its own functions, server, port and folders. Whatever it does, at its end the harness checks
@@ -20,6 +21,7 @@ mod harness;
 
 mod check;
 mod concurrency;
+mod doctor;
 mod endpoint;
 mod examples;
 mod extensions;
@@ -34,6 +36,7 @@ mod lifecycle;
 mod logs;
 mod managed;
 mod mistakes;
+mod mounts;
 mod provisioned;
 mod reports;
 mod runtime_calls;

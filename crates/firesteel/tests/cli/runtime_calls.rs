@@ -180,7 +180,7 @@ while True:
     once("POST", BASE + "invocation/%s/response" % event.id, event.body)
 "#,
     );
-    let server = Server::of(&function, &[]);
+    let server = Server::with_one_environment(&function, &[]);
     for n in 0..20 {
         assert_eq!(server.invoke(&n.to_string()).success(), n.to_string());
     }

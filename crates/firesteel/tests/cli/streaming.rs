@@ -293,7 +293,8 @@ kept.socket.settimeout(None)
 stream.end()
 next_event()",
     );
-    let server = Server::of(&function, &["--timeout", "60"]);
+    // Room for what the runtime holds of it.
+    let server = Server::of(&function, &["--timeout", "60", "--memory", "1024"]);
     let mut client = ask(&server, &[], "{}");
     stream_head(&mut client);
     function.noted(1);

@@ -163,7 +163,7 @@ fn it_works_in_its_code_folder_which_is_the_true_one() {
     )
     .with("data.txt", "", 0o644);
     let told: Value = Server::of(&function, &[]).invoke("{}").json();
-    let folder = function.code().canonicalize().unwrap();
+    let folder = function.task_root();
     assert_eq!(told, json!([folder, folder, ["bootstrap", "data.txt"]]));
 }
 

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::backlog::{Backlog, Next};
+use super::dial::Dial;
 use super::http::Http;
 use super::tcp::Tcp;
 use super::{Destination, Dropped, Subscription};
@@ -55,11 +56,11 @@ impl Subscriber {
     ///
     /// Outside of a tokio runtime.
     #[must_use]
-    pub fn start(subscription: Subscription) -> Self {
-        Self::start_with(subscription, PATIENCE)
+    pub fn start(subscription: Subscription, dial: Dial) -> Self {
+        Self::start_with(subscription, dial, PATIENCE)
     }
 
-    fn start_with(subscription: Subscription, patience: Duration) -> Self {
+    fn start_with(subscription: Subscription, dial: Dial, patience: Duration) -> Self {
         let Subscription { destination, buffering, .. } = subscription;
         let shared = Arc::new(Shared {
             backlog: Mutex::new(Backlog::new(buffering, loss_event)),
@@ -70,9 +71,9 @@ impl Subscriber {
         let patience = Patience { limit: patience, frozen: frozen_receiver };
         let listener = match destination {
             Destination::Http { port, path, put } => {
-                Listener::Http(Box::new(Http::new(port, &path, put, patience)))
+                Listener::Http(Box::new(Http::new(dial, port, &path, put, patience)))
             }
-            Destination::Tcp { port } => Listener::Tcp(Tcp::new(port, patience)),
+            Destination::Tcp { port } => Listener::Tcp(Tcp::new(dial, port, patience)),
         };
         let (sender, finished) = watch::channel(0);
         let task = tokio::spawn(deliver(Arc::clone(&shared), listener, sender));

@@ -11,16 +11,16 @@ use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Uri};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use sha2::{Digest, Sha256};
 use tracing::debug;
 
 use super::delivery::{Hurry, Patience, Pauses};
+use super::dial::Dial;
 
 /// A listener for HTTP requests.
 pub(super) struct Http {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<Dial, Full<Bytes>>,
     method: Method,
     uri: Uri,
     host: String,
@@ -28,10 +28,8 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(port: u16, path: &str, put: bool, patience: Patience) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new()).http1_title_case_headers(true).build(connector);
+    pub(super) fn new(dial: Dial, port: u16, path: &str, put: bool, patience: Patience) -> Self {
+        let client = Client::builder(TokioExecutor::new()).http1_title_case_headers(true).build(dial);
         Http {
             client,
             method: if put { Method::PUT } else { Method::POST },

@@ -5,10 +5,11 @@
 //! ```
 //!
 //! Here is the vocabulary. `subscription` reads a body, `delivery` sends events, in batches that `backlog` cuts, by
-//! `http` or `tcp`. What an event says is none of this crate's business: it is given complete JSON objects.
+//! `http` or `tcp`, on connections that `dial` makes. What an event says is none of this crate's business: it is given complete JSON objects.
 
 mod backlog;
 mod delivery;
+mod dial;
 mod http;
 mod subscription;
 mod tcp;
@@ -16,6 +17,7 @@ mod tcp;
 use std::time::Duration;
 
 pub use delivery::Subscriber;
+pub use dial::Dial;
 pub use subscription::{ValidationError, parse};
 
 /// Which of the two APIs a subscription was made through. An extension may use one of them.

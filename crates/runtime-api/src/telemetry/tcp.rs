@@ -1,11 +1,10 @@
 //! Batches as lines on a connection.
 //!
 //! Used by `delivery` for one subscriber. What the kernel has taken counts as delivered, since nothing comes back; a
-//! connection that breaks is made anew, and the line that it broke in is sent whole. The listener is on this
-//! machine's loopback.
+//! connection that breaks is made anew, and the line that it broke in is sent whole. The listener is on the
+//! environment's loopback.
 
 use std::io;
-use std::net::Ipv4Addr;
 
 use bytes::Bytes;
 use rustix::io::Errno;
@@ -14,17 +13,19 @@ use tokio::net::TcpStream;
 use tracing::debug;
 
 use super::delivery::{Hurry, Patience, Pauses};
+use super::dial::Dial;
 
 /// A listener for lines.
 pub(super) struct Tcp {
+    dial: Dial,
     port: u16,
     connection: Option<TcpStream>,
     patience: Patience,
 }
 
 impl Tcp {
-    pub(super) fn new(port: u16, patience: Patience) -> Self {
-        Tcp { port, connection: None, patience }
+    pub(super) fn new(dial: Dial, port: u16, patience: Patience) -> Self {
+        Tcp { dial, port, connection: None, patience }
     }
 
     /// Returns once the batch is written.
@@ -53,7 +54,7 @@ impl Tcp {
         let connection = match self.connection.take().filter(is_open) {
             Some(connection) => self.connection.insert(connection),
             None => {
-                let connect = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+                let connect = self.dial.port(self.port);
                 self.connection.insert(self.patience.with(connect).await.unwrap_or_else(too_slow)?)
             }
         };

@@ -3,6 +3,9 @@
 /// The kernel takes no quota below a millisecond.
 const LEAST_QUOTA_US: u64 = 1_000;
 
+/// Of v1; cgroup2 takes 1.
+const LEAST_WEIGHT: u32 = 2;
+
 /// Short, as whoever has used up its quota stands still for the rest of a period.
 const PERIOD_US: u64 = 20_000;
 
@@ -20,6 +23,9 @@ pub(super) struct Bandwidth {
 }
 
 impl CpuShare {
+    /// One processor.
+    pub(super) const WHOLE: Self = Self { thousandths: 1000 };
+
     /// 1000 are one processor. None at all cannot be had: at least one is taken.
     pub fn from_thousandths(thousandths: u32) -> Self {
         Self { thousandths: thousandths.max(1) }
@@ -28,6 +34,13 @@ impl CpuShare {
     /// Thousandths of one processor.
     pub fn thousandths(self) -> u32 {
         self.thousandths
+    }
+
+    /// Where there is less than all sandboxes of a server may have, each gets a part of it like its share. The kernel weighs
+    /// the groups below one against each other, so the numbers mean nothing beyond the server's.
+    pub(super) fn weight(self) -> u32 {
+        // What cgroup2 takes; v1 takes more.
+        self.thousandths.clamp(LEAST_WEIGHT, 10_000)
     }
 
     /// Exact: small shares get a longer period instead of a quota that is rounded up. The least share

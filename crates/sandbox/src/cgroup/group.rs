@@ -74,6 +74,21 @@ impl Group {
         self.unified.as_ref().map(|unified| unified.directory.as_fd())
     }
 
+    /// The files by which a process of one thread moves itself, by writing `0`, to where [`Self::enter`] would move it. In
+    /// microseconds: to move another, or a process that could have several threads, the kernel waits until every
+    /// processor has been somewhere else, which is some ten milliseconds on an idle host.
+    pub fn entrances(&self) -> Vec<PathBuf> {
+        let seats = self.seats.iter().filter(|seat| seat.home.version == Version::V1);
+        seats.map(|seat| seat.folder.path().join("tasks")).collect()
+    }
+
+    /// Likewise, to where [`Self::enter_all`] would move it.
+    pub fn all_entrances(&self) -> Vec<PathBuf> {
+        let unified = self.seats.iter().filter(|seat| seat.home.version == Version::V2);
+        let unified = unified.map(|seat| seat.folder.path().join("cgroup.procs"));
+        unified.chain(self.entrances()).collect()
+    }
+
     /// Moves a process into all groups but that in cgroup2. Its children are born there; memory that it has already
     /// is counted where it was.
     ///
@@ -89,11 +104,6 @@ impl Group {
     /// When the kernel refuses, as it does when the process has ended.
     pub fn enter_all(&self, pid: Pid) -> Result<(), GroupError> {
         self.move_into(pid, |_| true)
-    }
-
-    /// The file of each by which processes enter it.
-    pub(crate) fn entrances(&self) -> Vec<PathBuf> {
-        self.seats.iter().map(|seat| seat.folder.path().join("cgroup.procs")).collect()
     }
 
     /// The folder in cgroup2 as it is called below the place where that is mounted: `/` and its path.
@@ -154,13 +164,19 @@ impl Group {
         seat.folder.write("pids.max", &(u64::from(count) + first_process).to_string())
     }
 
-    /// Processor time of all together. `None` takes the limit away.
+    /// Processor time of all together: no more than this, and where there is less, a part like that of other groups of the same
+    /// server. `None` takes the limit away.
     ///
     /// # Errors
     /// When no group limits processor time, or the kernel refuses: in v1, more than a group above has.
     pub fn limit_cpu(&self, share: Option<CpuShare>) -> Result<(), GroupError> {
         let seat = self.seat(Controller::Cpu)?;
         let bandwidth = share.map(CpuShare::bandwidth);
+        let file = match seat.home.version {
+            Version::V1 => "cpu.shares",
+            Version::V2 => "cpu.weight",
+        };
+        seat.folder.write(file, &share.unwrap_or(CpuShare::WHOLE).weight().to_string())?;
         match (seat.home.version, bandwidth) {
             (Version::V1, None) => seat.folder.write("cpu.cfs_quota_us", "-1"),
             (Version::V1, Some(Bandwidth { quota_us, period_us })) => {
@@ -299,7 +315,15 @@ mod tests {
         let home = Home { version: Version::V2, controllers: Controller::ALL.to_vec() };
         let seat = Seat::make(home, path.clone()).unwrap();
         let file = |name: &str, text: &str| fs::write(path.join(name), text).unwrap();
-        for name in ["cgroup.freeze", "cgroup.kill", "memory.max", "memory.swap.max", "pids.max", "cpu.max"] {
+        for name in [
+            "cgroup.freeze",
+            "cgroup.kill",
+            "memory.max",
+            "memory.swap.max",
+            "pids.max",
+            "cpu.max",
+            "cpu.weight",
+        ] {
             file(name, "");
         }
         file("cgroup.events", "populated 1\nfrozen 1\n");
@@ -314,9 +338,10 @@ mod tests {
         group.limit_processes(1024).unwrap();
         assert_eq!(text("pids.max"), "1024");
         group.limit_cpu(None).unwrap();
-        assert_eq!(text("cpu.max"), "max");
+        assert_eq!((text("cpu.max").as_str(), text("cpu.weight").as_str()), ("max", "1000"));
+        file("cpu.weight", "");
         group.limit_cpu(Some(CpuShare::from_thousandths(72))).unwrap();
-        assert_eq!(text("cpu.max"), "1440 20000");
+        assert_eq!((text("cpu.max").as_str(), text("cpu.weight").as_str()), ("1440 20000", "72"));
         group.freeze().unwrap();
         assert_eq!(text("cgroup.freeze"), "1");
         group.thaw().unwrap();

@@ -33,6 +33,7 @@ mod error;
 mod folder;
 mod group;
 mod groups;
+mod host;
 mod layout;
 mod lock;
 mod unified;
@@ -42,6 +43,7 @@ pub use enforcement::{Enforcement, Means};
 pub use error::GroupError;
 pub use group::Group;
 pub use groups::Groups;
+pub use host::HostGroups;
 
 /// What the kernel has to count for the limits here.
 ///

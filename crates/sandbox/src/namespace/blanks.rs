@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, PoisonError, Weak};
 
+use tokio::sync::watch;
+
 use super::Namespaces;
 use crate::sandbox::Unready;
 
@@ -10,13 +12,23 @@ use crate::sandbox::Unready;
 pub(super) struct Blanks {
     wanted: usize,
     pool: Mutex<Pool>,
+    /// Whether a task is filling it up.
+    refilling: watch::Sender<bool>,
+}
+
+/// The right to fill the pool up, which one task has at a time.
+#[derive(Debug)]
+pub(super) struct Refill(watch::Sender<bool>);
+
+impl Drop for Refill {
+    fn drop(&mut self) {
+        self.0.send_replace(false);
+    }
 }
 
 #[derive(Debug, Default)]
 struct Pool {
     ready: Vec<Unready>,
-    /// A task is filling it up.
-    refilling: bool,
     closed: bool,
     /// Ever taken or made, for names.
     count: u64,
@@ -24,7 +36,7 @@ struct Pool {
 
 impl Blanks {
     pub(super) fn new(wanted: usize) -> Self {
-        Blanks { wanted, pool: Mutex::default() }
+        Blanks { wanted, pool: Mutex::default(), refilling: watch::Sender::new(false) }
     }
 
     /// The one that was made first: the longer ago, the surer it is ready.
@@ -33,26 +45,26 @@ impl Blanks {
         if pool.ready.is_empty() { None } else { Some(pool.ready.remove(0)) }
     }
 
-    /// Whether it is for the caller to fill the pool up.
-    pub(super) fn begin_refill(&self) -> bool {
-        let mut pool = self.lock();
-        let begins = !pool.closed && !pool.refilling && pool.ready.len() < self.wanted;
-        pool.refilling |= begins;
-        begins
+    /// If it is for the caller to fill the pool up.
+    pub(super) fn begin_refill(&self) -> Option<Refill> {
+        let pool = self.lock();
+        let wanted = !pool.closed && pool.ready.len() < self.wanted;
+        let begins = wanted && !self.refilling.send_replace(true);
+        begins.then(|| Refill(self.refilling.clone()))
     }
 
-    /// Those that are there, to be ended. No more will be.
-    pub(super) fn close(&self) -> Vec<Unready> {
-        let mut pool = self.lock();
-        pool.closed = true;
-        std::mem::take(&mut pool.ready)
+    /// Those that are there, to be ended. No more will be, once this returns.
+    pub(super) async fn close(&self) -> Vec<Unready> {
+        self.lock().closed = true;
+        // Cannot fail: the sender is here.
+        let _ = self.refilling.subscribe().wait_for(|refilling| !refilling).await;
+        std::mem::take(&mut self.lock().ready)
     }
 
-    /// The name of the next one to be made; `None` when there are enough, upon which the refill is over.
+    /// The name of the next one to be made; `None` when there are enough.
     fn next(&self) -> Option<String> {
         let mut pool = self.lock();
         if pool.closed || pool.ready.len() >= self.wanted {
-            pool.refilling = false;
             return None;
         }
         pool.count += 1;
@@ -69,8 +81,8 @@ impl Blanks {
         None
     }
 
-    fn give_up(&self) {
-        self.lock().refilling = false;
+    fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Pool> {
@@ -79,7 +91,9 @@ impl Blanks {
 }
 
 /// Makes one after the other until there are enough; those who wait for a sandbox now have the processors then.
-pub(super) async fn refill(namespaces: Weak<Namespaces>) {
+pub(super) async fn refill(namespaces: Weak<Namespaces>, right: Refill) {
+    // Given back last: who waits for that finds nothing held here any more.
+    let _right = right;
     loop {
         let Some(namespaces) = namespaces.upgrade() else { return };
         let Some(name) = namespaces.blanks.next() else { return };
@@ -89,10 +103,10 @@ pub(super) async fn refill(namespaces: Weak<Namespaces>) {
                     blank.close().await;
                 }
             }
+            Err(_) if namespaces.blanks.is_closed() => return,
             Err(error) => {
                 // Whoever needs one will see the same and say so; the next to take one tries again.
                 tracing::warn!(error = &error as &dyn std::error::Error, "no sandbox could be made ahead");
-                namespaces.blanks.give_up();
                 return;
             }
         }

@@ -18,24 +18,29 @@ mod spawner;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use firesteel_sandbox_init::furnishing::{Furnishing, Root};
+use firesteel_sandbox_init::network::{Link, Prefix};
 use firesteel_sandbox_init::protocol::Mounts;
 use tokio::net::UnixStream;
 
 use self::blanks::Blanks;
 use self::spawner::Spawner;
-use crate::cgroup::{Enforcement, Groups};
+use crate::cgroup::{Enforcement, Group, Groups};
 use crate::event::Events;
 use crate::first_process::InitProgram;
+use crate::guests::Guests;
 use crate::images::Images;
 use crate::limits::Limits;
+use crate::network::{Egress, HostAddresses};
+use crate::orphans;
 use crate::sandbox::{Begun, CreateError, Sandbox, Spec, Unready};
 use crate::system;
 
 /// What namespaces are made with, for all sandboxes of a server.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Settings {
     /// Of the server; its control groups are named after it.
     pub id: String,
@@ -50,20 +55,23 @@ pub struct Settings {
 }
 
 /// What a function can reach from its sandbox, beside its own loopback.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Default)]
 pub enum Network {
     /// Nothing.
     #[default]
     None,
+    /// What is outside of this host, and what of the host was allowed.
+    Egress(Egress),
     /// Everything the host can, the host included: there is no network of its own.
     Host,
 }
 
 impl Network {
     /// What `/etc/resolv.conf` says inside.
-    pub(crate) fn resolv_conf(self) -> String {
+    pub(crate) fn resolv_conf(&self) -> String {
         match self {
             Network::None => String::new(),
+            Network::Egress(egress) => egress.resolv_conf(),
             Network::Host => std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
         }
     }
@@ -75,9 +83,23 @@ pub(crate) struct Namespaces {
     settings: Settings,
     staging: PathBuf,
     images: Images,
+    guests: Guests,
     groups: Groups,
-    spawner: Mutex<Option<Arc<Spawner>>>,
+    spawner: Mutex<Running>,
+    /// The host's own addresses, when they have changed since the start.
+    host: Mutex<Option<Vec<Prefix>>>,
     blanks: Blanks,
+}
+
+/// The spawner of a server, one at a time.
+#[derive(Debug, Default)]
+enum Running {
+    /// To be started by who needs it.
+    #[default]
+    Not,
+    Yes(Arc<Spawner>),
+    /// None is to be started any more.
+    Closed,
 }
 
 /// The size of `/tmp` that blanks have: what functions have unless they say otherwise.
@@ -86,20 +108,27 @@ const BLANK_TMP_MIB: u32 = 512;
 impl Namespaces {
     /// Starts the spawner and makes the control groups. Blocks for some milliseconds. Must be called within an async
     /// runtime.
-    pub(crate) fn open(settings: Settings) -> io::Result<Self> {
+    pub(crate) fn open(settings: Settings) -> io::Result<Arc<Self>> {
         let staging = settings.folder.join("root");
         std::fs::create_dir_all(&staging)?;
         let images = Images::new(settings.folder.clone());
+        let guests = Guests::new(&settings.id);
         let groups = Groups::open(&settings.id);
-        let namespaces = Namespaces {
+        let namespaces = Arc::new(Namespaces {
             blanks: Blanks::new(settings.blanks),
             settings,
             staging,
             images,
+            guests,
             groups,
             spawner: Mutex::default(),
-        };
+            host: Mutex::default(),
+        });
         namespaces.spawner()?;
+        if let Network::Egress(egress) = &namespaces.settings.network {
+            let changes = HostAddresses::watch(egress.plan().host.clone())?;
+            tokio::spawn(follow_host(Arc::downgrade(&namespaces), changes));
+        }
         Ok(namespaces)
     }
 
@@ -142,32 +171,47 @@ impl Namespaces {
 
     /// Fills the pool of blanks up in the background.
     fn refill(self: &Arc<Self>) {
-        if self.blanks.begin_refill() {
+        if let Some(right) = self.blanks.begin_refill() {
             let namespaces = Arc::downgrade(self);
-            tokio::spawn(blanks::refill(namespaces));
+            tokio::spawn(blanks::refill(namespaces, right));
         }
     }
 
-    /// Ends the blanks. None are made from then on.
+    /// Ends the blanks and the spawner. Nothing is made from then on.
     pub(crate) async fn close(&self) {
-        for blank in self.blanks.close() {
+        for blank in self.blanks.close().await {
             blank.close().await;
+        }
+        let spawner = std::mem::replace(&mut *self.lock_spawner(), Running::Closed);
+        // One that is still talked to ends right after that.
+        if let Running::Yes(spawner) = spawner
+            && let Some(spawner) = Arc::into_inner(spawner)
+        {
+            spawner.end().await;
         }
     }
 
     async fn make_blank(self: &Arc<Self>, id: String) -> Result<Unready, CreateError> {
-        let begun = {
-            let (namespaces, id) = (Arc::clone(self), id.clone());
-            tokio::task::spawn_blocking(move || namespaces.begin(id))
+        let begun = match self.begin_aside(&id).await {
+            // Whatever has ended the spawner, there is another for the second time.
+            Err(CreateError::Start { source, .. }) if is_end(&source) => self.begin_aside(&id).await,
+            begun => begun,
         };
-        let begun =
-            begun.await.map_err(|error| CreateError::Start { id: id.clone(), source: error.into() })??;
-        let furnishing = self.furnishing().map_err(|source| CreateError::Start { id, source })?;
-        begun.attend().furnish(furnishing, Vec::new()).await
+        let (begun, link) = begun?;
+        let unready = begun.attend();
+        let groups = unready.group().map(Group::entrances).unwrap_or_default();
+        let furnishing = self.furnishing(link, groups).map_err(|source| CreateError::Start { id, source })?;
+        unready.furnish(furnishing, Vec::new()).await
+    }
+
+    async fn begin_aside(self: &Arc<Self>, id: &str) -> Result<(Begun, Option<Link>), CreateError> {
+        let (namespaces, name) = (Arc::clone(self), id.to_owned());
+        let begun = tokio::task::spawn_blocking(move || namespaces.begin(name)).await;
+        begun.map_err(|error| CreateError::Start { id: id.to_owned(), source: error.into() })?
     }
 
     /// Blocks for about half a millisecond.
-    fn begin(&self, id: String) -> Result<Begun, CreateError> {
+    fn begin(&self, id: String) -> Result<(Begun, Option<Link>), CreateError> {
         let socket = |source| CreateError::Socket { id: id.clone(), source };
         let limit = |source| CreateError::Limit { id: id.clone(), source };
         let start = |source| CreateError::Start { id: id.clone(), source };
@@ -179,49 +223,94 @@ impl Namespaces {
         let own_network = self.own_network();
         let theirs = theirs.into();
         let spawner = self.spawner().map_err(start)?;
-        let first_process = spawner.make(own_network, &theirs, group.clone_into()).map_err(|error| {
+        let made = spawner.make(own_network, &theirs, group.clone_into());
+        let (first_process, link) = made.map_err(|error| {
             // It may be that it has ended; the next one begins anew.
             self.forget(&spawner);
+            // What it has made and told nobody of.
+            orphans::end_orphans();
             start(error)
         })?;
-        group.enter(first_process.pid()).map_err(limit)?;
-        Ok(Begun { id, first_process, stream, container: None, group: Some(group), own_network })
+        Ok((Begun { id, first_process, stream, container: None, group: Some(group), own_network }, link))
     }
 
     fn own_network(&self) -> bool {
-        self.settings.network != Network::Host
+        !matches!(self.settings.network, Network::Host)
     }
 
-    fn furnishing(&self) -> io::Result<Furnishing> {
+    fn furnishing(&self, link: Option<Link>, groups: Vec<PathBuf>) -> io::Result<Furnishing> {
         let resolv_conf = self.settings.network.resolv_conf();
+        let guest = self.guests.next();
         Ok(Furnishing {
+            groups,
             root: Some(Root {
                 on: self.staging.clone(),
                 system: system::shown(),
-                files: system::files(&resolv_conf),
+                files: system::files(&guest, &resolv_conf),
                 tmp: self.images.scratch(BLANK_TMP_MIB)?,
             }),
-            confinement: system::confinement(),
+            confinement: guest,
             hostname: system::HOSTNAME.to_owned(),
             own_network: self.own_network(),
+            link,
         })
     }
 
     /// The running one, or another if that has ended.
     fn spawner(&self) -> io::Result<Arc<Spawner>> {
-        let mut spawner = self.spawner.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(running) = &*spawner {
-            return Ok(Arc::clone(running));
+        let mut spawner = self.lock_spawner();
+        match &*spawner {
+            Running::Yes(running) => Ok(Arc::clone(running)),
+            Running::Closed => Err(io::Error::other("no more sandboxes are made")),
+            Running::Not => {
+                let egress = match &self.settings.network {
+                    Network::Egress(egress) => Some(egress),
+                    Network::None | Network::Host => None,
+                };
+                let started = Arc::new(Spawner::start(&self.settings.init, &self.settings.folder, egress)?);
+                if let Some(host) = &*self.host.lock().unwrap_or_else(PoisonError::into_inner) {
+                    started.set_host(host.clone())?;
+                }
+                *spawner = Running::Yes(Arc::clone(&started));
+                Ok(started)
+            }
         }
-        let started = Arc::new(Spawner::start(&self.settings.init, &self.settings.folder)?);
-        *spawner = Some(Arc::clone(&started));
-        Ok(started)
     }
 
     fn forget(&self, failed: &Arc<Spawner>) {
-        let mut spawner = self.spawner.lock().unwrap_or_else(PoisonError::into_inner);
-        spawner.take_if(|spawner| Arc::ptr_eq(spawner, failed));
+        let mut spawner = self.lock_spawner();
+        if matches!(&*spawner, Running::Yes(running) if Arc::ptr_eq(running, failed)) {
+            *spawner = Running::Not;
+        }
     }
+
+    fn lock_spawner(&self) -> MutexGuard<'_, Running> {
+        self.spawner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps what may not be reached of the host up to date, as long as sandboxes are made.
+async fn follow_host(namespaces: Weak<Namespaces>, mut changes: HostAddresses) {
+    loop {
+        let Ok(host) = changes.changed().await else {
+            // Descriptors ran out; there will be others.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            continue;
+        };
+        let Some(namespaces) = namespaces.upgrade() else { return };
+        let told = tokio::task::spawn_blocking(move || {
+            *namespaces.host.lock().unwrap_or_else(PoisonError::into_inner) = Some(host.clone());
+            namespaces.spawner()?.set_host(host)
+        });
+        if let Ok(Err(error)) = told.await {
+            tracing::error!(%error, "new addresses of this host can be reached by functions");
+        }
+    }
+}
+
+/// Whether it is the spawner that failed, and not what it was asked to do.
+fn is_end(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 async fn become_sandbox(

@@ -4,19 +4,23 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use firesteel_sandbox_init::SPAWNER_MODE;
+use firesteel_sandbox_init::network::{Link, Prefix};
 use firesteel_sandbox_init::protocol::{Made, Order};
 use firesteel_sandbox_init::wire::{self, Frames};
 use rustix::process::Pid;
 
 use crate::first_process::{FirstProcess, InitProgram};
+use crate::network::{Egress, Uplink};
 
 /// A running spawner. Ends when dropped; what it has made lives on.
 #[derive(Debug)]
 pub(super) struct Spawner {
     conversation: Mutex<Conversation>,
+    /// Before the process, which holds the router that it leads from.
+    uplink: Option<Uplink>,
     process: FirstProcess,
 }
 
@@ -27,44 +31,77 @@ struct Conversation {
 }
 
 impl Spawner {
-    /// Blocks until it is ready: some milliseconds. Must be called within an async runtime.
-    pub(super) fn start(init: &InitProgram, folder: &Path) -> io::Result<Self> {
+    /// Blocks until it is ready: some milliseconds, some ten more with a way out. Must be called within an async runtime.
+    pub(super) fn start(init: &InitProgram, folder: &Path, egress: Option<&Egress>) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
         let process = FirstProcess::start_as(SPAWNER_MODE, "spawner", init, folder, theirs.into())?;
         let mut conversation = Conversation { socket: ours, frames: Frames::default() };
-        match conversation.hear()? {
-            Made::Ready => Ok(Spawner { conversation: Mutex::new(conversation), process }),
-            Made::Failed { reason } => Err(io::Error::other(reason)),
-            Made::FirstProcess { .. } => Err(senseless()),
-        }
+        let router = egress.map(|egress| Box::new(egress.plan().clone()));
+        ready(conversation.ask(&Order::Begin { router }, &[])?)?;
+        let pid = process.pid().as_raw_pid().unsigned_abs();
+        let uplink = egress.map(|egress| egress.start(pid, init)).transpose().map_err(io::Error::other)?;
+        Ok(Spawner { conversation: Mutex::new(conversation), uplink, process })
     }
 
-    /// Blocks for about half a millisecond. Must be called within an async runtime.
+    /// Makes a first process, and a way from its network to the router. Blocks for about a millisecond. Must be called
+    /// within an async runtime.
     pub(super) fn make(
         &self,
         own_network: bool,
         control: &OwnedFd,
         cgroup: Option<BorrowedFd<'_>>,
-    ) -> io::Result<FirstProcess> {
+    ) -> io::Result<(FirstProcess, Option<Link>)> {
         let descriptors: Vec<_> = std::iter::once(control.as_fd()).chain(cgroup).collect();
-        let mut conversation = self.conversation.lock().unwrap_or_else(PoisonError::into_inner);
-        FirstProcess::cloned(|| {
-            wire::send_whole(&conversation.socket, &Order { own_network }, &descriptors)?;
-            match conversation.hear()? {
-                Made::FirstProcess { pid } => Pid::from_raw(pid).ok_or_else(senseless),
+        let mut conversation = self.lock();
+        let mut connected = Ok(None);
+        let first_process = FirstProcess::cloned(|| {
+            match conversation.ask(&Order::Clone { own_network }, &descriptors)? {
+                Made::FirstProcess { pid, link } => {
+                    connected = link;
+                    Pid::from_raw(pid).ok_or_else(senseless)
+                }
                 Made::Failed { reason } => Err(io::Error::other(reason)),
                 Made::Ready => Err(senseless()),
             }
-        })
+        })?;
+        let no_way = |reason| io::Error::other(format!("no way out of the sandbox: {reason}"));
+        Ok((first_process, connected.map_err(no_way)?))
     }
 
-    /// As the server's own process namespace counts.
-    pub(super) fn pid(&self) -> Pid {
-        self.process.pid()
+    /// What of the host may not be reached, from now on. Blocks for some milliseconds.
+    pub(super) fn set_host(&self, host: Vec<Prefix>) -> io::Result<()> {
+        ready(self.lock().ask(&Order::SetHost(host), &[])?)
+    }
+
+    /// Ends it, and waits for that: it is no process of the server's any more then. What it has made lives on.
+    pub(super) async fn end(self) {
+        let Spawner { conversation, uplink, mut process } = self;
+        // First, as it leads to what the process holds.
+        let _ = tokio::task::spawn_blocking(move || drop(uplink)).await;
+        drop(conversation);
+        let _ = process.wait().await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Conversation> {
+        self.conversation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The answer to an order that makes nothing.
+fn ready(made: Made) -> io::Result<()> {
+    match made {
+        Made::Ready => Ok(()),
+        Made::Failed { reason } => Err(io::Error::other(reason)),
+        Made::FirstProcess { .. } => Err(senseless()),
     }
 }
 
 impl Conversation {
+    fn ask(&mut self, order: &Order, descriptors: &[BorrowedFd<'_>]) -> io::Result<Made> {
+        wire::send_whole(&self.socket, order, descriptors)?;
+        self.hear()
+    }
+
     fn hear(&mut self) -> io::Result<Made> {
         loop {
             if let Some(made) = self.frames.take_message()? {

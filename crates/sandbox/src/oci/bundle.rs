@@ -49,7 +49,7 @@ impl Bundle {
                 make_place(rootfs, &path, &found)?;
             }
         }
-        for (path, content) in system::files(resolv_conf) {
+        for (path, content) in system::files(config.guest, resolv_conf) {
             let place = make_parent(rootfs, &path)?;
             fs::write(&place, content)?;
             fs::set_permissions(&place, fs::Permissions::from_mode(0o644))?;

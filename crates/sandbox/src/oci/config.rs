@@ -5,8 +5,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use firesteel_sandbox_init::furnishing::Confinement;
 use firesteel_sandbox_init::protocol::Bind;
-use firesteel_sandbox_init::spawner::{GUEST_GID, GUEST_UID};
 use firesteel_sandbox_init::{CONTAINER_MODE, layout, ownership};
 use rustix::thread::CapabilitySet;
 use serde_json::{Value, json};
@@ -40,6 +40,8 @@ pub(super) struct Config<'a> {
     pub(super) runtime: &'a OciRuntime,
     /// The first process's program.
     pub(super) init: &'a Path,
+    /// To whom private folders are shown.
+    pub(super) guest: &'a Confinement,
     pub(super) places: &'a [Bind],
     pub(super) tmp: Tmp,
     pub(super) own_network: bool,
@@ -122,8 +124,8 @@ impl Config<'_> {
         mounts.push(match &self.tmp {
             Tmp::Disk(device) => json!({
                 "destination": "/tmp", "type": "ext4", "source": text(device)?,
-                // What is removed inside is given back to the host.
-                "options": ["nosuid", "nodev", "noatime", "discard"],
+                // It is thrown away in the end: nobody needs to wait until it is safe on the disk.
+                "options": ["nosuid", "nodev", "noatime", "nobarrier"],
             }),
             Tmp::Memory { bytes } => json!({
                 "destination": "/tmp", "type": "tmpfs", "source": "tmp",
@@ -131,7 +133,9 @@ impl Config<'_> {
             }),
         });
         for Bind { from, at, read_only } in self.places {
-            mounts.push(bind(from, at, *read_only, self.mapping(from)?.as_deref())?);
+            // To write as the owner is another matter: what a guest made would be root's on the host.
+            let mapping = if *read_only { self.mapping(from)? } else { None };
+            mounts.push(bind(from, at, *read_only, mapping.as_deref())?);
         }
         Ok(mounts)
     }
@@ -154,7 +158,8 @@ impl Config<'_> {
             ));
         }
         let (uid, gid) = (found.uid(), found.gid());
-        Ok(Some(format!("idmap=uids={uid}-{GUEST_UID}-1;gids={gid}-{GUEST_GID}-1")))
+        let Confinement { uid: guest_uid, gid: guest_gid, .. } = self.guest;
+        Ok(Some(format!("idmap=uids={uid}-{guest_uid}-1;gids={gid}-{guest_gid}-1")))
     }
 }
 

@@ -29,12 +29,14 @@ mod config;
 mod container;
 mod runtime;
 
+use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use firesteel_sandbox_init::furnishing::{Furnishing, Scratch};
+use firesteel_sandbox_init::furnishing::{Confinement, Furnishing, Scratch};
 use firesteel_sandbox_init::protocol::Mounts;
 use firesteel_sandbox_init::scratch::Disk;
 use tokio::net::UnixStream;
@@ -48,6 +50,7 @@ use self::runtime::Caller;
 use crate::cgroup::{Enforcement, Group, Groups};
 use crate::event::Events;
 use crate::first_process::{self, FirstProcess, InitProgram};
+use crate::guests::Guests;
 use crate::images::Images;
 use crate::namespace::{Network, Settings};
 use crate::sandbox::{Begun, CreateError, Sandbox, Spec};
@@ -59,7 +62,9 @@ const LOBBY: &str = "oci-runtime";
 /// Makes sandboxes. Nothing of it is left once it is dropped and its sandboxes are closed.
 #[derive(Debug)]
 pub(crate) struct Containers {
-    network: Network,
+    own_network: bool,
+    resolv_conf: String,
+    guests: Guests,
     /// Bundles, the runtime's state, and what is the same for all.
     folder: PathBuf,
     /// What containers execute.
@@ -78,6 +83,11 @@ impl Containers {
         if !rustix::process::geteuid().is_root() {
             return Err(io::Error::other("containers are made by root only: start the server as root"));
         }
+        if let Network::Egress(_) = settings.network {
+            return Err(io::Error::other(
+                "containers have no way out: their network is none, or the host's (--network none or host)",
+            ));
+        }
         let cgroup2 = Groups::unified_mountpoint().ok_or_else(|| {
             io::Error::other(
                 "no cgroup2 file system is mounted, which runtimes are to see: try `mount -t cgroup2`",
@@ -92,11 +102,13 @@ impl Containers {
             starter: first_process::path(&settings.init)?,
             state: folder.join("state"),
             place: lobby.place_below(&cgroup2),
-            groups: lobby.entrances(),
+            groups: lobby.all_entrances(),
             cgroup2,
         };
         Ok(Containers {
-            network: settings.network,
+            own_network: !matches!(settings.network, Network::Host),
+            resolv_conf: settings.network.resolv_conf(),
+            guests: Guests::new(&settings.id),
             init: init_program(&settings.init, &folder)?,
             caller: Arc::new(caller),
             images: Images::new(settings.folder.clone()),
@@ -129,16 +141,18 @@ impl Containers {
         };
         let begun =
             begun.await.map_err(|error| CreateError::Start { id: id.clone(), source: error.into() })??;
-        let cgroup =
-            begun.group.as_ref().and_then(Group::clone_into).map(|folder| folder.try_clone_to_owned());
-        let cgroup = cgroup.transpose().map_err(|source| CreateError::Start { id, source })?;
+        let Made { begun, guest } = begun;
+        let groups = begun.group.as_ref().map_or(Ok(Vec::new()), open);
+        let groups = groups.map_err(|source| CreateError::Start { id, source })?;
         let furnishing = Furnishing {
+            groups: Vec::new(),
             root: None,
-            confinement: system::confinement(),
+            confinement: guest,
             hostname: system::HOSTNAME.to_owned(),
             own_network: begun.own_network,
+            link: None,
         };
-        let furnished = begun.attend().furnish(furnishing, cgroup.into_iter().collect()).await?;
+        let furnished = begun.attend().furnish(furnishing, groups).await?;
         // All of that was the runtime's to do.
         furnished.prepare(Mounts::default()).await
     }
@@ -158,7 +172,7 @@ impl Containers {
     }
 
     /// Blocks for some ten milliseconds.
-    fn begin(&self, spec: Spec) -> Result<Begun, CreateError> {
+    fn begin(&self, spec: Spec) -> Result<Made, CreateError> {
         let Spec { id, mounts, limits, .. } = spec;
         let socket = |source| CreateError::Socket { id: id.clone(), source };
         let limit = |source| CreateError::Limit { id: id.clone(), source };
@@ -169,8 +183,7 @@ impl Containers {
         ours.set_nonblocking(true).map_err(socket)?;
         let stream = UnixStream::from_std(ours).map_err(socket)?;
         let group = self.groups.make(&id).map_err(limit)?;
-        let own_network = self.network != Network::Host;
-        let resolv_conf = self.network.resolv_conf();
+        let guest = self.guests.next();
         // Held until it is mounted.
         let (tmp, _disk) = self.tmp(limits.tmp_mib).map_err(start)?;
 
@@ -179,12 +192,13 @@ impl Containers {
         let config = Config {
             runtime: &self.caller.runtime,
             init: &self.init,
+            guest: &guest,
             places: &mounts.binds,
             tmp,
-            own_network,
+            own_network: self.own_network,
             cgroups_path: self.caller.cgroups_path(&name),
         };
-        let bundle = Bundle::make(self.folder.join(&name), &config, &resolv_conf).map_err(root)?;
+        let bundle = Bundle::make(self.folder.join(&name), &config, &self.resolv_conf).map_err(root)?;
         let container = Container::new(Arc::clone(&self.caller), name, bundle);
         let first_process = FirstProcess::cloned(|| container.run(theirs.into())).map_err(start)?;
         let begun = Begun {
@@ -193,13 +207,12 @@ impl Containers {
             stream,
             container: Some(container),
             group: Some(group),
-            own_network,
+            own_network: self.own_network,
         };
         if let Some(group) = &begun.group {
-            group.enter(begun.first_process.pid()).map_err(limit)?;
             limits.apply(group).map_err(limit)?;
         }
-        Ok(begun)
+        Ok(Made { begun, guest })
     }
 
     fn tmp(&self, mib: u32) -> io::Result<(Tmp, Option<Disk>)> {
@@ -211,6 +224,25 @@ impl Containers {
             Scratch::Memory { bytes } => (Tmp::Memory { bytes }, None),
         })
     }
+}
+
+/// A container with its first process, and as whom that is to start what it starts.
+#[derive(Debug)]
+struct Made {
+    begun: Begun,
+    guest: Confinement,
+}
+
+/// What a first process that does not see them is given of control groups.
+fn open(group: &Group) -> io::Result<Vec<OwnedFd>> {
+    let Some(unified) = group.clone_into() else {
+        return Err(io::Error::other("no control group in cgroup2 can be had"));
+    };
+    let mut opened = vec![unified.try_clone_to_owned()?];
+    for entrance in group.entrances() {
+        opened.push(File::options().write(true).open(entrance)?.into());
+    }
+    Ok(opened)
 }
 
 /// Something that can be mounted: the program that is running may have been replaced on the disk, or removed.

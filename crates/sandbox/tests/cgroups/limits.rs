@@ -2,11 +2,12 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use firesteel_sandbox::{CpuShare, Means};
+use firesteel_sandbox::{CpuShare, Groups, Means};
 use libtest_mimic::Trial;
 use rustix::process::Signal;
+use rustix::thread::CpuSet;
 
-use crate::fixture::{Guest, group, test};
+use crate::fixture::{Guest, group, id, test};
 
 const MIB: u64 = 1 << 20;
 
@@ -21,6 +22,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("a_memory_limit_can_be_raised_and_lowered", &[|it| &it.memory], memory_changes),
         test("processes_beyond_the_limit_cannot_be_started", &[|it| &it.processes], processes),
         test("processor_time_is_what_the_share_says", &[|it| &it.cpu], cpu),
+        test("too_little_processor_time_is_divided_like_the_shares", &[|it| &it.cpu], division),
     ]
 }
 
@@ -95,4 +97,23 @@ fn cpu() {
     assert!((10_000..40_000).contains(&small), "24000 expected, {small} had");
     let all = used_us(None, 300);
     assert!(all > 120_000, "300000 expected on an idle host, {all} had");
+}
+
+fn division() {
+    let groups = Groups::open(&id("division"));
+    let (less, more) = (groups.make("less").unwrap(), groups.make("more").unwrap());
+    // On one and the same processor, for which half of one and a whole one are too much.
+    let mut processor = CpuSet::new();
+    processor.set(0);
+    let mut guests = [(&less, 500), (&more, 1000)].map(|(group, thousandths)| {
+        group.limit_cpu(Some(CpuShare::from_thousandths(thousandths))).unwrap();
+        let guest = Guest::start(&["spin", "2000"]);
+        group.enter_all(guest.pid()).unwrap();
+        rustix::thread::sched_setaffinity(Some(guest.pid()), &processor).unwrap();
+        guest
+    });
+    guests.iter_mut().for_each(Guest::go);
+    let [less_us, more_us] = guests.each_mut().map(Guest::number);
+    // Twice as much, within a tenth.
+    assert!((18 * less_us..22 * less_us).contains(&(10 * more_us)), "{less_us} and {more_us} us");
 }

@@ -30,7 +30,12 @@ async fn a_guest_has_no_rights(host: Host) {
         .await;
     assert_eq!(status, Exit::Code(0), "{text}");
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(&lines[..4], ["993", "990", "990", "sandbox"], "{text}");
+    let user: u32 = lines[0].parse().unwrap();
+    assert!(user >= 1_900_000_000, "a user of its own: {text}");
+    assert_eq!(&lines[1..4], [lines[0], lines[0], "sandbox"], "{text}");
+    let mut other = host.guest("other").await;
+    assert_ne!(other.run("id -u").await.0.trim(), lines[0]);
+    other.close().await;
     assert!(lines[4].parse::<u32>().unwrap() < 10, "its process numbers are its own: {text}");
     for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
         assert!(lines.contains(&format!("{set}:\t0000000000000000").as_str()), "{set}: {text}");

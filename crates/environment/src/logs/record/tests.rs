@@ -330,7 +330,8 @@ fn the_logs_api_has_its_own_events() {
 
 #[test]
 fn a_failure_is_a_fault_in_the_logs_api_and_a_status_in_the_other() {
-    let failure = PlatformEvent::Failure { request_id: ID, error: PlatformError::exited(Exit::Signal(9)) };
+    let failure =
+        PlatformEvent::Failure { request_id: ID, error: PlatformError::exited(Exit::Signal(9), false) };
     assert!(telemetry(&failure, &on_demand()).is_none());
     let faults = logs(&failure, Schema::V20200815, &on_demand());
     assert_eq!(

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use tempfile::TempDir;
 
+use super::isolation::isolated;
 use super::process::eventually;
 
 const GUEST: &str = include_str!("guest.py");
@@ -29,7 +30,10 @@ impl Function {
     pub(crate) fn empty() -> Self {
         let folder = super::folder();
         fs::create_dir(folder.path().join("code")).unwrap();
-        fs::create_dir(folder.path().join("notes")).unwrap();
+        let notes = folder.path().join("notes");
+        fs::create_dir(&notes).unwrap();
+        // A function may be another user than who runs the tests.
+        fs::set_permissions(&notes, fs::Permissions::from_mode(0o777)).unwrap();
         Function { folder: Arc::new(folder) }
     }
 
@@ -84,6 +88,11 @@ impl Function {
 
     pub(crate) fn code(&self) -> PathBuf {
         self.folder.path().join("code")
+    }
+
+    /// Where the function itself sees its code.
+    pub(crate) fn task_root(&self) -> PathBuf {
+        if isolated() { "/var/task".into() } else { self.code().canonicalize().unwrap() }
     }
 
     /// Of the code's folder, as an argument.

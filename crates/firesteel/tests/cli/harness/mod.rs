@@ -3,6 +3,8 @@
 pub(crate) mod client;
 pub(crate) mod event_stream;
 pub(crate) mod function;
+pub(crate) mod isolation;
+pub(crate) mod leftovers;
 pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod server;

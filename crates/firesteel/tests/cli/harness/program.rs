@@ -1,7 +1,6 @@
-//! Runs of the program that end by themselves: `firesteel invoke`, `firesteel check`.
+//! Runs of the program that end by themselves: `firesteel invoke`, `firesteel check`, `firesteel doctor`.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,6 +9,8 @@ use std::thread;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use super::isolation::Isolation;
+use super::leftovers::Runs;
 use super::process;
 
 /// A run to be.
@@ -44,6 +45,11 @@ impl Program {
     /// `firesteel check ARGUMENTS…`
     pub(crate) fn check(arguments: &[&str]) -> Self {
         Self::new("check", arguments)
+    }
+
+    /// `firesteel doctor ARGUMENTS…`
+    pub(crate) fn doctor(arguments: &[&str]) -> Self {
+        Self::new("doctor", arguments)
     }
 
     fn new(subcommand: &str, arguments: &[&str]) -> Self {
@@ -102,8 +108,12 @@ impl Program {
 
     #[track_caller]
     fn run_reading(self, reads_stdout: bool, reads_stderr: bool, meanwhile: impl FnOnce(&Child)) -> Run {
+        let isolation = Isolation::of_this_run();
         let mut command = Command::new(super::FIRESTEEL);
-        command.args(&self.arguments).envs(self.variables);
+        command.args(&self.arguments).args(self.mounts(isolation));
+        command
+            .env("FIRESTEEL_ISOLATION", isolation.name())
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.arg("--data").arg(self.data.as_deref().unwrap_or(self.own_data.path()));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = {
@@ -117,17 +127,31 @@ impl Program {
         let stdout = child.stdout.take().filter(|_| reads_stdout).map(all);
         let stderr = child.stderr.take().filter(|_| reads_stderr).map(all);
         meanwhile(&child);
-        let status = process::ended(&mut child);
+        let mut runs = Runs::of(self.own_data.path());
+        let status = process::ended_watched(&mut child, || runs.look());
         let run = Run {
             code: status.code(),
             stdout: stdout.map(|stdout| stdout.join().unwrap()).unwrap_or_default(),
             stderr: stderr.map(|stderr| stderr.join().unwrap()).unwrap_or_default(),
         };
         assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
-        assert_eq!(process::marked(self.own_data.path().to_str().unwrap()), [0; 0], "processes are left");
-        let left = fs::read_dir(self.own_data.path().join("runs")).map_or(0, Iterator::count);
-        assert_eq!(left, 0, "files are left in the data folder");
+        runs.check_nothing_is_left();
         run
+    }
+
+    /// For the functions among the arguments, if any are to be run here.
+    fn mounts(&self, isolation: Isolation) -> Vec<String> {
+        let has = |argument: &str| self.arguments.iter().any(|given| given == argument);
+        if !(has("invoke") || has("serve")) || has("--endpoint") {
+            return Vec::new();
+        }
+        let path = |argument: &OsString| {
+            let text = argument.to_str()?;
+            Some(PathBuf::from(text.split_once('=').map_or(text, |(_, path)| path)))
+        };
+        let paths: Vec<_> =
+            self.arguments.iter().filter_map(path).filter(|path| path.is_absolute()).collect();
+        isolation.mounts(paths.iter().map(PathBuf::as_path))
     }
 }
 
@@ -152,6 +176,7 @@ impl Run {
         assert_eq!(self.code, Some(code), "{}", self.stderr);
         assert_eq!(self.stdout, "", "stdout is for responses");
         assert!(self.stderr.contains("error: "), "{}", self.stderr);
+        assert!(!self.stderr.contains(" WARN "), "a mistake is no news of the platform's: {}", self.stderr);
         for word in words {
             assert!(self.stderr.contains(word), "{word:?} is not in:\n{}", self.stderr);
         }

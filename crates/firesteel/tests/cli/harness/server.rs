@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 use super::client::{Client, Reply};
 use super::function::Function;
+use super::isolation::Isolation;
+use super::leftovers::Runs;
 use super::process::{self, PATIENCE};
 
 /// Dropped, it is asked to end, and everything is checked that holds for the end of every server.
@@ -22,6 +24,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     log: Arc<Log>,
     data: Arc<TempDir>,
+    runs: Runs,
     /// So that their code stays as long as it may be run.
     _functions: Vec<Function>,
     killed: bool,
@@ -63,7 +66,11 @@ impl Server {
         let mut command = Command::new(super::FIRESTEEL);
         command.arg("serve").args(["--listen", "127.0.0.1:0", "--data"]).arg(data.path());
         command.args(functions.iter().map(|(name, function)| format!("{name}={}", function.target())));
-        command.args(arguments).env("FIRESTEEL_TEST_CANARY", "sings");
+        let isolation = Isolation::of_this_run();
+        let layers = arguments.iter().map(Path::new).filter(|path| path.is_absolute());
+        let codes: Vec<_> = functions.iter().map(|(_, function)| function.code()).collect();
+        command.args(arguments).args(isolation.mounts(codes.iter().map(PathBuf::as_path).chain(layers)));
+        command.env("FIRESTEEL_ISOLATION", isolation.name()).env("FIRESTEEL_TEST_CANARY", "sings");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = {
             let _guard = super::forking();
@@ -76,7 +83,9 @@ impl Server {
         let line = log.wait_for("the server listens", |line| line.contains("/2015-03-31/functions/"));
         let address = line.split('/').nth(2).unwrap().parse().unwrap();
         let functions = functions.iter().map(|(_, function)| (*function).clone()).collect();
-        Server { child, address, log, data, _functions: functions, killed: false }
+        let mut runs = Runs::of(data.path());
+        runs.look();
+        Server { child, address, log, data, runs, _functions: functions, killed: false }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -152,6 +161,11 @@ impl Server {
         fs::read_dir(self.run_folder().join("environments")).map_or(0, Iterator::count)
     }
 
+    #[allow(dead_code, reason = "for those who look at it from outside; not every program of tests does")]
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         process::signal(&self.child, signal);
     }
@@ -160,7 +174,7 @@ impl Server {
     #[track_caller]
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let status = process::ended(&mut self.child);
-        self.check_nothing_is_left();
+        self.runs.check_nothing_is_left();
         status
     }
 
@@ -172,18 +186,12 @@ impl Server {
         self.child.wait().unwrap();
         let mark = self.mark();
         process::eventually("every process of the killed server ends", || process::marked(&mark).is_empty());
+        self.runs.check_devices_are_freed();
     }
 
-    /// Text that is in the environment or working directory of each of its processes.
+    /// Text that all of its processes are marked with.
     pub(crate) fn mark(&self) -> String {
-        self.data.path().to_str().unwrap().to_owned()
-    }
-
-    #[track_caller]
-    fn check_nothing_is_left(&self) {
-        assert_eq!(process::marked(&self.mark()), [0; 0], "processes are left");
-        let left = fs::read_dir(self.data.path().join("runs")).map_or(0, Iterator::count);
-        assert_eq!(left, 0, "files are left in the data folder");
+        self.runs.mark().to_owned()
     }
 }
 

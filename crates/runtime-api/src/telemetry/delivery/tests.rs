@@ -147,7 +147,7 @@ impl Reader {
 #[tokio::test]
 async fn a_batch_is_a_request_with_an_array() {
     let (port, mut received, _server) = http_listener(&[]).await;
-    let subscriber = Subscriber::start(http(port));
+    let subscriber = Subscriber::start(http(port), Dial::this_machine());
     // Without a flush: the timeout sends it.
     subscriber.offer(event(1));
     subscriber.offer(event(2));
@@ -163,7 +163,10 @@ async fn a_batch_is_a_request_with_an_array() {
 #[tokio::test]
 async fn the_digest_is_that_of_the_standard() {
     let (port, mut received, _server) = http_listener(&[]).await;
-    let subscriber = Subscriber::start(subscription(Destination::Http { port, path: "/".into(), put: true }));
+    let subscriber = Subscriber::start(
+        subscription(Destination::Http { port, path: "/".into(), put: true }),
+        Dial::this_machine(),
+    );
     offer_and_flush(&subscriber, ["{}".into()].into_iter()).await;
     let request = received.recv().await.unwrap();
     assert_eq!(request.method, Method::PUT);
@@ -174,7 +177,7 @@ async fn the_digest_is_that_of_the_standard() {
 #[tokio::test]
 async fn a_refused_batch_is_sent_again_before_anything_else() {
     let (port, mut received, _server) = http_listener(&[500, 404]).await;
-    let subscriber = Subscriber::start(http(port));
+    let subscriber = Subscriber::start(http(port), Dial::this_machine());
     subscriber.offer(event(1));
     let first = within(received.recv()).await.unwrap();
     subscriber.offer(event(2));
@@ -191,7 +194,7 @@ async fn a_refused_batch_is_sent_again_before_anything_else() {
 async fn events_wait_for_a_listener_that_is_not_there_yet() {
     let (port, listener) = tcp_listener().await;
     drop(listener);
-    let subscriber = Subscriber::start(tcp(port));
+    let subscriber = Subscriber::start(tcp(port), Dial::this_machine());
     subscriber.offer(event(1));
     let flush = subscriber.flush();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
@@ -203,7 +206,7 @@ async fn events_wait_for_a_listener_that_is_not_there_yet() {
 #[tokio::test]
 async fn full_batches_are_cut_by_items_and_keep_their_order() {
     let (port, mut received, _server) = http_listener(&[]).await;
-    let subscriber = Subscriber::start(http(port));
+    let subscriber = Subscriber::start(http(port), Dial::this_machine());
     offer_and_flush(&subscriber, (0..2500).map(event)).await;
     drop(subscriber);
     received.close();
@@ -219,7 +222,7 @@ async fn full_batches_are_cut_by_items_and_keep_their_order() {
 #[tokio::test]
 async fn a_listener_that_never_answers_holds_nobody_up() {
     let (port, mut received, _server) = http_listener(&[0]).await;
-    let subscriber = Subscriber::start(http(port));
+    let subscriber = Subscriber::start(http(port), Dial::this_machine());
     subscriber.offer(large(0));
     assert_eq!(within(received.recv()).await.unwrap().numbers(), [0]);
     // All of this returns at once: it does not wait for anything.
@@ -235,7 +238,7 @@ async fn a_listener_that_never_answers_holds_nobody_up() {
 #[tokio::test]
 async fn an_answer_that_does_not_come_is_asked_for_again() {
     let (port, mut received, _server) = http_listener(&[0, 200]).await;
-    let subscriber = Subscriber::start_with(http(port), Duration::from_millis(200));
+    let subscriber = Subscriber::start_with(http(port), Dial::this_machine(), Duration::from_millis(200));
     offer_and_flush(&subscriber, (0..2).map(event)).await;
     for _ in 0..2 {
         assert_eq!(received.recv().await.unwrap().numbers(), [0, 1]);
@@ -245,7 +248,7 @@ async fn an_answer_that_does_not_come_is_asked_for_again() {
 #[tokio::test]
 async fn a_slow_reader_loses_what_does_not_fit_and_is_told_so() {
     let (port, mut received, _server) = http_listener(&[503]).await;
-    let subscriber = Subscriber::start(http(port));
+    let subscriber = Subscriber::start(http(port), Dial::this_machine());
     (0..20).for_each(|number| subscriber.offer(large(number)));
     within(subscriber.flush()).await;
     offer_and_flush(&subscriber, [large(20)].into_iter()).await;
@@ -275,7 +278,7 @@ async fn a_slow_reader_loses_what_does_not_fit_and_is_told_so() {
 #[tokio::test]
 async fn lines_go_over_one_connection_and_another_when_it_is_lost() {
     let (port, listener) = tcp_listener().await;
-    let subscriber = Subscriber::start(tcp(port));
+    let subscriber = Subscriber::start(tcp(port), Dial::this_machine());
     subscriber.offer(event(1));
     let (stream, _) = within(listener.accept()).await.unwrap();
     let mut reader = Reader::new(stream);
@@ -292,7 +295,7 @@ async fn lines_go_over_one_connection_and_another_when_it_is_lost() {
 #[tokio::test]
 async fn a_reader_that_stops_reading_loses_its_own_events_only() {
     let (port, listener) = tcp_listener().await;
-    let subscriber = Subscriber::start(tcp(port));
+    let subscriber = Subscriber::start(tcp(port), Dial::this_machine());
     subscriber.offer(event(0));
     let (mut stream, _) = within(listener.accept()).await.unwrap();
     // More than the socket's buffers and the backlog hold.
@@ -335,7 +338,7 @@ async fn a_reader_that_stops_reading_loses_its_own_events_only() {
 #[tokio::test]
 async fn a_reader_that_never_reads_is_left_for_a_new_connection() {
     let (port, listener) = tcp_listener().await;
-    let subscriber = Subscriber::start_with(tcp(port), Duration::from_millis(200));
+    let subscriber = Subscriber::start_with(tcp(port), Dial::this_machine(), Duration::from_millis(200));
     let mut offered = 0;
     // Until the socket's buffers and the backlog are full.
     while subscriber.take_dropped().is_none() {
@@ -355,7 +358,7 @@ async fn a_reader_that_never_reads_is_left_for_a_new_connection() {
 #[tokio::test]
 async fn dropping_a_subscriber_ends_its_connection() {
     let (port, listener) = tcp_listener().await;
-    let subscriber = Subscriber::start(tcp(port));
+    let subscriber = Subscriber::start(tcp(port), Dial::this_machine());
     subscriber.offer(event(1));
     let (mut stream, _) = within(listener.accept()).await.unwrap();
     drop(subscriber);
