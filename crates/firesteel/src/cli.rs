@@ -433,7 +433,8 @@ pub(crate) struct ServerArguments {
 /// By what functions are held apart, from each other and from the host.
 #[derive(Debug, Args)]
 pub(crate) struct IsolationArguments {
-    /// auto (the strongest that this machine allows), namespace, or process (none)
+    /// auto (namespaces where this machine allows them), namespace, oci (containers; oci:crun or oci:/path: by this OCI
+    /// runtime), or process (none)
     #[arg(long, value_name = "KIND", default_value = "auto", env = "FIRESTEEL_ISOLATION")]
     pub(crate) isolation: Isolation,
 

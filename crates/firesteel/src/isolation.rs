@@ -4,6 +4,8 @@
 //! |---|---|---|
 //! | `auto` | the first of these that can be had: `namespace`, `process` | why not those before it |
 //! | `namespace` | namespaces, or the run does not begin | |
+//! | `oci` | containers, made by the best OCI runtime that is installed, or the run does not begin | |
+//! | `oci:crun`, `oci:/path/to/runtime` | likewise, by this one | |
 //! | `process` | plain processes | |
 //!
 //! Whatever it is, each limit that it cannot hold is said too, in a line with what to type. "Can be had" is never guessed: a
@@ -26,6 +28,8 @@ use crate::notice::tell;
 pub(crate) enum Isolation {
     Auto,
     Namespace,
+    /// By this runtime, if one was named.
+    Oci(Option<String>),
     Process,
 }
 
@@ -36,8 +40,12 @@ impl FromStr for Isolation {
         match text {
             "auto" => Ok(Isolation::Auto),
             "namespace" => Ok(Isolation::Namespace),
+            "oci" => Ok(Isolation::Oci(None)),
             "process" => Ok(Isolation::Process),
-            _ => Err("there are auto, namespace and process".into()),
+            _ => match text.strip_prefix("oci:") {
+                Some(runtime) if !runtime.is_empty() => Ok(Isolation::Oci(Some(runtime.to_owned()))),
+                _ => Err("there are auto, namespace, oci, oci:<runtime> and process".into()),
+            },
         }
     }
 }
@@ -50,7 +58,7 @@ pub(crate) async fn open(
 ) -> Result<Backend, Failure> {
     remove_abandoned().await;
     let arguments = &server.isolation;
-    let opened = match arguments.isolation {
+    let opened = match &arguments.isolation {
         Isolation::Process => None,
         Isolation::Namespace => Some(namespace(arguments, data, blanks).await.map_err(|error| {
             let what = match error {
@@ -59,6 +67,16 @@ pub(crate) async fn open(
             };
             refused(what, error)
         })?),
+        Isolation::Oci(runtime) => {
+            let backend = containers(arguments, data, runtime.as_deref()).await.map_err(|error| {
+                Failure::platform("this machine does not allow containers")
+                    .because(error.as_ref())
+                    .try_next("firesteel doctor, which tells more; or --isolation namespace")
+            })?;
+            let unasked = arguments.network.is_none();
+            let reason = "there is no way out of containers; try: --isolation namespace, or --network host";
+            Some(Opened { backend, no_egress: unasked.then(|| reason.to_owned()) })
+        }
         Isolation::Auto => match namespace(arguments, data, blanks).await {
             Ok(opened) => Some(opened),
             // It would be had without isolation, and much more with it.
@@ -225,20 +243,53 @@ pub(crate) async fn namespace(
     Ok(Opened { backend, no_egress })
 }
 
-/// Opened, and a sandbox made.
+/// Opens containers. Unless it is asked for, their network is none: there is no way out of them.
+#[cfg(target_os = "linux")]
+pub(crate) async fn containers(
+    arguments: &IsolationArguments,
+    data: &DataFolder,
+    runtime: Option<&str>,
+) -> Result<Backend, Error> {
+    use firesteel_sandbox::namespace::Network;
+
+    let network = match arguments.network {
+        None | Some(cli::Network::None) => Network::None,
+        Some(cli::Network::Host) => Network::Host,
+        Some(cli::Network::Egress) => {
+            Network::Egress(firesteel_sandbox::network::Egress::find(arguments.egress_allow.clone())?)
+        }
+    };
+    let runtime = firesteel_sandbox::oci::OciRuntime::find(runtime)?;
+    tried(Backend::oci(&settings(network, data, 0)?, runtime)?).await
+}
+
 #[cfg(target_os = "linux")]
 async fn probed(
     network: firesteel_sandbox::namespace::Network,
     data: &DataFolder,
     blanks: usize,
 ) -> Result<Backend, Error> {
-    let backend = Backend::namespace(firesteel_sandbox::namespace::Settings {
+    tried(Backend::namespace(settings(network, data, blanks)?)?).await
+}
+
+#[cfg(target_os = "linux")]
+fn settings(
+    network: firesteel_sandbox::namespace::Network,
+    data: &DataFolder,
+    blanks: usize,
+) -> Result<firesteel_sandbox::namespace::Settings, Error> {
+    Ok(firesteel_sandbox::namespace::Settings {
         id: data.id().to_owned(),
         folder: data.subfolder("sandboxes").map_err(|_| "the data folder cannot be used")?,
         blanks,
         network,
         init: InitProgram::default(),
-    })?;
+    })
+}
+
+/// A sandbox is made.
+#[cfg(target_os = "linux")]
+async fn tried(backend: Backend) -> Result<Backend, Error> {
     match backend.probe().await {
         Ok(()) => Ok(backend),
         Err(error) => {
@@ -246,6 +297,15 @@ async fn probed(
             Err(error.into())
         }
     }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) async fn containers(
+    _: &IsolationArguments,
+    _: &DataFolder,
+    _: Option<&str>,
+) -> Result<Backend, Error> {
+    Err("there are containers on Linux only".into())
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct Furnishing {
     /// Files of control groups that the first process enters by writing `0`.
     pub groups: Vec<PathBuf>,
-    /// Its file system.
-    pub root: Root,
+    /// Its file system. `None`: somebody else has made it, and its name and network too, and this process is in it.
+    pub root: Option<Root>,
     /// Rights and limits of everything that is started.
     pub confinement: Confinement,
     /// What it takes itself for.

@@ -17,6 +17,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::process::Pid;
+use rustix::thread::UnshareFlags;
 
 use crate::clone3::{Clone, Forked};
 use crate::confinement::Groundwork;
@@ -84,6 +85,11 @@ impl Launcher {
             if self.spared {
                 fs::write(OUT_OF_MEMORY_SCORE, "0")?;
             }
+            // What it sees of control groups begins where it is. Not earlier: from a namespace of its own the first process
+            // could not put anybody into the sandbox's group, where cgroup2 is mounted with `nsdelegate`.
+            // SAFETY: dangerous only for descriptors shared between threads (`FILES`, which is not asked for); and there is
+            // one thread.
+            unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) }?;
             self.confinement
                 .apply(&self.groundwork)
                 .map_err(|refused| io::Error::from_raw_os_error(refused.errno))

@@ -22,9 +22,18 @@
 //! It refuses to decide: no timeouts, no restarts, no order between processes.
 
 pub mod furnishing;
+pub mod layout;
 #[cfg(target_os = "linux")]
 pub mod network;
+#[cfg(target_os = "linux")]
+pub mod oci_runtime;
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "a fork, and unshare, which has no safe wrapper")]
+pub mod ownership;
 pub mod protocol;
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "the loop devices' own calls")]
+pub mod scratch;
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "unshare has no safe wrapper")]
 pub mod spawner;
@@ -49,15 +58,9 @@ mod launch;
 )]
 mod mounts;
 #[cfg(target_os = "linux")]
-#[expect(unsafe_code, reason = "a fork, and unshare, which has no safe wrapper")]
-mod ownership;
-#[cfg(target_os = "linux")]
 mod room;
 #[cfg(target_os = "linux")]
 mod root;
-#[cfg(target_os = "linux")]
-#[expect(unsafe_code, reason = "the loop devices' own calls")]
-mod scratch;
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "installing a filter has no safe wrapper")]
 mod seccomp;
@@ -73,6 +76,9 @@ pub const HIDDEN_MODE: &str = "sandbox-init";
 
 /// The same for a [spawner].
 pub const SPAWNER_MODE: &str = "sandbox-spawner";
+
+/// The same for a first process that somebody else has put into a container, whose first it is.
+pub const CONTAINER_MODE: &str = "sandbox-container";
 
 /// What a start by hand exits with (`EX_USAGE` of sysexits).
 const STARTED_BY_HAND: i32 = 64;
@@ -90,6 +96,10 @@ pub fn enter_if_asked() {
         Some(HIDDEN_MODE) => serve::serve,
         #[cfg(target_os = "linux")]
         Some(SPAWNER_MODE) => spawner::serve,
+        #[cfg(target_os = "linux")]
+        Some(CONTAINER_MODE) => serve::serve_contained,
+        #[cfg(target_os = "linux")]
+        Some(oci_runtime::MODE) => oci_runtime::become_it(),
         _ => return,
     };
     let code = match world::clean() {

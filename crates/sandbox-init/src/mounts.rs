@@ -19,7 +19,7 @@
 use crate::protocol::{Mounted, Mounts};
 
 #[cfg(target_os = "linux")]
-pub(crate) use imp::add_attributes;
+pub(crate) use imp::{add_attributes, unshare};
 
 /// Does what can be done, and says what cannot.
 pub(crate) fn make(mounts: &Mounts) -> Mounted {
@@ -91,7 +91,7 @@ mod imp {
         Ok(())
     }
 
-    fn unshare(flags: UnshareFlags) -> io::Result<()> {
+    pub(crate) fn unshare(flags: UnshareFlags) -> io::Result<()> {
         // SAFETY: dangerous only for descriptors shared between threads (`FILES`, which is not asked for);
         // and there is one thread.
         Ok(unsafe { rustix::thread::unshare_unsafe(flags) }?)

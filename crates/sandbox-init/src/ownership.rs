@@ -8,7 +8,7 @@
 //!   on the disk: owner ──(user namespace: owner = guest)──► in the sandbox: guest
 //! ```
 //!
-//! Used by [`crate::root`], as root: without root the guest *is* the owner. Linux 5.12, and a file system that can; where
+//! Used by `root`, as root: without root the guest *is* the owner. Linux 5.12, and a file system that can; where
 //! it cannot be had the files are as they are.
 
 use std::fs::{self, Metadata};
@@ -25,7 +25,8 @@ use crate::furnishing::Confinement;
 use crate::wire::{self, Frames};
 
 /// Whether others than the owner cannot use it: enter and list a folder, read a file.
-pub(crate) fn is_private(found: &Metadata) -> bool {
+#[must_use]
+pub fn is_private(found: &Metadata) -> bool {
     let needed = if found.is_dir() { 0o005 } else { 0o004 };
     found.mode() & needed != needed
 }

@@ -22,7 +22,9 @@ use crate::network::{Link, Prefix, RouterPlan};
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
     /// Builds the root of a sandbox that has one of its own, as far as that can be done for any function. Answered by
-    /// [`Report::Furnished`].
+    /// [`Report::Furnished`]. What a first process that does not see the host's files is
+    /// to know of control groups travels with it: the directory of cgroup2 for what will be started, and files like those in
+    /// [`Furnishing::groups`].
     Furnish(Box<Furnishing>),
     /// Sets up the sandbox. Sent once. Answered by [`Report::Ready`].
     Prepare(Mounts),

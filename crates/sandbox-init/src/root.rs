@@ -26,49 +26,11 @@ use rustix::fs::CWD;
 use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
 
 use crate::furnishing::{Confinement, Root, Scratch};
+use crate::layout::{DEVICE_LINKS, DEVICES, FOLDERS, MASKED, PROCESSORS, READ_ONLY_PROC};
 use crate::mounts::add_attributes;
 use crate::ownership;
 use crate::protocol::Bind;
 use crate::scratch;
-
-/// Folders that exist in every root: some to be mounted on, some to be found empty.
-const FOLDERS: [&str; 12] =
-    ["dev", "etc", "home", "mnt", "opt", "proc", "root", "run", "sys", "tmp", "var/task", "var/runtime"];
-
-/// Of `/dev`: without memory, disks, terminals. AWS has no `/dev/shm` either.
-const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
-
-const DEVICE_LINKS: [(&str, &str); 4] = [
-    ("fd", "/proc/self/fd"),
-    ("stdin", "/proc/self/fd/0"),
-    ("stdout", "/proc/self/fd/1"),
-    ("stderr", "/proc/self/fd/2"),
-];
-
-/// What of `/proc` is the host's, not the sandbox's, and tells or does more than a function has business with.
-const MASKED: [&str; 15] = [
-    "acpi",
-    "asound",
-    "bus",
-    "fs",
-    "interrupts",
-    "irq",
-    "kallsyms",
-    "kcore",
-    "key-users",
-    "keys",
-    "kmsg",
-    "modules",
-    "scsi",
-    "sched_debug",
-    "timer_list",
-];
-
-/// What of `/proc` may be read and not written.
-const READ_ONLY_PROC: [&str; 2] = ["sys", "sysrq-trigger"];
-
-/// What of `/sys` runtimes look at, to count processors.
-const PROCESSORS: &str = "sys/devices/system/cpu";
 
 /// Bytes of everything in the root that is not mounted on it.
 const ROOT_SIZE: &CStr = c"size=1m,nr_inodes=4k,mode=755";

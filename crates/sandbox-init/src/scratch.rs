@@ -5,7 +5,7 @@
 //! mounted by a loop device that the kernel gives up with the last mount. Nothing of it can be left behind. Else it is in memory,
 //! and counts as such.
 //!
-//! Used by [`crate::root`].
+//! Used by `root`, and by servers that have a [`Disk`] mounted by others.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -26,6 +26,36 @@ pub(crate) fn mount(scratch: &Scratch, at: &Path) -> io::Result<()> {
     mounted.map_err(|error| io::Error::new(error.kind(), format!("making /tmp: {error}")))
 }
 
+/// A disk that nobody has mounted yet. Gone when dropped, or with its last mount.
+#[derive(Debug)]
+pub struct Disk {
+    path: PathBuf,
+    _device: File,
+}
+
+impl Disk {
+    /// With a copy of this image on it.
+    ///
+    /// # Errors
+    /// Without root, loop devices or room on the disk of the image.
+    pub fn of(template: &Path) -> io::Result<Self> {
+        let original = File::open(template)?;
+        let image = copy(&original, template)?;
+        // All sandboxes of a server would be told of the same free device, and one at a time would have it.
+        original.lock()?;
+        let attached = attach(&image);
+        original.unlock()?;
+        let (device, path) = attached?;
+        Ok(Disk { path, _device: device })
+    }
+
+    /// The device, to be mounted as ext4.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 fn mount_memory(bytes: u64, at: &Path) -> io::Result<()> {
     let options = CString::new(format!("size={bytes},mode=1777"))?;
     Ok(rustix::mount::mount("tmp", at, "tmpfs", SAFE, options.as_c_str())?)
@@ -34,20 +64,9 @@ fn mount_memory(bytes: u64, at: &Path) -> io::Result<()> {
 const SAFE: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOATIME);
 
 fn mount_image(template: &Path, at: &Path) -> io::Result<()> {
-    let original = File::open(template)?;
-    let image = copy(&original, template)?;
-    let (device, path) = {
-        // All sandboxes of a server would be told of the same free device, and one at a time would have it.
-        original.lock()?;
-        let attached = attach(&image);
-        original.unlock()?;
-        attached?
-    };
-    // It is thrown away in the end: nobody needs to wait until it is safe on the disk.
-    rustix::mount::mount(&path, at, "ext4", SAFE, c"nobarrier")?;
-    // Held by the mount from here on.
-    drop(device);
-    Ok(())
+    let disk = Disk::of(template)?;
+    // It is thrown away in the end: nobody needs to wait until it is safe on the disk. The device is held by the mount from here on.
+    Ok(rustix::mount::mount(disk.path(), at, "ext4", SAFE, c"nobarrier")?)
 }
 
 /// Without a name, so that it goes with its last user.

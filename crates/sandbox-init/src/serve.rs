@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::AsFd;
-#[cfg(target_os = "linux")]
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
@@ -29,11 +28,17 @@ pub(crate) fn serve_cloned(world: World, cgroup: Option<OwnedFd>) {
     attend(world, Stage::Bare { cgroup }, Descendants::in_namespace());
 }
 
+/// Likewise, as the first process of a container, in the root that it is to have.
+#[cfg(target_os = "linux")]
+pub(crate) fn serve_contained(world: World) {
+    attend(world, Stage::Bare { cgroup: None }, Descendants::in_namespace());
+}
+
 /// How far the sandbox is made.
 enum Stage {
     /// On the host's root; there is nothing to make.
     Shared,
-    /// In namespaces of its own, on the host's root yet.
+    /// In namespaces of its own; nothing has run in them.
     #[cfg(target_os = "linux")]
     Bare { cgroup: Option<OwnedFd> },
     /// Its root is built.
@@ -64,7 +69,10 @@ fn attend(world: World, mut stage: Stage, mut descendants: Descendants) {
             break;
         }
         let served = serve_frames(&mut frames, |request, frames| match request {
-            Request::Furnish(furnishing) => stage.furnish(*furnishing, &mut report),
+            Request::Furnish(furnishing) => {
+                let sent = std::iter::from_fn(|| frames.take_descriptor()).collect();
+                stage.furnish(*furnishing, sent, &mut report)
+            }
             Request::Prepare(mounts) => stage.prepare(&mounts, &control, &mut descendants),
             Request::Spawn(program) => {
                 let (Some(stdout), Some(stderr)) = (frames.take_descriptor(), frames.take_descriptor())
@@ -106,11 +114,17 @@ fn attend(world: World, mut stage: Stage, mut descendants: Descendants) {
 
 impl Stage {
     /// `false` when the sandbox cannot be.
-    fn furnish(&mut self, furnishing: Furnishing, report: &mut impl FnMut(Report)) -> bool {
+    fn furnish(
+        &mut self,
+        furnishing: Furnishing,
+        sent: Vec<OwnedFd>,
+        report: &mut impl FnMut(Report),
+    ) -> bool {
         match std::mem::replace(self, Stage::Shared) {
             #[cfg(target_os = "linux")]
             Stage::Bare { cgroup } => {
-                let furnished = Room::furnish(furnishing, cgroup);
+                let mut sent = sent.into_iter();
+                let furnished = Room::furnish(furnishing, sent.next().or(cgroup), sent);
                 let failed = furnished.as_ref().err().map(ToString::to_string);
                 let went_well = failed.is_none();
                 if let Ok(room) = furnished {
@@ -121,7 +135,7 @@ impl Stage {
             }
             // Said by nobody: the server knows what it has made.
             _ => {
-                let _ = furnishing;
+                let _ = (furnishing, sent);
                 false
             }
         }

@@ -30,8 +30,8 @@ use serde::de::DeserializeOwned;
 /// by default, so that anything that could be executed can be asked for.
 pub const MAX_FRAME_BYTES: usize = 4 << 20;
 
-/// stdout and stderr, or a socket and a control group; no frame carries more.
-pub const MAX_DESCRIPTORS: usize = 2;
+/// A directory of cgroup2 and the files by which up to three controllers' groups are entered; no frame carries more.
+pub const MAX_DESCRIPTORS: usize = 4;
 
 const HEADER_BYTES: usize = size_of::<u32>();
 
@@ -59,7 +59,7 @@ pub fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> 
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() {
-        assert!(ancillary.push(SendAncillaryMessage::ScmRights(descriptors)), "a frame carries at most two");
+        assert!(ancillary.push(SendAncillaryMessage::ScmRights(descriptors)), "a frame carries few");
     }
     // Apple's kernels have no such flag; the Rust runtime ignores the signal there and here.
     #[cfg(not(target_vendor = "apple"))]

@@ -28,6 +28,10 @@ fn main() -> ExitCode {
         life(&path, &Mounts { binds, ..read_only.clone() }, ", read-only folder, a file").await;
         freezing(&path).await;
         memory(&path).await;
+        #[cfg(target_os = "linux")]
+        for runtime in ["crun", "runc"] {
+            containers(&path, runtime).await;
+        }
     });
     #[cfg(target_os = "linux")]
     control_groups();
@@ -59,6 +63,46 @@ async fn life(folder: &Path, mounts: &Mounts, note: &str) {
     report(&format!("spawn to started{note}"), spawn);
     report(&format!("end_all of one process{note}"), end_all);
     report(&format!("close when empty{note}"), close);
+}
+
+/// Fewer turns: these are dear.
+#[cfg(target_os = "linux")]
+async fn containers(folder: &Path, runtime: &str) {
+    use firesteel_sandbox::Backend;
+    use firesteel_sandbox::namespace::{Network, Settings};
+    use firesteel_sandbox::oci::OciRuntime;
+
+    let Ok(found) = OciRuntime::find(Some(runtime)) else { return };
+    let folder = folder.join(runtime);
+    std::fs::create_dir(&folder).expect("the folder can be written to");
+    let settings = Settings {
+        id: format!("bench-{}-{runtime}", std::process::id()),
+        folder: folder.clone(),
+        blanks: 0,
+        network: Network::None,
+        init: InitProgram::CurrentExe,
+    };
+    let Ok(backend) = Backend::oci(&settings, found) else { return };
+    let [mut create, mut spawn, mut close] = [const { Vec::new() }; 3];
+    for _ in 0..TURNS / 10 {
+        let begin = Instant::now();
+        let wanted =
+            Spec { limits: Limits { tmp_mib: 512, ..Limits::default() }, ..spec(&folder, Mounts::default()) };
+        let (sandbox, mut events) = backend.create(wanted).await.expect("a sandbox");
+        create.push(begin.elapsed());
+
+        let begin = Instant::now();
+        sandbox.spawn(sleep(Path::new("/tmp"), "a", "exec sleep 1000")).expect("sent");
+        await_event(&mut events, |event| matches!(event, Event::Started { .. })).await;
+        spawn.push(begin.elapsed());
+
+        let begin = Instant::now();
+        sandbox.close().await;
+        close.push(begin.elapsed());
+    }
+    report(&format!("{runtime}: create to ready"), create);
+    report(&format!("{runtime}: spawn to started"), spawn);
+    report(&format!("{runtime}: close with one process"), close);
 }
 
 async fn memory(folder: &Path) {

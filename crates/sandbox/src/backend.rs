@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use crate::cgroup::Enforcement;
 use crate::event::Events;
+#[cfg(target_os = "linux")]
 use crate::namespace::{Namespaces, Settings};
+#[cfg(target_os = "linux")]
+use crate::oci::{Containers, OciRuntime};
 use crate::sandbox::{CreateError, Sandbox, Spec};
 
 /// What makes sandboxes. Cheap to clone.
@@ -16,12 +19,29 @@ pub enum Backend {
     /// Namespaces, control groups and a file system of their own; see [`crate::namespace`].
     #[cfg(target_os = "linux")]
     Namespace(NamespaceBackend),
+    /// Containers, made by an OCI runtime; see [`crate::oci`].
+    #[cfg(target_os = "linux")]
+    Oci(OciBackend),
 }
 
 /// See [`Backend::Namespace`].
 #[cfg(target_os = "linux")]
 #[derive(Debug, Clone)]
 pub struct NamespaceBackend(Arc<Namespaces>);
+
+/// See [`Backend::Oci`].
+#[cfg(target_os = "linux")]
+#[derive(Debug, Clone)]
+pub struct OciBackend(Arc<Containers>);
+
+#[cfg(target_os = "linux")]
+impl OciBackend {
+    /// What makes the containers.
+    #[must_use]
+    pub fn runtime(&self) -> &OciRuntime {
+        self.0.runtime()
+    }
+}
 
 impl Backend {
     /// Sandboxes with namespaces of their own. Blocks for some milliseconds.
@@ -36,6 +56,15 @@ impl Backend {
         Ok(Backend::Namespace(NamespaceBackend(Namespaces::open(settings)?)))
     }
 
+    /// Sandboxes in containers. Nothing is made ahead, whatever [`Settings::blanks`] says. Blocks for some milliseconds.
+    ///
+    /// # Errors
+    /// Without root or cgroup2, or when a folder cannot be made.
+    #[cfg(target_os = "linux")]
+    pub fn oci(settings: &Settings, runtime: OciRuntime) -> io::Result<Self> {
+        Ok(Backend::Oci(OciBackend(Arc::new(Containers::open(settings, runtime)?))))
+    }
+
     /// Makes a sandbox. Dropped while waiting, everything begun is ended.
     ///
     /// # Errors
@@ -45,6 +74,8 @@ impl Backend {
             Backend::Process => Sandbox::create(spec).await,
             #[cfg(target_os = "linux")]
             Backend::Namespace(NamespaceBackend(namespaces)) => namespaces.create(spec).await,
+            #[cfg(target_os = "linux")]
+            Backend::Oci(OciBackend(containers)) => containers.create(spec).await,
         }
     }
 
@@ -64,6 +95,8 @@ impl Backend {
             Backend::Process => Ok(()),
             #[cfg(target_os = "linux")]
             Backend::Namespace(NamespaceBackend(namespaces)) => namespaces.probe().await,
+            #[cfg(target_os = "linux")]
+            Backend::Oci(OciBackend(containers)) => containers.probe().await,
         }
     }
 
@@ -74,6 +107,8 @@ impl Backend {
             Backend::Process => None,
             #[cfg(target_os = "linux")]
             Backend::Namespace(NamespaceBackend(namespaces)) => Some(namespaces.enforcement()),
+            #[cfg(target_os = "linux")]
+            Backend::Oci(OciBackend(containers)) => Some(containers.enforcement()),
         }
     }
 
@@ -84,6 +119,8 @@ impl Backend {
             Backend::Process => None,
             #[cfg(target_os = "linux")]
             Backend::Namespace(NamespaceBackend(namespaces)) => namespaces.tmp_in_memory(),
+            #[cfg(target_os = "linux")]
+            Backend::Oci(OciBackend(containers)) => containers.tmp_in_memory(),
         }
     }
 
@@ -93,6 +130,8 @@ impl Backend {
             Backend::Process => {}
             #[cfg(target_os = "linux")]
             Backend::Namespace(NamespaceBackend(namespaces)) => namespaces.close().await,
+            #[cfg(target_os = "linux")]
+            Backend::Oci(_) => {}
         }
     }
 }

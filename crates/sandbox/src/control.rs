@@ -25,6 +25,8 @@ use crate::event::Event;
 use crate::first_process::FirstProcess;
 use crate::listening::Sockets;
 use crate::memory::Meter;
+#[cfg(target_os = "linux")]
+use crate::oci::Container;
 use crate::orphans;
 
 /// How long a first process may take to end everything and exit. It takes milliseconds; the bound is for one
@@ -62,11 +64,16 @@ pub(crate) struct Control {
     pub(crate) events: mpsc::UnboundedSender<Event>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) first_process: FirstProcess,
+    /// Whose first process that is.
+    #[cfg(target_os = "linux")]
+    pub(crate) container: Option<Container>,
 }
 
 impl Control {
     pub(crate) async fn run(self) {
-        let Self { id, stream, mut requests, making, sockets, events, meter, mut first_process } = self;
+        #[cfg(target_os = "linux")]
+        let container = self.container;
+        let Self { id, stream, mut requests, making, sockets, events, meter, mut first_process, .. } = self;
         let mut closing = false;
         let overdue = {
             let reports = read_reports(&stream, |report, socket| {
@@ -115,6 +122,10 @@ impl Control {
         if !orderly {
             // A panic in it would be printed by the runtime; there is nothing else to do about one.
             let _ = tokio::task::spawn_blocking(orphans::end_orphans).await;
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(container) = container {
+            let _ = tokio::task::spawn_blocking(move || drop(container)).await;
         }
         // Before the owner can hear of the end: from then on requests are refused.
         requests.close();

@@ -33,6 +33,10 @@ mod event;
     expect(unsafe_code, reason = "the async runtime asks for a promise about descriptors")
 )]
 mod first_process;
+#[cfg(target_os = "linux")]
+mod guests;
+#[cfg(target_os = "linux")]
+mod images;
 mod limits;
 mod listening;
 mod memory;
@@ -40,12 +44,16 @@ mod memory;
 pub mod namespace;
 #[cfg(target_os = "linux")]
 pub mod network;
+#[cfg(target_os = "linux")]
+pub mod oci;
 mod orphans;
 mod sandbox;
+#[cfg(target_os = "linux")]
+mod system;
 
 pub use backend::Backend;
 #[cfg(target_os = "linux")]
-pub use backend::NamespaceBackend;
+pub use backend::{NamespaceBackend, OciBackend};
 pub use cgroup::{CpuShare, Enforcement, Group, GroupError, Groups, HostGroups, Means};
 pub use event::{Event, Events};
 pub use firesteel_sandbox_init::protocol::{Bind, Exit, Mounted, Mounts, Program, Signal};

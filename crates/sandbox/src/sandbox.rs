@@ -21,6 +21,8 @@ use crate::first_process::{FirstProcess, InitProgram};
 use crate::limits::Limits;
 use crate::listening::{self, Dialer, Sockets};
 use crate::memory::{MemoryReading, Meter};
+#[cfg(target_os = "linux")]
+use crate::oci::Container;
 
 /// Requests waiting to be written. The socket's own buffer holds dozens more; a first process that lets
 /// both fill up is not running.
@@ -154,6 +156,9 @@ pub(crate) struct Begun {
     pub(crate) first_process: FirstProcess,
     /// Our end of its control socket.
     pub(crate) stream: UnixStream,
+    /// Whose first process it is.
+    #[cfg(target_os = "linux")]
+    pub(crate) container: Option<Container>,
     pub(crate) group: Option<Group>,
     pub(crate) own_network: bool,
 }
@@ -190,7 +195,15 @@ impl Sandbox {
         };
         let start = |source| CreateError::Start { id: id.clone(), source };
         let first_process = first_process.await.map_err(|error| start(error.into()))?.map_err(start)?;
-        let begun = Begun { id, first_process, stream, group: None, own_network: false };
+        let begun = Begun {
+            id,
+            first_process,
+            stream,
+            #[cfg(target_os = "linux")]
+            container: None,
+            group: None,
+            own_network: false,
+        };
         begun.attend().prepare(mounts).await
     }
 
@@ -355,7 +368,9 @@ impl Sandbox {
 impl Begun {
     /// Starts the task beside it. Must be called within an async runtime.
     pub(crate) fn attend(self) -> Unready {
-        let Begun { id, first_process, stream, group, own_network } = self;
+        #[cfg(target_os = "linux")]
+        let container = self.container;
+        let Begun { id, first_process, stream, group, own_network, .. } = self;
         let (requests, waiting_requests) = mpsc::channel(MAX_WAITING_REQUESTS);
         let (events, received) = mpsc::unbounded_channel();
         let (making, is_made) = mpsc::unbounded_channel();
@@ -371,6 +386,8 @@ impl Begun {
                 events,
                 meter: Arc::clone(&meter),
                 first_process,
+                #[cfg(target_os = "linux")]
+                container,
             }
             .run(),
         );
@@ -389,9 +406,13 @@ impl Begun {
 }
 
 impl Unready {
-    /// Builds its root. On failure it is ended.
-    pub(crate) async fn furnish(mut self, furnishing: Furnishing) -> Result<Self, CreateError> {
-        let asked = self.ask(&Request::Furnish(Box::new(furnishing)));
+    /// Builds its root. `groups`: what travels with [`Request::Furnish`]. On failure it is ended.
+    pub(crate) async fn furnish(
+        mut self,
+        furnishing: Furnishing,
+        groups: Vec<OwnedFd>,
+    ) -> Result<Self, CreateError> {
+        let asked = self.ask(&Request::Furnish(Box::new(furnishing)), groups);
         match (asked, self.making.recv().await) {
             (Ok(()), Some(Making::Furnished { failed: None })) => Ok(self),
             (Ok(()), Some(Making::Furnished { failed: Some(reason) })) => {
@@ -416,7 +437,7 @@ impl Unready {
 
     /// Sets it up. On failure it is ended.
     pub(crate) async fn prepare(mut self, mounts: Mounts) -> Result<(Sandbox, Events), CreateError> {
-        let asked = self.ask(&Request::Prepare(mounts));
+        let asked = self.ask(&Request::Prepare(mounts), Vec::new());
         match (asked, self.making.recv().await) {
             (Ok(()), Some(Making::Ready { mounted })) => {
                 self.sandbox.mounted = mounted;
@@ -427,14 +448,12 @@ impl Unready {
         }
     }
 
-    fn ask(&self, request: &Request) -> Result<(), CreateError> {
+    fn ask(&self, request: &Request, descriptors: Vec<OwnedFd>) -> Result<(), CreateError> {
         let Unready { sandbox, .. } = self;
         let id = || sandbox.id.clone();
         let frame = wire::frame(request).map_err(|source| CreateError::Start { id: id(), source })?;
         let requests = sandbox.requests.as_ref().expect("only close takes it, and close takes the sandbox");
-        requests
-            .try_send(Outgoing { frame, descriptors: Vec::new() })
-            .map_err(|_| CreateError::Ended { id: id() })
+        requests.try_send(Outgoing { frame, descriptors }).map_err(|_| CreateError::Ended { id: id() })
     }
 
     async fn ended(self) -> CreateError {

@@ -79,6 +79,12 @@ async fn serve(
         Backend::Process => {
             tell(format_args!("firesteel: functions run as you, without isolation from this machine"));
         }
+        Backend::Oci(containers) => {
+            tell(format_args!(
+                "firesteel: each environment is a container, made by {}",
+                containers.runtime().version()
+            ));
+        }
         Backend::Namespace(_) => {
             tell(format_args!(
                 "firesteel: each environment has namespaces, a file system and limits of its own"

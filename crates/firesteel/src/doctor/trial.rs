@@ -32,8 +32,12 @@ pub(super) struct Tried {
 pub(super) async fn all(arguments: &IsolationArguments, data: &DataFolder) -> Tried {
     let (asked, wants_process) = (&arguments.isolation, arguments.isolation == Isolation::Process);
     let namespace = namespace(arguments, data).await;
+    let containers = containers(arguments, data).await;
     let process = process(data).await;
     let (chosen, limits, network) = match (&namespace.limits, asked) {
+        (_, Isolation::Oci(_)) => {
+            ("oci", containers.limits.clone().unwrap_or_default(), network(arguments, None))
+        }
         (Some(limits), Isolation::Auto | Isolation::Namespace) => {
             ("namespace", limits.clone(), network(arguments, namespace.no_egress.clone()))
         }
@@ -41,9 +45,11 @@ pub(super) async fn all(arguments: &IsolationArguments, data: &DataFolder) -> Tr
         (_, Isolation::Auto | Isolation::Process) => ("process", no_limits(), no_network(arguments)),
         (None, Isolation::Namespace) => ("namespace", Vec::new(), no_network(arguments)),
     };
+    let wants_containers = matches!(asked, Isolation::Oci(_));
     Tried {
         kinds: vec![
-            if wants_process { namespace.check } else { namespace.check.deciding() },
+            if wants_process || wants_containers { namespace.check } else { namespace.check.deciding() },
+            if wants_containers { containers.check.deciding() } else { containers.check },
             if wants_process { process.deciding() } else { process },
         ],
         chosen,
@@ -83,6 +89,42 @@ async fn namespace(arguments: &IsolationArguments, data: &DataFolder) -> Namespa
             Namespaces { check: Check::ok("namespace", found), limits: Some(limits), no_egress }
         }
         Err(error) => missing(&error, next_for_namespaces()),
+    }
+}
+
+/// What came of containers.
+#[derive(Debug)]
+struct Containers {
+    check: Check,
+    /// If they can be had.
+    limits: Option<Vec<Check>>,
+}
+
+async fn containers(arguments: &IsolationArguments, data: &DataFolder) -> Containers {
+    const NAME: &str = "oci";
+    let missing = |error: &Error| {
+        let next = if isolation::is_root() { "apt install crun" } else { "sudo firesteel doctor" };
+        Containers { check: Check::missing(NAME, chain(error.as_ref())).try_next(next), limits: None }
+    };
+    let runtime = match &arguments.isolation {
+        Isolation::Oci(runtime) => runtime.as_deref(),
+        _ => None,
+    };
+    let backend = match isolation::containers(arguments, data, runtime).await {
+        Ok(backend) => backend,
+        Err(error) => return missing(&error),
+    };
+    let found = match &backend {
+        #[cfg(target_os = "linux")]
+        Backend::Oci(containers) => format!("containers, by {}", containers.runtime().version()),
+        _ => String::new(),
+    };
+    let tried = use_sandbox(&backend, data).await;
+    let limits = limits(&backend);
+    backend.close().await;
+    match tried {
+        Ok(()) => Containers { check: Check::ok(NAME, found), limits: Some(limits) },
+        Err(error) => missing(&error),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::process::Pid;
 
@@ -82,6 +82,13 @@ impl Group {
         seats.map(|seat| seat.folder.path().join("tasks")).collect()
     }
 
+    /// Likewise, to where [`Self::enter_all`] would move it.
+    pub fn all_entrances(&self) -> Vec<PathBuf> {
+        let unified = self.seats.iter().filter(|seat| seat.home.version == Version::V2);
+        let unified = unified.map(|seat| seat.folder.path().join("cgroup.procs"));
+        unified.chain(self.entrances()).collect()
+    }
+
     /// Moves a process into all groups but that in cgroup2. Its children are born there; memory that it has already
     /// is counted where it was.
     ///
@@ -97,6 +104,12 @@ impl Group {
     /// When the kernel refuses, as it does when the process has ended.
     pub fn enter_all(&self, pid: Pid) -> Result<(), GroupError> {
         self.move_into(pid, |_| true)
+    }
+
+    /// The folder in cgroup2 as it is called below the place where that is mounted: `/` and its path.
+    pub(crate) fn place_below(&self, mountpoint: &Path) -> Option<String> {
+        let unified = self.seats.iter().find(|seat| seat.home.version == Version::V2)?;
+        Some(format!("/{}", unified.folder.path().strip_prefix(mountpoint).ok()?.to_str()?))
     }
 
     fn move_into(&self, pid: Pid, wanted: impl Fn(&Seat) -> bool) -> Result<(), GroupError> {

@@ -96,6 +96,11 @@ impl Groups {
         Self { held: Vec::new(), enforcement: survey.enforcement(), _leaf: None }
     }
 
+    /// Where cgroup2 is mounted, if it is.
+    pub(crate) fn unified_mountpoint() -> Option<PathBuf> {
+        Some(Layout::read().ok()?.unified?.mountpoint)
+    }
+
     /// By what each limit is held here, or why it is not.
     pub fn enforcement(&self) -> &Enforcement {
         &self.enforcement

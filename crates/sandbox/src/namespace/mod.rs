@@ -14,10 +14,7 @@
 //! namespaces is no sandbox. Only limits may be missing, and those it tells of.
 
 mod blanks;
-mod guests;
-mod scratch;
 mod spawner;
-mod system;
 
 use std::io;
 use std::path::PathBuf;
@@ -30,16 +27,17 @@ use firesteel_sandbox_init::protocol::Mounts;
 use tokio::net::UnixStream;
 
 use self::blanks::Blanks;
-use self::guests::Guests;
-use self::scratch::Images;
 use self::spawner::Spawner;
 use crate::cgroup::{Enforcement, Group, Groups};
 use crate::event::Events;
 use crate::first_process::InitProgram;
+use crate::guests::Guests;
+use crate::images::Images;
 use crate::limits::Limits;
 use crate::network::{Egress, HostAddresses};
 use crate::orphans;
 use crate::sandbox::{Begun, CreateError, Sandbox, Spec, Unready};
+use crate::system;
 
 /// What namespaces are made with, for all sandboxes of a server.
 #[derive(Debug)]
@@ -66,6 +64,17 @@ pub enum Network {
     Egress(Egress),
     /// Everything the host can, the host included: there is no network of its own.
     Host,
+}
+
+impl Network {
+    /// What `/etc/resolv.conf` says inside.
+    pub(crate) fn resolv_conf(&self) -> String {
+        match self {
+            Network::None => String::new(),
+            Network::Egress(egress) => egress.resolv_conf(),
+            Network::Host => std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
+        }
+    }
 }
 
 /// Makes sandboxes. Nothing of it is left once it is dropped and its sandboxes are closed.
@@ -192,7 +201,7 @@ impl Namespaces {
         let unready = begun.attend();
         let groups = unready.group().map(Group::entrances).unwrap_or_default();
         let furnishing = self.furnishing(link, groups).map_err(|source| CreateError::Start { id, source })?;
-        unready.furnish(furnishing).await
+        unready.furnish(furnishing, Vec::new()).await
     }
 
     async fn begin_aside(self: &Arc<Self>, id: &str) -> Result<(Begun, Option<Link>), CreateError> {
@@ -222,7 +231,7 @@ impl Namespaces {
             orphans::end_orphans();
             start(error)
         })?;
-        Ok((Begun { id, first_process, stream, group: Some(group), own_network }, link))
+        Ok((Begun { id, first_process, stream, container: None, group: Some(group), own_network }, link))
     }
 
     fn own_network(&self) -> bool {
@@ -230,20 +239,16 @@ impl Namespaces {
     }
 
     fn furnishing(&self, link: Option<Link>, groups: Vec<PathBuf>) -> io::Result<Furnishing> {
-        let resolv_conf = match &self.settings.network {
-            Network::None => String::new(),
-            Network::Egress(egress) => egress.resolv_conf(),
-            Network::Host => std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
-        };
+        let resolv_conf = self.settings.network.resolv_conf();
         let guest = self.guests.next();
         Ok(Furnishing {
             groups,
-            root: Root {
+            root: Some(Root {
                 on: self.staging.clone(),
                 system: system::shown(),
                 files: system::files(&guest, &resolv_conf),
                 tmp: self.images.scratch(BLANK_TMP_MIB)?,
-            },
+            }),
             confinement: guest,
             hostname: system::HOSTNAME.to_owned(),
             own_network: self.own_network(),

@@ -22,14 +22,14 @@ const DESCRIPTORS: u64 = 1024;
 
 /// Hands out users, one after the other.
 #[derive(Debug)]
-pub(super) enum Guests {
+pub(crate) enum Guests {
     OfTheirOwn(AtomicU32),
     TheServers,
 }
 
 impl Guests {
     /// Servers on one machine begin in different places.
-    pub(super) fn new(server: &str) -> Self {
+    pub(crate) fn new(server: &str) -> Self {
         if !rustix::process::geteuid().is_root() {
             return Guests::TheServers;
         }
@@ -41,7 +41,7 @@ impl Guests {
     }
 
     /// The next one, with the group of the same number.
-    pub(super) fn next(&self) -> Confinement {
+    pub(crate) fn next(&self) -> Confinement {
         let (uid, gid) = match self {
             Guests::OfTheirOwn(next) => {
                 let number = FIRST + next.fetch_add(1, Ordering::Relaxed) % COUNT;

@@ -22,7 +22,7 @@ const BYTES_PER_INODE: &str = "16384";
 
 /// Images by their sizes, or why there are none.
 #[derive(Debug)]
-pub(super) struct Images {
+pub(crate) struct Images {
     folder: PathBuf,
     /// What makes them; else why `/tmp` is in memory, for people.
     program: Result<PathBuf, String>,
@@ -31,17 +31,17 @@ pub(super) struct Images {
 
 impl Images {
     /// Keeps images in `folder`.
-    pub(super) fn new(folder: PathBuf) -> Self {
+    pub(crate) fn new(folder: PathBuf) -> Self {
         Images { folder, program: program(), made: Mutex::default() }
     }
 
     /// Why `/tmp` is in memory, if it is.
-    pub(super) fn unavailable(&self) -> Option<&str> {
+    pub(crate) fn unavailable(&self) -> Option<&str> {
         self.program.as_ref().err().map(String::as_str)
     }
 
     /// A `/tmp` of that size. Blocks for some milliseconds when it is the first.
-    pub(super) fn scratch(&self, mib: u32) -> io::Result<Scratch> {
+    pub(crate) fn scratch(&self, mib: u32) -> io::Result<Scratch> {
         let Ok(program) = &self.program else {
             return Ok(Scratch::Memory { bytes: u64::from(mib.max(1)) * MIB });
         };

@@ -1,5 +1,7 @@
 //! What every root shows of the host, and the files that are made for it.
 //!
+//! The same in every sandbox with a root of its own, whoever makes it.
+//!
 //! Of the host: where programs, libraries and what they need of `/etc` are. Not: homes, data, what runs, who exists.
 
 use std::path::PathBuf;
@@ -34,19 +36,19 @@ const SETTINGS: [&str; 20] = [
 ];
 
 /// Every path of the host's that is shown, whether it exists or not.
-pub(super) fn shown() -> Vec<PathBuf> {
+pub(crate) fn shown() -> Vec<PathBuf> {
     let settings = SETTINGS.iter().map(|name| PathBuf::from("/etc").join(name));
     FOLDERS.iter().map(PathBuf::from).chain(settings).collect()
 }
 
 /// What a sandbox takes itself for.
-pub(super) const HOSTNAME: &str = "sandbox";
+pub(crate) const HOSTNAME: &str = "sandbox";
 
 /// Empty: the user that functions run as has no home, as on AWS.
 const HOMES: &str = "/home";
 
 /// Files of `/etc`. `resolv_conf` is the network's.
-pub(super) fn files(guest: &Confinement, resolv_conf: &str) -> Vec<(PathBuf, String)> {
+pub(crate) fn files(guest: &Confinement, resolv_conf: &str) -> Vec<(PathBuf, String)> {
     let Confinement { uid, gid, .. } = guest;
     let passwd = format!(
         "root:x:0:0:root:/root:/sbin/nologin\n\
