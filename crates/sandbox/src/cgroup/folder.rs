@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::Pid;
 
 use super::error::GroupError;
 
@@ -183,15 +183,24 @@ fn kill(path: &Path) -> Result<(), GroupError> {
     if at_once.exists() {
         return write(&at_once, "1");
     }
+    #[cfg(target_os = "linux")]
+    kill_members(path)?;
+    children(path).iter().try_for_each(|child| kill(child))
+}
+
+#[cfg(target_os = "linux")]
+fn kill_members(path: &Path) -> Result<(), GroupError> {
     for pid in members(path)? {
         // The number may mean another by now, which is not in the group then.
-        let Ok(pinned) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { continue };
+        let Ok(pinned) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) else {
+            continue;
+        };
         if members(path)?.contains(&pid) {
             // Fails when it has just ended.
-            let _ = rustix::process::pidfd_send_signal(&pinned, Signal::KILL);
+            let _ = rustix::process::pidfd_send_signal(&pinned, rustix::process::Signal::KILL);
         }
     }
-    children(path).iter().try_for_each(|child| kill(child))
+    Ok(())
 }
 
 /// Processes of other process namespaces than ours and those below it have no number here, and are left out.
