@@ -10,13 +10,15 @@
 //!
 //! It is no binary of its own: the server starts *its own* executable once more, and
 //! [`enter_if_asked`], called first thing in `main`, takes over when the arguments say so. There is one
-//! file to install, and both ends of the [`protocol`] always come from the same build.
+//! file to install, and both ends of the [`protocol`] always come from the same build. With namespaces it is started once, as the
+//! [`spawner`], of which first processes are copies.
 //!
 //! The code is synchronous and single-threaded, and must stay so: signal handling, `unshare` and the
 //! order in which the inherited world is cleaned all rest on it.
 //!
-//! Life, in order: the inherited world is cleaned, the server says [`protocol::Request::Prepare`], folders are made
-//! read-only, [`protocol::Report::Ready`] is sent, requests are served; when the control socket ends, for
+//! Life, in order: the inherited world is cleaned; with namespaces, a root is built ([`protocol::Request::Furnish`]); the server
+//! says [`protocol::Request::Prepare`], the function's folders are put in their places,
+//! [`protocol::Report::Ready`] is sent, requests are served; when the control socket ends, for
 //! whatever reason, everything below is ended and the process exits. Nothing outlives it.
 //!
 //! It refuses to decide: no timeouts, no restarts, no order between processes.

@@ -9,18 +9,24 @@
 //! What a caller does, in order:
 //! 1. Once per program: [`enter_if_asked`](firesteel_sandbox_init::enter_if_asked) first in `main`, then
 //!    [`adopt_orphans`].
-//! 2. [`Sandbox::create`] with a [`Spec`]; it returns when the sandbox is set up.
+//! 2. Once per server: a [`Backend`]. [`Backend::create`] with a [`Spec`] returns when the sandbox is set up.
 //! 3. [`Sandbox::spawn`], [`Sandbox::signal`], [`Sandbox::end_all`]: requests, which never wait. What
 //!    comes of them arrives as [`Event`]s.
 //! 4. [`Sandbox::freeze`] while there is nothing to do, [`Sandbox::thaw`] when there is.
 //! 5. [`Sandbox::memory`] at any time.
-//! 6. [`Sandbox::close`]: when it returns, no process of the sandbox exists, dead or alive.
+//! 6. [`Sandbox::listen`] and [`Sandbox::dialer`]: what runs inside calls, and is called, on its own loopback.
+//! 7. [`Sandbox::close`]: when it returns, no process of the sandbox exists, dead or alive.
 //!
-//! The processes are those of the host: this backend isolates nothing from anything, and says so here. What
-//! it does promise is that a tree ends completely, whatever the processes in it try, and also when
-//! the server is killed.
+//! | backend | what is the sandbox's own |
+//! |---|---|
+//! | [`Backend::Process`] | a mount namespace where the host allows one; nothing is isolated or limited |
+//! | [`namespace`] | file system, network, processes, user; limits and freezing by [control groups](Groups) |
+//! | [`oci`] | likewise, made by an OCI runtime |
 //!
-//! Measured on Linux; on other Unix systems daemonised processes escape and only ended processes count as memory.
+//! All promise that a tree ends completely, whatever the processes in it try, and also when the server is killed.
+//!
+//! On other systems than Linux there is the process backend alone; daemonised processes escape there, and only ended processes
+//! count as memory.
 //!
 //! Not here: what runs and why, timeouts, output, restarts.
 
