@@ -90,19 +90,15 @@ impl Environment {
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), CreateError> {
         let id = Uuid::new_v4();
         let name = id.simple().to_string();
-        let folder = match spec.layout {
-            Layout::Host => Some(site.folder.create(&name)?),
-            Layout::OwnRoot => None,
-        };
-        let (mounts, unplaced) = match &folder {
-            Some(folder) => mounts_on_host(&spec, folder),
-            None => (mounts_in_own_root(&spec), None),
+        let folder = site.folder.create(&name, spec.layout)?;
+        let (mounts, unplaced) = match spec.layout {
+            Layout::Host => mounts_on_host(&spec, &folder),
+            Layout::OwnRoot => (mounts_in_own_root(&spec), None),
         };
         let opt_is_bound = mounts.binds.iter().any(|bind| bind.at == Path::new(OPT));
         let sandbox_spec = sandbox::Spec {
             id: name.clone(),
-            // Nobody's own where there is none: what is started there begins in its own root.
-            folder: folder.as_ref().map_or(&site.folder.parent, |folder| &folder.path).clone(),
+            folder: folder.path.clone(),
             mounts,
             limits: limits(&spec),
             init: sandbox::InitProgram::default(),
@@ -289,11 +285,13 @@ fn mounts_on_host(spec: &Spec, folder: &OwnFolder) -> (sandbox::Mounts, Option<S
 }
 
 impl Folder {
-    /// For an environment that sees the host's file system; in a root of its own everything is the sandbox's to make.
-    fn create(&self, id: &str) -> Result<OwnFolder, CreateError> {
+    fn create(&self, id: &str, layout: Layout) -> Result<OwnFolder, CreateError> {
         let own = OwnFolder { path: self.parent.join(id) };
         std::fs::create_dir_all(&own.path)
-            .and_then(|()| own.fill())
+            .and_then(|()| match layout {
+                Layout::Host => own.fill(),
+                Layout::OwnRoot => Ok(()),
+            })
             .map_err(|source| CreateError::Folder { path: own.path.clone(), source })?;
         Ok(own)
     }
@@ -329,8 +327,12 @@ mod tests {
 
     /// Its files are real, and removed when it is dropped.
     fn own_folder() -> OwnFolder {
+        folder_for(Layout::Host)
+    }
+
+    fn folder_for(layout: Layout) -> OwnFolder {
         let name = format!("firesteel-{}", Uuid::new_v4());
-        Folder { parent: std::env::temp_dir() }.create(&name).unwrap()
+        Folder { parent: std::env::temp_dir() }.create(&name, layout).unwrap()
     }
 
     fn same(path: &str) -> Placed {
@@ -419,6 +421,8 @@ mod tests {
         let mounts = mounts_in_own_root(&spec);
         assert_eq!(mounts.binds, places.map(bound));
         assert_eq!(mounts.read_only, [] as [PathBuf; 0]);
+        let folder = folder_for(Layout::OwnRoot);
+        assert_eq!(std::fs::read_dir(&folder.path).unwrap().count(), 0);
     }
 
     #[test]
