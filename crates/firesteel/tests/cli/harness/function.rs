@@ -32,8 +32,10 @@ impl Function {
         fs::create_dir(folder.path().join("code")).unwrap();
         let notes = folder.path().join("notes");
         fs::create_dir(&notes).unwrap();
-        // A function may be another user than who runs the tests.
+        // Each environment may be another user, and none of them who runs the tests.
         fs::set_permissions(&notes, fs::Permissions::from_mode(0o777)).unwrap();
+        fs::write(notes.join("notes"), "").unwrap();
+        fs::set_permissions(notes.join("notes"), fs::Permissions::from_mode(0o666)).unwrap();
         Function { folder: Arc::new(folder) }
     }
 
