@@ -160,13 +160,14 @@ fn the_disk() {
     for size in [512, 1024] {
         let greedy = Greedy::with(&backend, &["--ephemeral-storage", &size.to_string(), "--memory", "512"]);
         let bytes = |mib: u64| mib << 20;
-        let almost = size * 96 / 100;
-        assert_eq!(greedy.taken("disk", almost), (bytes(almost), "fits".to_owned()));
-        let (written, refused) = greedy.taken("disk", size + 1);
+        // All of it is for the function's data; what the file system sets aside for itself is never quite used up.
+        let beyond = size * 106 / 100;
+        assert_eq!(greedy.taken("disk", size), (bytes(size), "fits".to_owned()));
+        let (written, refused) = greedy.taken("disk", beyond);
         assert_eq!(refused, "ENOSPC");
-        assert!(written > bytes(almost) && written <= bytes(size), "{written} of {size} MiB");
+        assert!(written >= bytes(size) && written < bytes(beyond), "{written} of {size} MiB");
         // What was removed is free again.
-        assert_eq!(greedy.taken("disk", almost).1, "fits");
+        assert_eq!(greedy.taken("disk", size).1, "fits");
         greedy.end();
     }
 }
@@ -187,7 +188,7 @@ fn files() {
     let greedy = Greedy::with(&backend, &["--memory", "1769"]);
     let (made, refused) = greedy.taken("inodes", 100_000);
     assert_eq!(refused, "ENOSPC");
-    assert!((30_000..=32_768).contains(&made), "{made} files");
+    assert!((32_000..=36_000).contains(&made), "{made} files");
     // What was removed is free again.
     assert_eq!(greedy.taken("inodes", 1000), (1000, "fits".to_owned()));
     greedy.end();
