@@ -5,7 +5,7 @@
 //! | cold | see [`cold`]: from request to answer where no environment exists |
 //! | burst | see [`burst`]: many environments of one function at once, from nothing |
 //! | freezing | see [`freezing`]: what standing still between invocations adds to them |
-//! | warm | the warm invokes and the throughput of [`phases`](super::phases), with and without isolation |
+//! | warm | the warm invokes and the throughput of `phases`, with and without isolation |
 //! | idle | see [`idle`]: the memory of a thousand environments that stand still; only when it is named |
 //!
 //! Functions have the network that Firesteel gives them without being asked: one of their own, with a way out where this

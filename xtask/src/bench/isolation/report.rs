@@ -1,4 +1,4 @@
-//! The figures of `bench isolation`, as in [`report`](super::super::report).
+//! The figures of `bench isolation`, as in `report`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
