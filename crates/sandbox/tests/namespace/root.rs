@@ -136,7 +136,7 @@ async fn alone() {
     let mut sandbox = fixture.sandbox("a").await;
     // The first process and the shell.
     assert_eq!(sandbox.says("set -- /proc/[0-9]*; echo $#").await, "2");
-    let (_, said) = sandbox.run("kill -9 1; cat /proc/1/environ; ls /proc/1/root/").await;
+    let (_, said) = sandbox.run("kill -9 1; cat /proc/1/environ; ls /proc/1/cwd/").await;
     assert_eq!(said.matches("ermi").count(), 3, "{said}");
     sandbox.close().await;
     neighbour.close().await;
