@@ -13,6 +13,8 @@ mod network;
 mod root;
 mod rootless;
 
+use std::io::Write;
+
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> std::process::ExitCode {
@@ -51,5 +53,6 @@ where
             || Err("root is needed, and FIRESTEEL_REQUIRE_ALL forbids skipping".into()),
         );
     }
-    Trial::test(name, run).with_ignored_flag(true).with_kind("SKIPPED: needs root")
+    let _ = writeln!(std::io::stderr(), "SKIPPED {name}: root is needed");
+    Trial::test(name, run).with_ignored_flag(true)
 }
