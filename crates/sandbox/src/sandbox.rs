@@ -169,6 +169,8 @@ pub(crate) struct Unready {
     sandbox: Sandbox,
     events: Events,
     making: mpsc::UnboundedReceiver<Making>,
+    /// It was furnished.
+    own_root: bool,
 }
 
 impl Sandbox {
@@ -401,27 +403,22 @@ impl Begun {
             control: Some(control),
             group,
         };
-        Unready { sandbox, events: Events(received), making: is_made }
+        Unready { sandbox, events: Events(received), making: is_made, own_root: false }
     }
 }
 
 impl Unready {
     /// Builds its root. `groups`: what travels with [`Request::Furnish`]. On failure it is ended.
     pub(crate) async fn furnish(
-        mut self,
+        self,
         furnishing: Furnishing,
         groups: Vec<OwnedFd>,
     ) -> Result<Self, CreateError> {
-        let asked = self.ask(&Request::Furnish(Box::new(furnishing)), groups);
-        match (asked, self.making.recv().await) {
-            (Ok(()), Some(Making::Furnished { failed: None })) => Ok(self),
-            (Ok(()), Some(Making::Furnished { failed: Some(reason) })) => {
-                let id = self.sandbox.id.clone();
-                self.sandbox.close().await;
-                Err(CreateError::Root { id, reason })
-            }
-            (Err(error), _) => Err(error),
-            (Ok(()), _) => Err(self.ended().await),
+        let (furnished, made) = self.step(&Request::Furnish(Box::new(furnishing)), groups).await?;
+        match made {
+            Making::Furnished { failed: None } => Ok(Unready { own_root: true, ..furnished }),
+            Making::Furnished { failed: Some(reason) } => Err(furnished.without_root(reason).await),
+            Making::Ready { .. } => Err(furnished.ended().await),
         }
     }
 
@@ -435,16 +432,34 @@ impl Unready {
         self.sandbox.group.as_ref()
     }
 
-    /// Sets it up. On failure it is ended.
-    pub(crate) async fn prepare(mut self, mounts: Mounts) -> Result<(Sandbox, Events), CreateError> {
-        let asked = self.ask(&Request::Prepare(mounts), Vec::new());
-        match (asked, self.making.recv().await) {
-            (Ok(()), Some(Making::Ready { mounted })) => {
-                self.sandbox.mounted = mounted;
-                Ok((self.sandbox, self.events))
+    /// Sets it up. On failure it is ended. A root of its own is all that was asked for, or none.
+    pub(crate) async fn prepare(self, mounts: Mounts) -> Result<(Sandbox, Events), CreateError> {
+        let (mut prepared, made) = self.step(&Request::Prepare(mounts), Vec::new()).await?;
+        match made {
+            Making::Ready { mounted: Mounted::Not { reason } } if prepared.own_root => {
+                Err(prepared.without_root(reason).await)
             }
-            (Err(error), _) => Err(error),
-            (Ok(()), _) => Err(self.ended().await),
+            Making::Ready { mounted } => {
+                prepared.sandbox.mounted = mounted;
+                Ok((prepared.sandbox, prepared.events))
+            }
+            Making::Furnished { .. } => Err(prepared.ended().await),
+        }
+    }
+
+    /// Asks for a step, and hears what came of it. When nothing can, it is ended.
+    async fn step(
+        mut self,
+        request: &Request,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<(Self, Making), CreateError> {
+        if let Err(error) = self.ask(request, descriptors) {
+            self.close().await;
+            return Err(error);
+        }
+        match self.making.recv().await {
+            Some(made) => Ok((self, made)),
+            None => Err(self.ended().await),
         }
     }
 
@@ -456,9 +471,15 @@ impl Unready {
         requests.try_send(Outgoing { frame, descriptors }).map_err(|_| CreateError::Ended { id: id() })
     }
 
+    async fn without_root(self, reason: String) -> CreateError {
+        let id = self.sandbox.id.clone();
+        self.close().await;
+        CreateError::Root { id, reason }
+    }
+
     async fn ended(self) -> CreateError {
         let id = self.sandbox.id.clone();
-        self.sandbox.close().await;
+        self.close().await;
         CreateError::Ended { id }
     }
 

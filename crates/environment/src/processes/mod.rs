@@ -41,12 +41,12 @@ use crate::lifecycle::extensions::{Extensions, Index};
 use crate::logs::Log;
 use crate::spec::Spec;
 
-/// How old the memory figure of a REPORT may be, where the kernel does not keep one. A reading is a tenth of what a warm invocation costs, so those that
-/// follow each other within this time share one. Since no process can take and give back more than some
-/// 20 MiB in it, and a peak is kept, what one REPORT may miss is little, and the next one has it.
 /// How long a runtime that reported a failure may take to end. They do so at once, after a line or two in the log.
 pub(crate) const EXIT_LIMIT: Duration = Duration::from_secs(1);
 
+/// How old the memory figure of a REPORT may be, where the kernel does not keep one. A reading is a tenth of what a warm
+/// invocation costs, so those that follow each other within this time share one. Since no process can take and give back
+/// more than some 20 MiB in it, and a peak is kept, what one REPORT may miss is little, and the next one has it.
 const MEMORY_AGE: Duration = Duration::from_millis(5);
 
 /// Everything an environment holds that does not depend on its rules.

@@ -145,16 +145,19 @@ impl Namespaces {
     pub(crate) async fn create(self: &Arc<Self>, spec: Spec) -> Result<(Sandbox, Events), CreateError> {
         let Spec { id, mut mounts, limits, .. } = spec;
         if limits.tmp_mib != BLANK_TMP_MIB {
-            let tmp = self.images.scratch(limits.tmp_mib);
-            mounts.tmp = Some(tmp.map_err(|source| CreateError::Start { id: id.clone(), source })?);
+            let namespaces = Arc::clone(self);
+            let tmp = tokio::task::spawn_blocking(move || namespaces.images.scratch(limits.tmp_mib)).await;
+            let start = |source| CreateError::Start { id: id.clone(), source };
+            mounts.tmp = Some(tmp.map_err(|error| start(error.into()))?.map_err(start)?);
         }
         let blank = self.blanks.take();
         self.refill();
-        // One that has died meanwhile is no reason to fail.
-        if let Some(blank) = blank
-            && let Ok(made) = become_sandbox(blank, id.clone(), mounts.clone(), &limits).await
-        {
-            return Ok(made);
+        if let Some(blank) = blank {
+            match become_sandbox(blank, id.clone(), mounts.clone(), &limits).await {
+                // It has died meanwhile, which is no reason to fail.
+                Err(CreateError::Ended { .. }) => {}
+                made => return made,
+            }
         }
         let blank = self.make_blank(id.clone()).await?;
         become_sandbox(blank, id, mounts, &limits).await

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use firesteel_sandbox::namespace::{Network, Settings};
 use firesteel_sandbox::{
-    Backend, Bind, Event, Events, Exit, InitProgram, Limits, Mounts, Process, Program, Sandbox, Spec,
+    Backend, Bind, CreateError, Event, Events, Exit, InitProgram, Limits, Mounts, Process, Program, Sandbox,
+    Spec,
 };
 use tempfile::TempDir;
 
@@ -51,6 +52,22 @@ impl Fixture {
     }
 
     pub(crate) async fn sandbox_with(&self, id: &str, limits: Limits, binds: Vec<Bind>) -> Sandboxed {
+        let (sandbox, events) = self.create(id, limits, binds).await.unwrap();
+        Sandboxed { sandbox, events }
+    }
+
+    /// With this of the host as its code.
+    pub(crate) async fn try_sandbox(&self, code: PathBuf) -> Result<(Sandbox, Events), CreateError> {
+        let bind = Bind { from: code, at: "/var/task".into(), read_only: true };
+        self.create("a", LIMITS, vec![bind]).await
+    }
+
+    async fn create(
+        &self,
+        id: &str,
+        limits: Limits,
+        binds: Vec<Bind>,
+    ) -> Result<(Sandbox, Events), CreateError> {
         let spec = Spec {
             id: id.to_owned(),
             folder: self.folder.path().to_owned(),
@@ -58,8 +75,8 @@ impl Fixture {
             limits,
             init: InitProgram::CurrentExe,
         };
-        let (sandbox, events) = self.backend.create(spec).await.unwrap();
-        Sandboxed { sandbox, events }
+        let made = tokio::time::timeout(PATIENCE, self.backend.create(spec)).await;
+        made.expect("a sandbox is made, or not, in time")
     }
 
     /// Ends it, and sees to it that nothing of it is left.

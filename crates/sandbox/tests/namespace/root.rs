@@ -1,9 +1,11 @@
 //! What is to be seen, and by whom.
 
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 
-use firesteel_sandbox::Bind;
+use firesteel_sandbox::{Bind, CreateError};
 use libtest_mimic::Trial;
 
 use crate::fixture::{Fixture, LIMITS};
@@ -16,6 +18,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("nothing but tmp can be written to", nothing_can_be_written),
         test("what only its owner may read is shown to the guest", private_folders),
         test("what is counted for each user is not used up by another", counted_apart),
+        test("a place that cannot be had is an error", impossible_places),
         test("a guest is alone with its processes", alone),
         test("what is written to tmp is gone with the sandbox", tmp_is_its_own),
     ]
@@ -111,6 +114,23 @@ async fn private_folders() {
     let mode = fs::metadata(&code).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700, "nothing was changed on the disk");
     fixture.close().await;
+}
+
+/// With a blank and without.
+async fn impossible_places() {
+    for blanks in [0, 1] {
+        let fixture = Fixture::new(blanks);
+        fixture.backend.probe().await.unwrap();
+        let made = fixture.try_sandbox("/nowhere".into()).await;
+        assert!(
+            matches!(&made, Err(CreateError::Root { reason, .. }) if reason.contains("/nowhere")),
+            "{made:?}"
+        );
+        // What cannot even be said to the first process is not waited for.
+        let made = fixture.try_sandbox(OsStr::from_bytes(b"/\xff").into()).await;
+        assert!(matches!(made, Err(CreateError::Start { .. })), "{made:?}");
+        fixture.close().await;
+    }
 }
 
 async fn counted_apart() {
