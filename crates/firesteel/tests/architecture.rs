@@ -27,7 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     // `catalog` for the errors of its references, which the front door renders.
     ("api", &["catalog", "invoke"]),
-    ("invoke", &["catalog", "environment", "runtimes"]),
+    ("invoke", &["catalog", "environment", "image", "runtimes"]),
     ("catalog", &["image"]),
     ("runtimes", &[]),
     ("environment", &["image", "runtime-api", "sandbox"]),
