@@ -1,0 +1,68 @@
+"""What a life is lived in: a server, the keys to it, a file for what functions note, an S3 beside it."""
+
+import json
+import os
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from moto import Moto
+from server import Server
+
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIALIVES", "AWS_SECRET_ACCESS_KEY": "lives/secret"}
+ALICE = "arn:aws:iam::000000000000:user/alice"
+
+
+@dataclass
+class World:
+    endpoint: str
+    keys: dict
+    # Functions append to it.
+    notes: Path
+    # With `put`, or None where there is no S3.
+    storage: Moto | None
+    # Whether the server looks at signatures.
+    authenticates: bool
+
+
+@contextmanager
+def served(args, authenticates=False):
+    """A server of its own, with nothing in it."""
+    with tempfile.TemporaryDirectory(prefix="firesteel-lives-") as folder:
+        folder = Path(folder).resolve()
+        notes = folder / "notes" / "notes"
+        notes.parent.mkdir()
+        # Each environment is another user.
+        for path, mode in ((folder, 0o755), (notes.parent, 0o777)):
+            path.chmod(mode)
+        notes.touch()
+        notes.chmod(0o666)
+        if args.endpoint:
+            yield World(args.endpoint, KEYS, notes, None, False)
+            return
+        options = ["--mount", f"{notes.parent}:rw", *shown()]
+        if authenticates:
+            options += ["--credentials", str(credentials(folder / "credentials.json"))]
+        if args.moto_server is None:
+            with Server(args.firesteel, {}, *options) as server:
+                yield World(server.endpoint, KEYS, notes, None, authenticates)
+            return
+        with Moto(args.moto_server) as moto, Server(args.firesteel, {}, *options, "--s3-endpoint", moto.endpoint) as server:
+            yield World(server.endpoint, KEYS, notes, moto, authenticates)
+
+
+def shown():
+    """The Python of this suite, where functions would not see it."""
+    python = os.path.realpath(sys.base_prefix)
+    return [] if python == "/usr" or python.startswith("/usr/") else ["--mount", python]
+
+
+def credentials(file):
+    """One user, who may do everything."""
+    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "lambda:*", "Resource": "*"}]}
+    file.touch(0o600)
+    file.write_text(json.dumps({"Credentials": [{
+        "AccessKeyId": KEYS["AWS_ACCESS_KEY_ID"], "SecretAccessKey": KEYS["AWS_SECRET_ACCESS_KEY"], "Arn": ALICE, "Policy": everything}]}))
+    return file
