@@ -108,14 +108,16 @@ class CommandLine:
     def ask(self, operation, members, *options):
         with tempfile.TemporaryDirectory(prefix="firesteel-lives-") as folder:
             members = dict(members)
-            blobs = self._blobs(operation, members, Path(folder))
-            wanted = Path(folder) / "members"
-            wanted.write_text(json.dumps(members))
-            answer = self._run([kebab(operation), *blobs, "--cli-input-json", f"file://{wanted}", *options,
-                                *([str(Path(folder) / "response")] if operation.startswith("Invoke") else [])])
-            if operation == "Invoke":
-                answer["Payload"] = (Path(folder) / "response").read_bytes()
-            return answer
+            command = [kebab(operation), *self._blobs(operation, members, Path(folder)), *options]
+            if operation in ("Invoke", "InvokeAsync"):
+                command += typed(members)
+            else:
+                wanted = Path(folder) / "members"
+                wanted.write_text(json.dumps(members))
+                command += ["--cli-input-json", f"file://{wanted}"]
+            response = Path(folder) / "response"
+            answer = self._run([*command, *([str(response)] if operation == "Invoke" else [])])
+            return answer | ({"Payload": response.read_bytes()} if operation == "Invoke" else {})
 
     def pages(self, operation, members):
         """It puts the pages together itself, and does not tell how many there were."""
@@ -124,8 +126,7 @@ class CommandLine:
                          "--page-size", str(members["MaxItems"]))]
 
     def wait(self, waiter, members):
-        options = [part for name, value in members.items() for part in (f"--{kebab(name)}", str(value))]
-        self._run(["wait", kebab(waiter), *options])
+        self._run(["wait", kebab(waiter), *typed(members)])
 
     def _blobs(self, operation, members, folder):
         """Takes blobs out of the members: each is an option, which gives the name of a file."""
@@ -144,7 +145,7 @@ class CommandLine:
         if blob is None:
             return []
         (folder / "blob").write_bytes(blob)
-        return [option, f"file://{folder / 'blob'}" if operation == "InvokeAsync" else f"fileb://{folder / 'blob'}"]
+        return [option, str(folder / "blob") if operation == "InvokeAsync" else f"fileb://{folder / 'blob'}"]
 
     def _run(self, command):
         keys = self.keys | {"AWS_MAX_ATTEMPTS": "1", "AWS_PAGER": ""}
@@ -164,6 +165,11 @@ class CommandLine:
 def kebab(name):
     """As the AWS CLI spells names: `GetFunctionUrlConfig` is `get-function-url-config`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
+
+
+def typed(members):
+    """Members that are texts, as options."""
+    return [part for name, value in members.items() for part in (f"--{kebab(name)}", value)]
 
 
 def clients(venv, node):

@@ -1,9 +1,7 @@
 """Functions: made, read, listed, changed."""
 
-import urllib.request
-
 from report import Mismatch, equal, holds
-from stage import ROLE, RUNTIME, UUID, matches, members, package, sha256, step
+from stage import ROLE, RUNTIME, UUID, downloaded, matches, members, package, sha256, step
 
 FIRST, SECOND = package("first"), package("second")
 
@@ -40,8 +38,7 @@ def get_function(stage):
     members(seen["Configuration"], FunctionName=stage.function, FunctionArn=stage.arn, State="Active")
     members(seen, Tags={"of": "lives"})
     equal(seen["Code"]["RepositoryType"], "S3", "repository type")
-    with urllib.request.urlopen(seen["Code"]["Location"]) as answer:
-        equal(answer.read(), FIRST, "what is at the code's location")
+    equal(downloaded(seen["Code"]["Location"]), FIRST, "what is at the code's location")
 
 
 @step

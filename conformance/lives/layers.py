@@ -1,10 +1,9 @@
 """Layers: published, read, shown to functions at /opt, shared by their policy, deleted."""
 
 import json
-import urllib.request
 
 from report import equal
-from stage import RUNTIME, UUID, matches, members, sha256, step, zipped
+from stage import RUNTIME, UUID, downloaded, matches, members, sha256, step, zipped
 
 LOWER = zipped({"shared/both.txt": "lower", "shared/lower.txt": "only lower"})
 UPPER = zipped({"shared/both.txt": "upper"})
@@ -27,8 +26,7 @@ def get_layer_version(stage):
     for seen in (stage.ask("GetLayerVersion", LayerName="lower", VersionNumber=1),
                  stage.ask("GetLayerVersionByArn", Arn=f"{LAYER_ARN}:lower:1")):
         members(seen, LayerVersionArn=f"{LAYER_ARN}:lower:1", Version=1, Description="below")
-    with urllib.request.urlopen(seen["Content"]["Location"]) as answer:
-        equal(answer.read(), LOWER, "what is at the layer's location")
+    equal(downloaded(seen["Content"]["Location"]), LOWER, "what is at the layer's location")
     stage.unknown("GetLayerVersion", r"The resource you requested does not exist\.", LayerName="upper", VersionNumber=3)
 
 
