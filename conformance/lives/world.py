@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from moto import Moto
+from moto_server import Moto
 from server import Server
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIALIVES", "AWS_SECRET_ACCESS_KEY": "lives/secret"}

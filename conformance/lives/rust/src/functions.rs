@@ -6,7 +6,8 @@ use aws_sdk_lambda::client::Waiters;
 use aws_sdk_lambda::operation::create_function::builders::CreateFunctionFluentBuilder;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{
-    Architecture, Environment, FunctionCode, InvocationType, InvokeWithResponseStreamResponseEvent, LastUpdateStatus, LogType, Runtime, State,
+    Architecture, Environment, FunctionCode, InvocationType, InvokeWithResponseStreamResponseEvent,
+    LastUpdateStatus, LogType, Runtime, State,
 };
 
 use crate::{ARN, FUNCTION, Life, Outcome, ROLE, equal, holds, refused, told};
@@ -14,7 +15,8 @@ use crate::{ARN, FUNCTION, Life, Outcome, ROLE, equal, holds, refused, told};
 pub const LIMIT: Duration = Duration::from_secs(60);
 
 fn creation(life: &Life, name: &str) -> Result<CreateFunctionFluentBuilder, String> {
-    let environment = Environment::builder().variables("NOTES", life.folder.join("notes").display().to_string());
+    let environment =
+        Environment::builder().variables("NOTES", life.folder.join("notes").display().to_string());
     Ok(life
         .client
         .create_function()
@@ -57,14 +59,25 @@ pub async fn create_twice(life: &Life) -> Outcome {
 pub async fn create_wrong(life: &Life) -> Outcome {
     let wrong = creation(life, "refused")?.runtime(Runtime::from("python1.0")).send().await;
     refused(wrong, |error| error.is_invalid_parameter_value_exception(), "InvalidParameterValueException")?;
-    let wrong = creation(life, "refused")?.code(FunctionCode::builder().zip_file(Blob::new("no zip")).build()).send().await;
+    let wrong = creation(life, "refused")?
+        .code(FunctionCode::builder().zip_file(Blob::new("no zip")).build())
+        .send()
+        .await;
     refused(wrong, |error| error.is_invalid_parameter_value_exception(), "InvalidParameterValueException")
 }
 
 pub async fn unknown(life: &Life) -> Outcome {
     let what = "ResourceNotFoundException";
-    refused(life.client.get_function().function_name("nobody").send().await, |error| error.is_resource_not_found_exception(), what)?;
-    refused(life.client.invoke().function_name("nobody").send().await, |error| error.is_resource_not_found_exception(), what)
+    refused(
+        life.client.get_function().function_name("nobody").send().await,
+        |error| error.is_resource_not_found_exception(),
+        what,
+    )?;
+    refused(
+        life.client.invoke().function_name("nobody").send().await,
+        |error| error.is_resource_not_found_exception(),
+        what,
+    )
 }
 
 pub async fn list(life: &Life) -> Outcome {
@@ -76,7 +89,9 @@ pub async fn list(life: &Life) -> Outcome {
     while let Some(page) = pages.next().await {
         let page = page.map_err(told)?;
         sizes.push(page.functions().len());
-        names.extend(page.functions().iter().filter_map(|function| function.function_name()).map(str::to_owned));
+        names.extend(
+            page.functions().iter().filter_map(|function| function.function_name()).map(str::to_owned),
+        );
     }
     names.sort();
     equal(names, [FUNCTION, "listed-0", "listed-1"].map(str::to_owned).to_vec(), "functions")?;
@@ -96,22 +111,41 @@ pub async fn invoke(life: &Life) -> Outcome {
 }
 
 pub async fn invoke_with_log(life: &Life) -> Outcome {
-    let invoke = life.client.invoke().function_name(FUNCTION).log_type(LogType::Tail).payload(Blob::new("{}"));
+    let invoke =
+        life.client.invoke().function_name(FUNCTION).log_type(LogType::Tail).payload(Blob::new("{}"));
     let answer = invoke.send().await.map_err(told)?;
     holds(answer.log_result().is_some_and(|log| !log.is_empty()), "there is a log")
 }
 
 pub async fn invoke_failing(life: &Life) -> Outcome {
-    let answer = life.client.invoke().function_name(FUNCTION).payload(Blob::new(r#"{"do": "fail"}"#)).send().await.map_err(told)?;
-    equal((answer.status_code(), answer.function_error()), (200, Some("Unhandled")), "status and function error")
+    let answer = life
+        .client
+        .invoke()
+        .function_name(FUNCTION)
+        .payload(Blob::new(r#"{"do": "fail"}"#))
+        .send()
+        .await
+        .map_err(told)?;
+    equal(
+        (answer.status_code(), answer.function_error()),
+        (200, Some("Unhandled")),
+        "status and function error",
+    )
 }
 
 pub async fn invoke_otherwise(life: &Life) -> Outcome {
     for (kind, status) in [(InvocationType::Event, 202), (InvocationType::DryRun, 204)] {
-        let invoke = life.client.invoke().function_name(FUNCTION).payload(Blob::new(r#"{"do": "note", "token": "rust"}"#));
+        let invoke = life
+            .client
+            .invoke()
+            .function_name(FUNCTION)
+            .payload(Blob::new(r#"{"do": "note", "token": "rust"}"#));
         equal(invoke.invocation_type(kind).send().await.map_err(told)?.status_code(), status, "status")?;
     }
-    let noted = || std::fs::read_to_string(life.folder.join("notes")).is_ok_and(|notes| notes.contains(r#""token": "rust""#));
+    let noted = || {
+        std::fs::read_to_string(life.folder.join("notes"))
+            .is_ok_and(|notes| notes.contains(r#""token": "rust""#))
+    };
     let wait = async {
         while !noted() {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -121,7 +155,11 @@ pub async fn invoke_otherwise(life: &Life) -> Outcome {
 }
 
 pub async fn invoke_streaming(life: &Life) -> Outcome {
-    let invoke = life.client.invoke_with_response_stream().function_name(FUNCTION).payload(Blob::new(r#"{"text": "streamed"}"#));
+    let invoke = life
+        .client
+        .invoke_with_response_stream()
+        .function_name(FUNCTION)
+        .payload(Blob::new(r#"{"text": "streamed"}"#));
     let mut events = invoke.send().await.map_err(told)?.event_stream;
     let (mut payload, mut ended) = (Vec::new(), false);
     while let Some(event) = events.recv().await.map_err(told)? {
@@ -136,17 +174,29 @@ pub async fn invoke_streaming(life: &Life) -> Outcome {
             other => return Err(format!("{other:?}")),
         }
     }
-    holds(ended && String::from_utf8_lossy(&payload).contains("streamed"), "the stream has the payload and an end")
+    holds(
+        ended && String::from_utf8_lossy(&payload).contains("streamed"),
+        "the stream has the payload and an end",
+    )
 }
 
 pub async fn update_configuration(life: &Life) -> Outcome {
-    let before = life.client.get_function_configuration().function_name(FUNCTION).send().await.map_err(told)?;
+    let before =
+        life.client.get_function_configuration().function_name(FUNCTION).send().await.map_err(told)?;
     let update = || life.client.update_function_configuration().function_name(FUNCTION);
     let changed = update().memory_size(256).send().await.map_err(told)?;
-    equal((changed.memory_size(), changed.last_update_status()), (Some(256), Some(&LastUpdateStatus::InProgress)), "memory and update")?;
+    equal(
+        (changed.memory_size(), changed.last_update_status()),
+        (Some(256), Some(&LastUpdateStatus::InProgress)),
+        "memory and update",
+    )?;
     let wait = life.client.wait_until_function_updated_v2().function_name(FUNCTION);
     wait.wait(LIMIT).await.map_err(|error| format!("{error:?}"))?;
-    let late = update().description("too late").set_revision_id(before.revision_id().map(str::to_owned)).send().await;
+    let late = update()
+        .description("too late")
+        .set_revision_id(before.revision_id().map(str::to_owned))
+        .send()
+        .await;
     refused(late, |error| error.is_precondition_failed_exception(), "PreconditionFailedException")
 }
 

@@ -32,15 +32,20 @@ struct Life {
 
 impl Life {
     fn package(&self, release: &str) -> Result<Blob, String> {
-        let bytes = std::fs::read(self.folder.join(format!("{release}.zip"))).map_err(|error| error.to_string())?;
+        let bytes =
+            std::fs::read(self.folder.join(format!("{release}.zip"))).map_err(|error| error.to_string())?;
         Ok(Blob::new(bytes))
     }
 
     /// What the function returned to `event`, which it must not fail on; and the version that ran.
     async fn invoke(&self, event: &str, qualifier: &str) -> Result<(String, String), String> {
-        let invoke = self.client.invoke().function_name(FUNCTION).qualifier(qualifier).payload(Blob::new(event));
+        let invoke =
+            self.client.invoke().function_name(FUNCTION).qualifier(qualifier).payload(Blob::new(event));
         let answer = invoke.send().await.map_err(told)?;
-        let payload = answer.payload().map(|blob| String::from_utf8_lossy(blob.as_ref()).into_owned()).unwrap_or_default();
+        let payload = answer
+            .payload()
+            .map(|blob| String::from_utf8_lossy(blob.as_ref()).into_owned())
+            .unwrap_or_default();
         match answer.function_error() {
             None => Ok((payload, answer.executed_version().unwrap_or_default().to_owned())),
             Some(kind) => Err(format!("{kind}: {payload}")),
@@ -82,7 +87,13 @@ fn tell(step: &str, outcome: Outcome) {
 }
 
 fn client(endpoint: &str) -> Result<Client, std::env::VarError> {
-    let keys = Credentials::new(std::env::var("AWS_ACCESS_KEY_ID")?, std::env::var("AWS_SECRET_ACCESS_KEY")?, None, None, "lives");
+    let keys = Credentials::new(
+        std::env::var("AWS_ACCESS_KEY_ID")?,
+        std::env::var("AWS_SECRET_ACCESS_KEY")?,
+        None,
+        None,
+        "lives",
+    );
     let config = aws_sdk_lambda::Config::builder()
         .endpoint_url(endpoint)
         .region(Region::from_static("us-east-1"))
@@ -95,7 +106,8 @@ fn client(endpoint: &str) -> Result<Client, std::env::VarError> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let [endpoint, folder, runtime] = std::env::args().skip(1).collect::<Vec<_>>().try_into().map_err(|_| "ENDPOINT FOLDER RUNTIME")?;
+    let [endpoint, folder, runtime] =
+        std::env::args().skip(1).collect::<Vec<_>>().try_into().map_err(|_| "ENDPOINT FOLDER RUNTIME")?;
     let life = &Life { client: client(&endpoint)?, folder: folder.into(), runtime };
     tell("create function", functions::create(life).await);
     tell("wait until it is active", functions::becomes_active(life).await);

@@ -19,7 +19,12 @@ pub async fn publish(life: &Life) -> Outcome {
 }
 
 pub async fn update_code(life: &Life) -> Outcome {
-    let update = life.client.update_function_code().function_name(FUNCTION).zip_file(life.package("second")?).publish(true);
+    let update = life
+        .client
+        .update_function_code()
+        .function_name(FUNCTION)
+        .zip_file(life.package("second")?)
+        .publish(true);
     equal(update.send().await.map_err(told)?.version(), Some("2"), "version")?;
     let wait = life.client.wait_until_published_version_active().function_name(FUNCTION).qualifier("2");
     wait.wait(LIMIT).await.map(drop).map_err(|error| format!("{error:?}"))
@@ -35,7 +40,14 @@ pub async fn invoke(life: &Life) -> Outcome {
 }
 
 pub async fn list(life: &Life) -> Outcome {
-    let mut versions = life.client.list_versions_by_function().function_name(FUNCTION).into_paginator().page_size(1).items().send();
+    let mut versions = life
+        .client
+        .list_versions_by_function()
+        .function_name(FUNCTION)
+        .into_paginator()
+        .page_size(1)
+        .items()
+        .send();
     let mut seen = Vec::new();
     while let Some(version) = versions.next().await {
         seen.push(version.map_err(told)?.version().unwrap_or_default().to_owned());
@@ -45,7 +57,13 @@ pub async fn list(life: &Life) -> Outcome {
 
 pub async fn route(life: &Life) -> Outcome {
     let weights = AliasRoutingConfiguration::builder().additional_version_weights("2", 0.5).build();
-    let alias = life.client.create_alias().function_name(FUNCTION).name("live").function_version("1").routing_config(weights);
+    let alias = life
+        .client
+        .create_alias()
+        .function_name(FUNCTION)
+        .name("live")
+        .function_version("1")
+        .routing_config(weights);
     equal(alias.send().await.map_err(told)?.alias_arn(), Some(format!("{ARN}:live").as_str()), "ARN")?;
     let mut ran = HashSet::new();
     let both = async {
@@ -64,7 +82,14 @@ pub async fn unknown_alias(life: &Life) -> Outcome {
 
 pub async fn layers(life: &Life) -> Outcome {
     let content = LayerVersionContentInput::builder().zip_file(life.package("first")?).build();
-    let layer = life.client.publish_layer_version().layer_name("rust-layer").content(content).send().await.map_err(told)?;
+    let layer = life
+        .client
+        .publish_layer_version()
+        .layer_name("rust-layer")
+        .content(content)
+        .send()
+        .await
+        .map_err(told)?;
     equal(layer.version(), 1, "version of the layer")?;
     let arn = layer.layer_version_arn().unwrap_or_default();
     let update = life.client.update_function_configuration().function_name(FUNCTION).layers(arn);
@@ -73,7 +98,13 @@ pub async fn layers(life: &Life) -> Outcome {
     wait.wait(LIMIT).await.map_err(|error| format!("{error:?}"))?;
     let (payload, _) = life.invoke(r#"{"do": "read", "path": "/opt/release.txt"}"#, "$LATEST").await?;
     equal(payload.as_str(), r#""first""#, "file of the layer")?;
-    life.client.delete_layer_version().layer_name("rust-layer").version_number(1).send().await.map_err(told)?;
+    life.client
+        .delete_layer_version()
+        .layer_name("rust-layer")
+        .version_number(1)
+        .send()
+        .await
+        .map_err(told)?;
     let gone = life.client.get_layer_version().layer_name("rust-layer").version_number(1).send().await;
     refused(gone, |error| error.is_resource_not_found_exception(), "ResourceNotFoundException")
 }
