@@ -12,7 +12,8 @@ from moto_server import Moto
 from server import Server
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIALIVES", "AWS_SECRET_ACCESS_KEY": "lives/secret"}
-ALICE = "arn:aws:iam::000000000000:user/alice"
+GUEST = {"AccessKeyId": "AKIAGUEST", "SecretAccessKey": "guest/secret", "Arn": "arn:aws:iam::000000000000:user/guest"}
+STRANGER = {"AccessKeyId": "AKIASTRANGER", "SecretAccessKey": "stranger/secret", "Arn": "arn:aws:iam::000000000000:user/stranger"}
 
 
 @dataclass
@@ -60,9 +61,15 @@ def shown():
 
 
 def credentials(file):
-    """One user, who may do everything."""
-    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "lambda:*", "Resource": "*"}]}
+    """Alice may do everything, the guest may invoke one function, the stranger nothing."""
+    alice = {"AccessKeyId": KEYS["AWS_ACCESS_KEY_ID"], "SecretAccessKey": KEYS["AWS_SECRET_ACCESS_KEY"],
+             "Arn": "arn:aws:iam::000000000000:user/alice", "Policy": allowing("lambda:*", "*")}
+    guest = GUEST | {"Policy": allowing("lambda:InvokeFunction", "arn:aws:lambda:*:*:function:refused")}
+    # The file is its owner's alone, or is not read.
     file.touch(0o600)
-    file.write_text(json.dumps({"Credentials": [{
-        "AccessKeyId": KEYS["AWS_ACCESS_KEY_ID"], "SecretAccessKey": KEYS["AWS_SECRET_ACCESS_KEY"], "Arn": ALICE, "Policy": everything}]}))
+    file.write_text(json.dumps({"Credentials": [alice, guest, STRANGER]}))
     return file
+
+
+def allowing(action, resource):
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": resource}]}
