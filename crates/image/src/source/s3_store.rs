@@ -102,7 +102,8 @@ impl S3Store {
             }
             if at_end || piece.len() >= PIECE_BYTES {
                 let written = write(sink, piece.split().freeze()).await;
-                sink = written.map_err(|source| S3GetError::Sink { object: Box::new(object.clone()), source })?;
+                sink = written
+                    .map_err(|source| S3GetError::Sink { object: Box::new(object.clone()), source })?;
             }
             if at_end {
                 return Ok(sink);
@@ -158,10 +159,10 @@ impl S3Store {
     }
 }
 
-/// The parser drops slashes at either end; to S3, that is another key.
+/// The parser drops slashes at either end, which to S3 is another key, and takes no key for the whole bucket.
 fn same_as(key: &str) -> impl FnOnce(Key) -> Result<Key, object_store::path::Error> {
     move |parsed| {
-        if parsed.as_ref() == key {
+        if parsed.as_ref() == key && !key.is_empty() {
             Ok(parsed)
         } else {
             Err(object_store::path::Error::EmptySegment { path: key.to_owned() })

@@ -8,6 +8,9 @@ use std::thread;
 
 use firesteel_image::{S3Credentials, S3Settings, S3Store};
 
+const SIGNATURE: &str =
+    "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+
 pub(crate) struct Server {
     address: String,
     process: Child,
@@ -77,12 +80,13 @@ impl Server {
         Authenticating(self)
     }
 
-    /// The head of the answer, which must be one of success.
+    /// The head of the answer, which must be one of success. Signed by anybody, since without a signature not
+    /// everything is allowed.
     fn request(&self, method: &str, path: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: {SIGNATURE}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             self.address,
             body.len()
         )
