@@ -23,6 +23,7 @@
 //! and knows nothing of runtimes: whether there is a `bootstrap` or a handler inside is not its matter.
 #![forbid(unsafe_code)]
 
+mod code_store;
 mod entry_path;
 mod executable;
 mod folder;
@@ -30,10 +31,15 @@ mod layers;
 mod limits;
 mod link;
 mod package;
-mod tree;
+mod source;
+mod staged_folder;
 mod unpack;
 mod zip_archive;
 
+pub use code_store::{
+    BadSha256, CodeStore, CodeStoreOpenError, DiskError, Incoming, PutError, ReadError, Sha256, StoreLimits,
+    Stored, Swept, Tree,
+};
 pub use entry_path::BadPath;
 pub use executable::package_from_executable;
 pub use folder::measure;
@@ -41,5 +47,8 @@ pub use layers::{LayersError, MAX_LAYERS, stack_layers};
 pub use limits::{Limits, Unpacked};
 pub use link::BadLink;
 pub use package::{OpenError, Package};
+pub use source::{
+    Refusal, S3ConnectError, S3Credentials, S3GetError, S3Object, S3PutError, S3Settings, S3Store,
+};
 pub use unpack::UnpackError;
 pub use zip_archive::unpack_zip;
