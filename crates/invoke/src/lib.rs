@@ -13,7 +13,9 @@
 
 mod asynchronous;
 mod bandwidth;
+pub mod destinations;
 pub mod plan;
+pub mod queue;
 mod streaming;
 mod synchronous;
 pub mod trace;

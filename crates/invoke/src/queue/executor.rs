@@ -1,0 +1,138 @@
+//! What the queue has others do: run a function, know its settings, reach a destination.
+//!
+//! The invoker is the one who does; tests have their own.
+
+use std::future::Future;
+
+use bytes::Bytes;
+
+use super::event::{Delivery, Event, LastError};
+use super::rules::{EventSettings, RunOutcome};
+
+/// Runs events and delivers what became of them.
+pub trait Executor: Send + Sync + 'static {
+    /// How this event is treated: by the settings of its qualifier. `None` if the function or the qualifier is gone.
+    fn settings(&self, event: &Event) -> impl Future<Output = Option<EventSettings>> + Send;
+
+    /// Runs the function once. The event's trace is what the function shall see.
+    fn run(&self, event: Event) -> impl Future<Output = RunResult> + Send;
+
+    /// Tells a destination, once.
+    fn deliver(&self, delivery: Delivery) -> impl Future<Output = Result<(), DeliveryError>> + Send;
+}
+
+/// What a run gave.
+#[derive(Debug, Clone)]
+pub enum RunResult {
+    /// The handler's result.
+    Success(Response),
+    /// The function failed; the payload is its error JSON.
+    FunctionError(Response),
+    /// It may not run now.
+    Throttled,
+    /// The platform failed, by what a synchronous caller would have been told.
+    PlatformError {
+        /// HTTP status.
+        status: u16,
+        /// Why.
+        message: String,
+    },
+    /// The function or its qualifier went away meanwhile.
+    NotFound,
+}
+
+/// What a function answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The version that ran.
+    pub executed_version: String,
+    /// As the function sent it.
+    pub payload: Bytes,
+}
+
+/// Why a destination was not told.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// It will not take this message, now or later.
+    #[error("{target} refuses the message: {reason}")]
+    Refused {
+        /// Its ARN.
+        target: String,
+        /// In its words, or why it was not even asked.
+        reason: String,
+    },
+    /// It cannot be reached, or has too much to do.
+    #[error("{target} cannot be reached: {reason}")]
+    Unavailable {
+        /// Its ARN.
+        target: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl RunResult {
+    pub(crate) fn outcome(&self) -> RunOutcome {
+        match self {
+            RunResult::Success(_) => RunOutcome::Success,
+            RunResult::FunctionError(_) => RunOutcome::FunctionError,
+            RunResult::Throttled => RunOutcome::Throttled,
+            RunResult::PlatformError { .. } => RunOutcome::PlatformError,
+            RunResult::NotFound => RunOutcome::NotFound,
+        }
+    }
+
+    pub(crate) fn response(&self) -> Option<&Response> {
+        match self {
+            RunResult::Success(response) | RunResult::FunctionError(response) => Some(response),
+            RunResult::Throttled | RunResult::PlatformError { .. } | RunResult::NotFound => None,
+        }
+    }
+
+    /// For a dead-letter queue, if it failed.
+    pub(crate) fn error(&self) -> Option<LastError> {
+        match self {
+            RunResult::Success(_) | RunResult::NotFound => None,
+            RunResult::FunctionError(response) => {
+                Some(LastError::new(200, &error_message(&response.payload)))
+            }
+            RunResult::Throttled => Some(LastError::new(429, THROTTLED)),
+            RunResult::PlatformError { status, message } => Some(LastError::new(*status, message)),
+        }
+    }
+}
+
+/// What AWS tells callers that it throttles.
+pub(crate) const THROTTLED: &str = "Rate Exceeded.";
+
+/// The text in a function's error JSON, or all of what it sent in place of one.
+fn error_message(payload: &[u8]) -> String {
+    #[derive(serde::Deserialize)]
+    struct ErrorJson {
+        #[serde(rename = "errorMessage")]
+        error_message: String,
+    }
+    match serde_json::from_slice::<ErrorJson>(payload) {
+        Ok(error) => error.error_message,
+        Err(_) => String::from_utf8_lossy(payload).into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_letter_tells_status_and_message_of_the_last_try() {
+        let failed = |payload: &'static str| {
+            let payload = Bytes::from_static(payload.as_bytes());
+            RunResult::FunctionError(Response { executed_version: "1".into(), payload }).error().unwrap()
+        };
+        let json = failed(r#"{"errorMessage":"it broke","errorType":"Broken","stackTrace":[]}"#);
+        assert_eq!(json, LastError { status: 200, message: "it broke".into() });
+        assert_eq!(failed("no json"), LastError { status: 200, message: "no json".into() });
+        let throttled = LastError { status: 429, message: "Rate Exceeded.".into() };
+        assert_eq!(RunResult::Throttled.error().unwrap(), throttled);
+        assert!(RunResult::NotFound.error().is_none());
+    }
+}
