@@ -14,16 +14,47 @@
 //! AWS uses and the data to choose the code from.
 #![forbid(unsafe_code)]
 
+mod account;
+mod aliases;
 mod arn;
 mod catalog;
+mod code;
+mod configuration;
+mod event_invoke;
 mod function;
+mod functions;
+mod layers;
+mod logging;
 mod name;
+mod paging;
+mod recursion;
 mod reference;
+mod refusal;
+mod resolve;
+mod rows;
+mod store;
+mod tags;
 mod variables;
+mod version;
+mod versions;
 
+pub use account::{Account, AccountLimits, AccountUsage};
+pub use aliases::{Alias, AliasUpdate, NewAlias, Weighted};
 pub use arn::Arn;
 pub use catalog::{Catalog, DuplicateName, NotFound};
-pub use function::{Function, InvalidSetting, LogFormat, LogLevel, Settings};
+pub use code::{Code, CodeDigest, InvalidDigest, PackageType};
+pub use configuration::{Architecture, Configuration, ConfigurationUpdate, ImageConfig, SnapStart, Tracing};
+pub use event_invoke::EventInvokeSettings;
+pub use function::{Function, InvalidSetting, Settings};
+pub use functions::{CodeUpdate, Deleted, FunctionDescription, Listed, NewFunction, Settlement, Updated};
+pub use logging::{LogFormat, LogLevel, Logging, LoggingUpdate};
 pub use name::{FunctionName, InvalidName, InvalidQualifier, Qualifier};
+pub use paging::{Page, Paging};
+pub use recursion::RecursiveLoop;
 pub use reference::{FunctionReference, ReferenceError};
+pub use refusal::{Refusal, RefusalKind};
+pub use resolve::{Alternative, Resolved, Target};
+pub use store::{CatalogError, OpenError, Store, StoreFailure};
 pub use variables::{InvalidVariables, RESERVED_KEYS, Variables};
+pub use version::{AttachedLayer, LastUpdate, Reason, State, Version, VersionNumber};
+pub use versions::Publication;

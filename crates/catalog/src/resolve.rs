@@ -1,0 +1,115 @@
+//! Which version an invocation means, with all that admission and the asynchronous queue want to know of it.
+//!
+//! Asked with every invocation: when warm, the answer comes from memory.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use crate::arn::Arn;
+use crate::event_invoke::EventInvokeSettings;
+use crate::name::Qualifier;
+use crate::recursion::RecursiveLoop;
+use crate::reference::FunctionReference;
+use crate::refusal::Refusal;
+use crate::rows::FunctionId;
+use crate::store::{Result, Store};
+use crate::version::{Version, VersionNumber};
+
+/// What a name and qualifier mean to an invocation.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// As asked for: qualified only if the request was.
+    pub arn: Arn,
+    /// What runs.
+    pub target: Target,
+    /// What runs instead of it, in a part of the cases: the second version of an alias. Choosing is the
+    /// invoker's.
+    pub alternative: Option<Alternative>,
+    /// Environments that are kept ready for the alias itself.
+    pub provisioned_for_alias: Option<u32>,
+    /// Of the function; 0 is off.
+    pub reserved_concurrency: Option<u32>,
+    /// What becomes of asynchronous events sent to what was asked for. All absent when nothing was set.
+    pub event_invoke: EventInvokeSettings,
+    /// Of the function.
+    pub recursive_loop: RecursiveLoop,
+}
+
+/// One version that can be chosen. Where its failed events go is in its configuration.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Which may be in any state.
+    pub version: Arc<Version>,
+    /// Environments that are kept ready for this version.
+    pub provisioned: Option<u32>,
+}
+
+/// The second version of an alias.
+#[derive(Clone, Debug)]
+pub struct Alternative {
+    /// What runs.
+    pub target: Target,
+    /// Part of the invocations, 0 to 1.
+    pub weight: f64,
+}
+
+impl Store {
+    /// What an invocation means. Reads the file only for what was not asked for since it was last written.
+    pub fn resolve(&self, reference: &FunctionReference) -> Result<Arc<Resolved>> {
+        let begun = match self.cache.get(reference) {
+            Ok(resolved) => return Ok(resolved),
+            Err(begun) => begun,
+        };
+        let resolved = Arc::new(self.read(|connection| self.read_resolved(connection, reference))?);
+        self.cache.keep(begun, reference, &resolved);
+        Ok(resolved)
+    }
+
+    fn read_resolved(&self, connection: &Connection, reference: &FunctionReference) -> Result<Resolved> {
+        let FunctionReference { name, qualifier } = reference;
+        let arn = self.account.function_arn(name, qualifier.as_ref());
+        let missing = || Refusal::FunctionNotFound { arn: arn.clone() };
+        let function = self.function_id(connection, name, qualifier.as_ref())?;
+        let target = |number| -> Result<Target> {
+            let version = self.find_version(connection, function, name, number)?.ok_or_else(missing)?;
+            let provisioned = read_provisioned(connection, function, &number.qualifier())?;
+            Ok(Target { version: Arc::new(version), provisioned })
+        };
+        let (target, alternative, provisioned_for_alias) = match qualifier {
+            None | Some(Qualifier::Latest) => (target(VersionNumber::Latest)?, None, None),
+            Some(Qualifier::Version(number)) => (target(VersionNumber::Published(*number))?, None, None),
+            Some(Qualifier::LatestPublished) => return Err(missing().into()),
+            Some(asked @ Qualifier::Alias(alias)) => {
+                let alias = self.find_alias(connection, function, name, alias)?.ok_or_else(missing)?;
+                let alternative = match alias.additional {
+                    Some(weighted) => Some(Alternative {
+                        target: target(VersionNumber::Published(weighted.number))?,
+                        weight: weighted.weight,
+                    }),
+                    None => None,
+                };
+                (target(alias.version)?, alternative, read_provisioned(connection, function, asked)?)
+            }
+        };
+        let attributes = "SELECT reserved_concurrency, recursive_loop_allowed FROM function WHERE id = ?1";
+        let (reserved_concurrency, allowed) = connection
+            .prepare_cached(attributes)?
+            .query_row([function], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let recursive_loop = if allowed { RecursiveLoop::Allow } else { RecursiveLoop::Terminate };
+        let event_invoke = EventInvokeSettings::default();
+        Ok(Resolved {
+            arn,
+            target,
+            alternative,
+            provisioned_for_alias,
+            reserved_concurrency,
+            event_invoke,
+            recursive_loop,
+        })
+    }
+}
+
+fn read_provisioned(_: &Connection, _: FunctionId, _: &Qualifier) -> Result<Option<u32>> {
+    Ok(None)
+}
