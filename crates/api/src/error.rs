@@ -10,6 +10,9 @@ use firesteel_invoke::{InvokeError, ThrottleReason};
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::authentication::Refusal;
+use crate::authorization::Denied;
+
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
@@ -66,6 +69,12 @@ pub enum ApiError {
         /// What the runtime said, or what the platform found.
         message: String,
     },
+    /// Nobody known signed it.
+    #[error(transparent)]
+    Unauthenticated(#[from] Refusal),
+    /// Who signed it may not do this.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// No operation has this method and path.
     #[error("Firesteel has no operation for {method} {path}")]
     UnknownOperation {
@@ -95,7 +104,9 @@ impl ApiError {
             ApiError::Reference(ReferenceError::OtherRegion { .. })
             | ApiError::NotFound(_)
             | ApiError::UnknownOperation { .. } => StatusCode::NOT_FOUND,
-            ApiError::Reference(ReferenceError::OtherAccount { .. }) => StatusCode::FORBIDDEN,
+            ApiError::Reference(ReferenceError::OtherAccount { .. })
+            | ApiError::Unauthenticated(_)
+            | ApiError::Denied(_) => StatusCode::FORBIDDEN,
             ApiError::Reference(_)
             | ApiError::Validation { .. }
             | ApiError::PayloadNotJson(_)
@@ -117,7 +128,10 @@ impl ApiError {
             ApiError::Reference(ReferenceError::OtherRegion { .. }) | ApiError::NotFound(_) => {
                 "ResourceNotFoundException"
             }
-            ApiError::Reference(ReferenceError::OtherAccount { .. }) => "AccessDeniedException",
+            ApiError::Reference(ReferenceError::OtherAccount { .. }) | ApiError::Denied(_) => {
+                "AccessDeniedException"
+            }
+            ApiError::Unauthenticated(refusal) => refusal.class(),
             ApiError::Reference(_) | ApiError::Validation { .. } => "ValidationException",
             ApiError::PayloadNotJson(_) | ApiError::ClientContext | ApiError::BodyUnreadable => {
                 "InvalidRequestContentException"

@@ -13,11 +13,14 @@
 //! signatures are accepted unread, which is why the server binds loopback unless told otherwise.
 #![forbid(unsafe_code)]
 
+pub mod authentication;
+pub mod authorization;
 mod body;
 mod error;
 mod event_stream;
 pub mod function_url;
 mod operations;
+pub mod server;
 
 use std::future::Future;
 
@@ -26,9 +29,8 @@ use axum::extract::State;
 use axum::http::{Method, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::serve::{ListenerExt, TapIo};
 use firesteel_invoke::Invoker;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 pub use error::ApiError;
 
@@ -38,16 +40,8 @@ pub async fn serve(
     invoker: Invoker,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(prompt(listener), router(invoker)).with_graceful_shutdown(shutdown).await
-}
-
-/// Small answers must not wait for acknowledgements.
-fn prompt(listener: TcpListener) -> TapIo<TcpListener, impl FnMut(&mut TcpStream) + Send + 'static> {
-    listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps Nagle's algorithm");
-        }
-    })
+    server::serve(listener, router(invoker), server::Settings::default(), shutdown).await;
+    Ok(())
 }
 
 /// The routes, for serving and for tests.
