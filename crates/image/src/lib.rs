@@ -5,6 +5,8 @@
 //!                      ├─ Zip ──────────► `unpack_zip` ───────────────┐
 //!                      └─ Executable ───► `package_from_executable` ──┼─► a new folder, or nothing
 //! layers: folders and zips, in order ───► `stack_layers` ─────────────┘
+//!
+//! S3Store ─► CodeStore: archives as they are uploaded, each kept once ─► a `Tree`, for as long as it is held
 //! ```
 //!
 //! A package is hostile until unpacked: names, sizes, modes and links in it may all lie. What this
@@ -19,8 +21,10 @@
 //!   umask, or 0644 and 0755 where the package says nothing. A function's process may be of another user than
 //!   this one; a file that the package keeps from others is then kept from the function, as on AWS.
 //!
-//! Called by the command line and `serve` while a function is prepared. It depends on nothing of ours
-//! and knows nothing of runtimes: whether there is a `bootstrap` or a handler inside is not its matter.
+//! Called by the command line and `serve` while a function is prepared, and by the front door for what is uploaded.
+//! Two things in it are not for preparing functions alone: the client of S3 also writes, for destinations, and it is
+//! the only part that is asynchronous. The crate depends on nothing of ours and
+//! knows nothing of runtimes: whether there is a `bootstrap` or a handler inside is not its matter.
 #![forbid(unsafe_code)]
 
 mod code_store;

@@ -19,6 +19,7 @@ mod error;
 mod incoming;
 mod place;
 mod sha256;
+mod shelves;
 mod slot;
 mod tree;
 
@@ -30,6 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::incoming::Received;
 use self::place::{Place, entries, sync_folder};
+use self::shelves::{Package, Shelves};
 use self::slot::Slot;
 use crate::layers::{LayersError, MAX_LAYERS, stack_shared};
 use crate::limits::{Limits, Unpacked};
@@ -85,22 +87,6 @@ pub struct CodeStore {
     place: Arc<Place>,
     limits: StoreLimits,
     shelves: Mutex<Shelves>,
-}
-
-/// Held for moments only: unpacking and everything else that takes time goes on in a slot.
-#[derive(Debug, Default)]
-struct Shelves {
-    /// Those stored, and those about to be: the slot of the latter is held by who stores them.
-    packages: HashMap<Sha256, Arc<Package>>,
-    /// Layers over each other, by their list.
-    stacks: HashMap<Vec<Sha256>, Arc<Slot>>,
-    packages_bytes: u64,
-}
-
-#[derive(Debug)]
-struct Package {
-    size_bytes: u64,
-    tree: Slot,
 }
 
 impl CodeStore {
@@ -350,34 +336,6 @@ impl CodeStore {
 
     fn shelves(&self) -> MutexGuard<'_, Shelves> {
         self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Shelves {
-    /// The slot of these layers, each of which is stored.
-    fn stack(&mut self, layers: &[Sha256]) -> Result<Arc<Slot>, ReadError> {
-        if let Some(sha256) = layers.iter().find(|layer| !self.packages.contains_key(layer)) {
-            return Err(ReadError::Unknown { sha256: *sha256 });
-        }
-        if let Some(stack) = self.stacks.get(layers) {
-            return Ok(Arc::clone(stack));
-        }
-        let stack = Arc::new(Slot::new(None));
-        self.stacks.insert(layers.to_owned(), Arc::clone(&stack));
-        Ok(stack)
-    }
-
-    /// Whether it is this one that is on the shelf: it may have been taken, and another like it come.
-    fn has(&self, sha256: Sha256, package: &Arc<Package>) -> bool {
-        self.packages.get(&sha256).is_some_and(|found| Arc::ptr_eq(found, package))
-    }
-
-    /// Takes a package, and all stacks that it is part of, which are returned.
-    fn take(&mut self, sha256: Sha256) -> Option<Vec<Arc<Slot>>> {
-        let package = self.packages.remove(&sha256)?;
-        self.packages_bytes -= package.size_bytes;
-        let stacks = self.stacks.extract_if(|layers, _| layers.contains(&sha256));
-        Some(stacks.map(|(_, stack)| stack).collect())
     }
 }
 
