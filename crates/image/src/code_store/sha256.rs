@@ -35,6 +35,18 @@ impl Sha256 {
     }
 }
 
+impl From<[u8; 32]> for Sha256 {
+    fn from(hash: [u8; 32]) -> Self {
+        Sha256(hash)
+    }
+}
+
+impl From<Sha256> for [u8; 32] {
+    fn from(sha256: Sha256) -> Self {
+        sha256.0
+    }
+}
+
 /// 64 hexadecimal digits, lower case: as files are named after it.
 impl fmt::Display for Sha256 {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
