@@ -11,6 +11,7 @@
 //! things and are never told apart by looking into a payload.
 #![forbid(unsafe_code)]
 
+pub mod admission;
 mod asynchronous;
 mod bandwidth;
 pub mod plan;
@@ -28,6 +29,7 @@ use firesteel_environment::{Pool, Spec};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+pub use admission::{Admission, Permit, Throttle, ThrottleReason};
 pub use bandwidth::Bandwidth;
 pub use streaming::{ResponseStream, StreamEnd, StreamError, StreamReply};
 
@@ -92,23 +94,6 @@ pub enum InvokeError {
     /// The platform failed.
     #[error("the platform could not run the function")]
     Platform(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-/// Why an invocation is throttled, by AWS's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ThrottleReason {
-    /// As many environments as there may be are busy.
-    ConcurrentInvocationLimitExceeded,
-}
-
-impl ThrottleReason {
-    /// The value of `Reason` in the error body.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            ThrottleReason::ConcurrentInvocationLimitExceeded => "ConcurrentInvocationLimitExceeded",
-        }
-    }
 }
 
 /// Runs functions. Clones share everything.
