@@ -81,8 +81,8 @@ pub enum InvokeError {
     #[error(transparent)]
     NotFound(#[from] NotFound),
     /// It may not run now.
-    #[error("throttled: {}", .0.name())]
-    Throttled(ThrottleReason),
+    #[error(transparent)]
+    Throttled(#[from] Throttle),
     /// The environment could not be restored for it (SnapStart).
     #[error("the function could not be restored: {message}")]
     RestoreFailed {
@@ -100,6 +100,8 @@ pub enum InvokeError {
 #[derive(Debug, Clone)]
 pub struct Invoker {
     inner: Arc<Inner>,
+    /// Without one, only the pool throttles.
+    admission: Option<Admission>,
     stream_bandwidth: Option<Bandwidth>,
 }
 
@@ -118,6 +120,10 @@ struct Target {
     spec: Arc<Spec>,
     /// ARN as the caller addressed it.
     arn: String,
+    /// The version or alias that the caller addressed.
+    qualifier: String,
+    /// What it may.
+    settings: admission::Settings,
 }
 
 impl Invoker {
@@ -125,13 +131,19 @@ impl Invoker {
     #[must_use]
     pub fn new(catalog: Catalog, specs: HashMap<FunctionName, Arc<Spec>>, pool: Pool) -> Self {
         let inner = Inner { catalog, specs, pool, events: TaskTracker::new() };
-        Invoker { inner: Arc::new(inner), stream_bandwidth: None }
+        Invoker { inner: Arc::new(inner), admission: None, stream_bandwidth: None }
     }
 
     /// The same, with streamed responses no faster than this. Otherwise they are as fast as their readers.
     #[must_use]
     pub fn with_stream_bandwidth(self, stream_bandwidth: Option<Bandwidth>) -> Self {
         Invoker { stream_bandwidth, ..self }
+    }
+
+    /// The same, with invocations only as far as they are admitted; the pool's own bounds stay.
+    #[must_use]
+    pub fn with_admission(self, admission: Admission) -> Self {
+        Invoker { admission: Some(admission), ..self }
     }
 
     /// The functions that can be invoked.
@@ -166,7 +178,9 @@ impl Invoker {
             None => spec.function_arn.clone(),
             Some(qualifier) => qualified(&spec.function_arn, qualifier),
         };
-        Ok(Target { spec, arn })
+        let qualifier =
+            reference.qualifier.as_ref().map_or_else(|| spec.version.clone(), Qualifier::to_string);
+        Ok(Target { spec, arn, qualifier, settings: admission::Settings::default() })
     }
 }
 

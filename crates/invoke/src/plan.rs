@@ -91,6 +91,7 @@ pub fn spec(
         extensions: function.opt_folder().map(firesteel_environment::extension_files).unwrap_or_default(),
         initialization,
         max_concurrency: function.max_concurrency(),
+        keeps_alive: None,
     })
 }
 

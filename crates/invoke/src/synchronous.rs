@@ -4,13 +4,17 @@
 //! Only a caller who wants the end of the log waits for REPORT. A caller who goes away ends nothing, not even a
 //! cold start.
 
+use std::any::Any;
+use std::sync::Arc;
+
 use bytes::Bytes;
+use firesteel_catalog::FunctionReference;
 use firesteel_environment::{
-    Account, Answer, Invocation, InvokeError as PoolError, Invoked, ResponseDelivery,
+    Account, Answer, Invocation, InvokeError as PoolError, Invoked, ResponseDelivery, Spec,
 };
 use tokio::sync::oneshot;
 
-use crate::{InvokeError, Invoker, Outcome, Reply, Request, ThrottleReason, trace};
+use crate::{InvokeError, Invoker, Outcome, Permit, Reply, Request, Target, Throttle, ThrottleReason, trace};
 
 /// An invocation that has begun to answer, and what its callers are told beside the answer.
 pub(crate) struct Answered {
@@ -43,7 +47,9 @@ impl Invoker {
         delivery: ResponseDelivery,
     ) -> Result<Answered, InvokeError> {
         let target = self.target(&request.reference)?;
+        let permit = self.permit(&target).await?;
         let trace = trace::header(request.trace.as_deref());
+        let held = permit.clone();
         let invocation = Invocation {
             request_id: request.request_id,
             function_arn: target.arn,
@@ -52,11 +58,44 @@ impl Invoker {
             trace: trace.clone(),
             client_context: request.client_context,
             delivery,
+            // Until the invocation is over, whether or not its caller is still there.
+            permit: held.map(|permit| permit as Arc<dyn Any + Send + Sync>),
         };
-        let Invoked { answer, account } =
-            self.inner.pool.invoke(&target.spec, invocation).await.map_err(refused)?;
+        let (spec, Invoked { answer, account }) =
+            self.run(&request.reference, target.spec, invocation).await?;
+        if let Some(permit) = permit {
+            permit.answered();
+        }
         let account = request.log_tail.then_some(account);
-        Ok(Answered { executed_version: target.spec.version.clone(), trace, answer, account })
+        Ok(Answered { executed_version: spec.version.clone(), trace, answer, account })
+    }
+
+    async fn permit(&self, target: &Target) -> Result<Option<Arc<Permit>>, InvokeError> {
+        let Some(admission) = &self.admission else { return Ok(None) };
+        let Target { spec, qualifier, settings, .. } = target;
+        Ok(Some(Arc::new(admission.admit_soon(&spec.function_name, qualifier, *settings).await?)))
+    }
+
+    /// Runs it in an environment of this spec, or of the one that has taken its place meanwhile.
+    async fn run(
+        &self,
+        reference: &FunctionReference,
+        mut spec: Arc<Spec>,
+        mut invocation: Invocation,
+    ) -> Result<(Arc<Spec>, Invoked), InvokeError> {
+        loop {
+            match self.inner.pool.invoke(&spec, invocation).await {
+                Ok(invoked) => return Ok((spec, invoked)),
+                Err(PoolError::Retired { spec: retired, invocation: back }) => {
+                    spec = self.target(reference)?.spec;
+                    if Arc::ptr_eq(&spec, &retired) {
+                        return Err(refused(PoolError::Retired { spec: retired, invocation: back }));
+                    }
+                    invocation = *back;
+                }
+                Err(error) => return Err(refused(error)),
+            }
+        }
     }
 }
 
@@ -80,8 +119,10 @@ pub(crate) fn no_result(answer: Answer) -> InvokeError {
 fn refused(error: PoolError) -> InvokeError {
     match error {
         PoolError::AtCapacity { .. } => {
-            InvokeError::Throttled(ThrottleReason::ConcurrentInvocationLimitExceeded)
+            Throttle::by_concurrency(ThrottleReason::ConcurrentInvocationLimitExceeded).into()
         }
-        PoolError::ShuttingDown | PoolError::Create(_) => InvokeError::Platform(Box::new(error)),
+        PoolError::Retired { .. } | PoolError::ShuttingDown | PoolError::Create(_) => {
+            InvokeError::Platform(Box::new(error))
+        }
     }
 }

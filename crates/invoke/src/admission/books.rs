@@ -34,6 +34,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// In which new environments are counted.
 const SCALING_PERIOD: Duration = Duration::from_secs(10);
 
+const NOT_FORGOTTEN: &str = "a function that runs is not forgotten";
+
 /// How often functions are looked for that are forgotten, but for the time that their environments stay warm.
 const SWEEP: Duration = Duration::from_secs(10);
 
@@ -47,6 +49,10 @@ pub(super) struct Books {
     running: u32,
     /// Those of them that count as unreserved.
     unreserved: u32,
+    /// Those that run and have answered.
+    finishing: u32,
+    /// Requests that wait for the end of one of them.
+    waiting: u32,
     requests: Rate,
     sweep_at: Instant,
 }
@@ -64,6 +70,8 @@ pub(super) struct Entry {
 struct Function {
     name: Arc<str>,
     running: u32,
+    /// Those of them that have answered.
+    finishing: u32,
     /// Those of them that were admitted to provisioned environments, by version or alias. None is zero.
     provisioned: Vec<(Arc<str>, u32)>,
     /// How many of those that run count as unreserved.
@@ -83,6 +91,8 @@ impl Books {
             functions: HashMap::new(),
             running: 0,
             unreserved: 0,
+            finishing: 0,
+            waiting: 0,
             requests: Rate::full(now),
             sweep_at: now + limits.warm_for.max(SWEEP),
         }
@@ -108,6 +118,7 @@ impl Books {
                 functions.entry(Arc::clone(&name)).or_insert_with(|| Function {
                     name,
                     running: 0,
+                    finishing: 0,
                     provisioned: Vec::new(),
                     unreserved: 0,
                     settings,
@@ -188,10 +199,36 @@ impl Books {
         Ok(Entry { function: Arc::clone(&function.name), provisioned })
     }
 
+    /// One has answered and will be over soon.
+    pub(super) fn answered(&mut self, entry: &Entry) {
+        self.finishing += 1;
+        self.functions.get_mut(&entry.function).expect(NOT_FORGOTTEN).finishing += 1;
+    }
+
+    /// Whether one that was refused for this reason is to wait for the end of an invocation: if one has answered that
+    /// would make room, and nobody waits for it yet. Then it is counted, until [`Books::waited`].
+    pub(super) fn wait(&mut self, function: &str, refused: ThrottleReason) -> bool {
+        let finishing = match refused {
+            ThrottleReason::ReservedFunctionConcurrentInvocationLimitExceeded => {
+                self.functions.get(function).map_or(0, |function| function.finishing)
+            }
+            _ => self.finishing,
+        };
+        let waits = finishing > self.waiting;
+        self.waiting += u32::from(waits);
+        waits
+    }
+
+    pub(super) fn waited(&mut self) {
+        self.waiting -= 1;
+    }
+
     /// One less.
-    pub(super) fn give_back(&mut self, now: Instant, entry: &Entry) {
-        let Books { ticks, functions, running, unreserved, .. } = self;
-        let function = functions.get_mut(&entry.function).expect("a function that runs is not forgotten");
+    pub(super) fn give_back(&mut self, now: Instant, entry: &Entry, answered: bool) {
+        let Books { ticks, functions, running, unreserved, finishing, .. } = self;
+        let function = functions.get_mut(&entry.function).expect(NOT_FORGOTTEN);
+        *finishing -= u32::from(answered);
+        function.finishing -= u32::from(answered);
         function.warmth.pass(ticks.at(now), function.on_demand());
         *running -= 1;
         function.running -= 1;

@@ -23,9 +23,11 @@ mod rate;
 mod throttle;
 mod warmth;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::books::{Books, Entry};
@@ -91,19 +93,35 @@ pub struct FunctionUsage {
     pub provisioned_concurrent_executions: u32,
 }
 
+/// How long a request waits for the end of an invocation that has answered already, rather than to be refused. As the
+/// pool does where there is no room.
+const FINISHING_WAIT: Duration = Duration::from_millis(250);
+
 /// Admits invocations. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Admission {
-    books: Arc<Mutex<Books>>,
+    desk: Arc<Desk>,
     callers: Option<Arc<Mutex<Callers>>>,
+}
+
+/// Where permits come from and go back to.
+#[derive(Debug)]
+struct Desk {
+    books: Mutex<Books>,
+    /// Rung when a permit comes back.
+    given_back: Notify,
 }
 
 /// The right to one invocation. Dropped, it is free for another.
 #[derive(Debug)]
 pub struct Permit {
-    books: Arc<Mutex<Books>>,
+    desk: Arc<Desk>,
     entry: Entry,
+    answered: AtomicBool,
 }
+
+/// One who waits, counted.
+struct Waiting<'a>(&'a Desk);
 
 impl Admission {
     /// Nothing runs yet.
@@ -112,7 +130,7 @@ impl Admission {
         let now = Instant::now();
         let callers = limits.caller_requests_per_s.map(|requests_per_s| Callers::new(requests_per_s, now));
         Admission {
-            books: Arc::new(Mutex::new(Books::new(limits, now))),
+            desk: Arc::new(Desk { books: Mutex::new(Books::new(limits, now)), given_back: Notify::new() }),
             callers: callers.map(|callers| Arc::new(Mutex::new(callers))),
         }
     }
@@ -128,8 +146,46 @@ impl Admission {
         version: &str,
         settings: Settings,
     ) -> Result<Permit, Throttle> {
-        let entry = locked(&self.books).admit(now, function, version, settings)?;
-        Ok(Permit { books: Arc::clone(&self.books), entry })
+        let entry = locked(&self.desk.books).admit(now, function, version, settings)?;
+        Ok(Permit { desk: Arc::clone(&self.desk), entry, answered: AtomicBool::new(false) })
+    }
+
+    /// Likewise, and now. A caller that sends one request after the other comes when its last invocation has answered and
+    /// is not quite over: then the end of that is waited for, briefly. On AWS the way through the front end has the same
+    /// effect. No more wait than have answered, so that a flood is refused at once. Cancel-safe.
+    ///
+    /// # Errors
+    /// As [`Admission::admit`].
+    pub async fn admit_soon(
+        &self,
+        function: &str,
+        version: &str,
+        settings: Settings,
+    ) -> Result<Permit, Throttle> {
+        let now = Instant::now();
+        let refused = match self.admit(now, function, version, settings) {
+            Err(throttle) if throttle.reason.is_concurrency() => throttle,
+            result => return result,
+        };
+        let deadline = now + FINISHING_WAIT;
+        let Some(waiting) = self.wait_for_finishing(function, refused) else { return Err(refused) };
+        loop {
+            // Before it is looked again: what comes back in between is heard.
+            let mut given_back = std::pin::pin!(waiting.0.given_back.notified());
+            given_back.as_mut().enable();
+            match self.admit(Instant::now(), function, version, settings) {
+                Err(throttle) if throttle.reason.is_concurrency() => {
+                    if tokio::time::timeout_at(deadline, given_back).await.is_err() {
+                        return Err(throttle);
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn wait_for_finishing(&self, function: &str, refused: Throttle) -> Option<Waiting<'_>> {
+        locked(&self.desk.books).wait(function, refused.reason).then(|| Waiting(&self.desk))
     }
 
     /// Admits a request of a caller, by whatever tells callers apart.
@@ -143,19 +199,19 @@ impl Admission {
     /// What runs now.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        locked(&self.books).usage()
+        locked(&self.desk.books).usage()
     }
 
     /// What runs now of a function.
     #[must_use]
     pub fn usage_of(&self, function: &str) -> FunctionUsage {
-        locked(&self.books).function(function)
+        locked(&self.desk.books).function(function)
     }
 
     /// What runs now of each function that runs, in no order.
     #[must_use]
     pub fn usage_by_function(&self) -> Vec<(String, FunctionUsage)> {
-        locked(&self.books).functions().map(|(name, usage)| (name.to_owned(), usage)).collect()
+        locked(&self.desk.books).functions().map(|(name, usage)| (name.to_owned(), usage)).collect()
     }
 }
 
@@ -165,15 +221,102 @@ impl Permit {
     pub fn is_provisioned(&self) -> bool {
         self.entry.is_provisioned()
     }
+
+    /// The caller has its answer: the invocation will be over in a moment, or when its extensions are done.
+    pub fn answered(&self) {
+        if !self.answered.swap(true, Ordering::Relaxed) {
+            locked(&self.desk.books).answered(&self.entry);
+        }
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        locked(&self.books).give_back(Instant::now(), &self.entry);
+        let answered = *self.answered.get_mut();
+        locked(&self.desk.books).give_back(Instant::now(), &self.entry, answered);
+        self.desk.given_back.notify_waiters();
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        locked(&self.0.books).waited();
     }
 }
 
 fn locked<T>(books: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is guarded is never left half-changed, so a panic elsewhere does not spoil it.
     books.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Settings =
+        Settings { reserved: Some(1), provisioned: 0, provisioned_in_function: 0, set_aside: 1 };
+
+    fn reason(result: Result<Permit, Throttle>) -> ThrottleReason {
+        result.unwrap_err().reason
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_permit_that_is_dropped_is_free() {
+        let admission = Admission::new(Limits::AWS);
+        let permit = admission.admit(Instant::now(), "f", "$LATEST", ONE).unwrap();
+        assert!(!permit.is_provisioned());
+        let running = FunctionUsage { concurrent_executions: 1, ..FunctionUsage::default() };
+        assert_eq!(admission.usage_by_function(), [("f".to_owned(), running)]);
+        let refused = reason(admission.admit(Instant::now(), "f", "$LATEST", ONE));
+        assert_eq!(refused, ThrottleReason::ReservedFunctionConcurrentInvocationLimitExceeded);
+        drop(permit);
+        assert_eq!((admission.usage(), admission.usage_of("f")), Default::default());
+        assert_eq!(admission.usage_by_function(), []);
+        admission.admit(Instant::now(), "f", "$LATEST", ONE).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_right_after_an_answer_waits_for_the_end() {
+        let admission = Admission::new(Limits::AWS);
+        let permit = admission.admit(Instant::now(), "f", "1", ONE).unwrap();
+        permit.answered();
+        permit.answered();
+        let (next, ()) = tokio::join!(biased; admission.admit_soon("f", "1", ONE), async { drop(permit) });
+        assert_eq!(admission.usage_of("f").concurrent_executions, 1);
+        drop(next.unwrap());
+        assert_eq!(admission.usage(), Usage::default());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_that_does_not_come_is_waited_for_briefly_and_by_few() {
+        let admission = Admission::new(Limits::AWS);
+        let permit = admission.admit(Instant::now(), "f", "1", ONE).unwrap();
+        let begun = Instant::now();
+        assert!(admission.admit_soon("f", "1", ONE).await.is_err());
+        assert_eq!(begun.elapsed(), Duration::ZERO, "it has not answered");
+        permit.answered();
+        let (first, second) = tokio::join!(
+            biased;
+            async { (admission.admit_soon("f", "1", ONE).await.is_err(), begun.elapsed()) },
+            async { (admission.admit_soon("f", "1", ONE).await.is_err(), begun.elapsed()) },
+        );
+        assert_eq!((first, second), ((true, FINISHING_WAIT), (true, Duration::ZERO)));
+        assert!(admission.admit_soon("f", "1", ONE).await.is_err());
+        assert_eq!(begun.elapsed(), FINISHING_WAIT * 2, "who has waited is not counted any more");
+        drop(permit);
+        admission.admit_soon("f", "1", ONE).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn callers_have_no_rate_unless_they_are_given_one() {
+        let now = Instant::now();
+        let unbounded = Admission::new(Limits::AWS);
+        let bounded = Admission::new(Limits { caller_requests_per_s: Some(100), ..Limits::AWS });
+        for _ in 0..100 {
+            bounded.admit_caller(now, "somebody").unwrap();
+            unbounded.admit_caller(now, "somebody").unwrap();
+        }
+        unbounded.admit_caller(now, "somebody").unwrap();
+        bounded.admit_caller(now, "somebody").unwrap_err();
+    }
 }

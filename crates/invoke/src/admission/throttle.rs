@@ -37,6 +37,15 @@ impl ThrottleReason {
             ThrottleReason::ConcurrentSnapshotCreateLimitExceeded => "ConcurrentSnapshotCreateLimitExceeded",
         }
     }
+
+    /// Whether it may be otherwise when an invocation is over.
+    pub(super) fn is_concurrency(self) -> bool {
+        matches!(
+            self,
+            ThrottleReason::ConcurrentInvocationLimitExceeded
+                | ThrottleReason::ReservedFunctionConcurrentInvocationLimitExceeded
+        )
+    }
 }
 
 /// A request that may not run now.

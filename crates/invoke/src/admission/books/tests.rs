@@ -75,7 +75,7 @@ impl Desk {
 
     fn give_back(&mut self, entries: &[Entry]) {
         for entry in entries {
-            self.books.give_back(self.now, entry);
+            self.books.give_back(self.now, entry, false);
         }
     }
 }
@@ -361,7 +361,7 @@ fn play(steps: &[Step]) {
             }
             Step::GiveBack(which) if !entries.is_empty() => {
                 let which = which % entries.len();
-                books.give_back(now, &entries.swap_remove(which));
+                books.give_back(now, &entries.swap_remove(which), false);
                 bookkeeper.permits.swap_remove(which);
             }
             Step::GiveBack(_) => {}
@@ -374,7 +374,7 @@ fn play(steps: &[Step]) {
         assert!(expected.concurrent_executions <= ACCOUNT);
     }
     for entry in entries {
-        books.give_back(now, &entry);
+        books.give_back(now, &entry, false);
     }
     assert_eq!(books.usage(), Usage::default(), "{steps:?}");
 }
@@ -462,8 +462,8 @@ proptest! {
             }
             if count == 0 {
                 for [one, other] in running.drain(..) {
-                    forgetful.give_back(now, &one);
-                    keeping.give_back(now, &other);
+                    forgetful.give_back(now, &one, false);
+                    keeping.give_back(now, &other, false);
                 }
             }
         }
