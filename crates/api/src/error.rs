@@ -6,7 +6,7 @@
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use firesteel_catalog::{InvalidName, NotFound, ReferenceError};
-use firesteel_invoke::{InvokeError, ThrottleReason};
+use firesteel_invoke::{InvokeError, Throttle};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -60,7 +60,7 @@ pub enum ApiError {
     BodyUnreadable,
     /// The function may not run now.
     #[error("Rate Exceeded.")]
-    Throttled(ThrottleReason),
+    Throttled(Throttle),
     /// The environment could not be restored for it (SnapStart).
     #[error("{message}")]
     RestoreFailed {
@@ -166,8 +166,8 @@ impl ApiError {
     pub(crate) fn body(&self) -> serde_json::Value {
         let text = self.to_string();
         match (self, self.shape()) {
-            (ApiError::Throttled(reason), _) => {
-                json!({ "Reason": reason.name(), "Type": "User", "message": text })
+            (ApiError::Throttled(throttle), _) => {
+                json!({ "Reason": throttle.reason.name(), "Type": "User", "message": text })
             }
             (_, (Spelling::Upper, None)) => json!({ "Message": text }),
             (_, (Spelling::Lower, None)) => json!({ "message": text }),
@@ -188,8 +188,8 @@ impl ApiError {
             self.body().to_string(),
         )
             .into_response();
-        if let ApiError::Throttled(_) = self {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let ApiError::Throttled(throttle) = self {
+            response.headers_mut().insert(header::RETRY_AFTER, throttle.retry_after_s().into());
         }
         response
     }
@@ -205,7 +205,7 @@ impl From<InvokeError> for ApiError {
     fn from(error: InvokeError) -> Self {
         match error {
             InvokeError::NotFound(not_found) => ApiError::NotFound(not_found),
-            InvokeError::Throttled(reason) => ApiError::Throttled(reason),
+            InvokeError::Throttled(throttle) => ApiError::Throttled(throttle),
             InvokeError::RestoreFailed { timed_out, message } => {
                 ApiError::RestoreFailed { timed_out, message }
             }

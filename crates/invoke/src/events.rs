@@ -1,0 +1,133 @@
+//! Asynchronous events, run and told of: what the [`queue`](crate::queue) has the invoker do.
+//!
+//! ```text
+//!  queue ─► settings: of the function, or its version or alias ─► run: as a synchronous caller would ─► queue: what becomes of it
+//!     └───► deliver ─► destinations
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use firesteel_catalog::{FunctionReference, RecursiveLoop};
+use firesteel_environment::ResponseDelivery;
+use firesteel_environment::Answer;
+
+use crate::destinations::{DestinationSettings, Destinations};
+use crate::queue::rules::{self, TimeScale};
+use crate::queue::{Counts, Delivery, DeliveryError, Dispatcher, Event, Executor, Response, RunResult};
+use crate::{InvokeError, Invoker, Request};
+
+/// How events are run.
+#[derive(Debug, Clone)]
+pub struct EventSettings {
+    /// Where destinations are reached.
+    pub destinations: DestinationSettings,
+    /// How long retries and back-offs really take.
+    pub scale: TimeScale,
+}
+
+/// Runs the events of an invoker's queue, as long as it is held.
+#[derive(Debug)]
+pub struct Events {
+    dispatcher: Dispatcher,
+}
+
+impl Events {
+    /// Begins with what the queue holds. To be called in a runtime of tokio's.
+    #[must_use]
+    pub fn start(invoker: &Invoker, settings: &EventSettings) -> Self {
+        let runner = Runner { invoker: invoker.clone(), destinations: Destinations::new(&settings.destinations) };
+        let queue = invoker.inner.queue.clone();
+        Events { dispatcher: Dispatcher::start(queue, Arc::new(runner), settings.scale) }
+    }
+
+    /// What was done since the start.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.dispatcher.counts()
+    }
+
+    /// Runs nothing more, and waits for what runs, at most for `grace`. What has no outcome then runs again after the next
+    /// start, if the queue is kept.
+    pub async fn shutdown(self, grace: Duration) {
+        if tokio::time::timeout(grace, self.dispatcher.shutdown()).await.is_err() {
+            tracing::info!("asynchronous events were still running when the grace period was over");
+        }
+    }
+}
+
+struct Runner {
+    invoker: Invoker,
+    destinations: Destinations,
+}
+
+impl Runner {
+    fn reference(&self, event: &Event) -> Option<FunctionReference> {
+        let account = self.invoker.store().account();
+        let qualifier = event.qualifier.as_deref();
+        FunctionReference::parse(&event.function_arn, qualifier, &account.region, &account.id).ok()
+    }
+}
+
+impl Executor for Runner {
+    async fn settings(&self, event: &Event) -> Option<rules::EventSettings> {
+        let resolved = self.invoker.resolve(&self.reference(event)?).ok()?;
+        let configured = &resolved.event_invoke;
+        let defaults = rules::EventSettings::default();
+        let retries = configured.maximum_retry_attempts.and_then(|attempts| u8::try_from(attempts).ok());
+        Some(rules::EventSettings {
+            maximum_retry_attempts: retries.unwrap_or(defaults.maximum_retry_attempts),
+            maximum_event_age_s: configured.maximum_event_age_s.unwrap_or(defaults.maximum_event_age_s),
+            on_success: configured.on_success.clone(),
+            on_failure: configured.on_failure.clone(),
+            dead_letter: resolved.target.version.configuration.dead_letter_target.clone(),
+            zero_reserved_concurrency: resolved.reserved_concurrency == Some(0),
+            recursion_allowed: resolved.recursive_loop == RecursiveLoop::Allow,
+        })
+    }
+
+    async fn run(&self, event: Event) -> RunResult {
+        let Some(reference) = self.reference(&event) else { return RunResult::NotFound };
+        let request = Request {
+            reference,
+            request_id: event.request_id,
+            payload: event.payload,
+            client_context: event.client_context,
+            trace: event.trace,
+            log_tail: false,
+        };
+        // Loops are the queue's to find: it has counted this pass already.
+        match self.invoker.answered(request, ResponseDelivery::Whole).await {
+            Ok(answered) => {
+                let executed_version = answered.executed_version;
+                match answered.answer {
+                    Answer::Response { payload, .. } => RunResult::Success(Response { executed_version, payload }),
+                    Answer::FunctionError { payload, .. } => {
+                        RunResult::FunctionError(Response { executed_version, payload })
+                    }
+                    other => failed(&crate::synchronous::no_result(other)),
+                }
+            }
+            Err(error) => failed(&error),
+        }
+    }
+
+    async fn deliver(&self, delivery: Delivery) -> Result<(), DeliveryError> {
+        self.destinations.deliver(&delivery).await
+    }
+}
+
+fn failed(error: &InvokeError) -> RunResult {
+    let status = match error {
+        InvokeError::NotFound { .. } => return RunResult::NotFound,
+        InvokeError::Throttled(_) => return RunResult::Throttled,
+        InvokeError::NotActive { .. } => 409,
+        InvokeError::Recursive | InvokeError::RestoreFailed { timed_out: false, .. } => 400,
+        InvokeError::RestoreFailed { timed_out: true, .. } => 408,
+        InvokeError::Platform(source) => {
+            tracing::error!(error = &**source as &(dyn std::error::Error + 'static), "an asynchronous event was not run");
+            500
+        }
+    };
+    RunResult::PlatformError { status, message: error.to_string() }
+}
