@@ -9,8 +9,9 @@
 //!  anything, where a function URL listens ─► function_url ───────────────────────────────────────┘
 //! ```
 //!
-//! Only this crate knows paths, header names, status codes and the JSON of errors. It authenticates nobody:
-//! signatures are accepted unread, which is why the server binds loopback unless told otherwise.
+//! Only this crate knows paths, header names, status codes and the JSON of errors. Connections are accepted, bounded and
+//! ended by [`server`]. Who sent a request is found out by [`authentication`], what he may do by [`authorization`]. Routes
+//! without these accept signatures unread; [`server::may_listen`] keeps such a server on loopback.
 #![forbid(unsafe_code)]
 
 pub mod authentication;

@@ -13,7 +13,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -23,10 +23,13 @@ use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// Whether a request is being served, which the service knows and the connection has to.
+/// What the service knows of a connection's requests, and the connection has to.
 #[derive(Debug, Default)]
 pub(super) struct Phase {
-    busy: AtomicBool,
+    /// Requests whose head was whole.
+    begun: AtomicUsize,
+    /// Those of them whose answers have left, or were given up.
+    ended: AtomicUsize,
 }
 
 /// Held from the end of a request's head to the end of its answer.
@@ -37,7 +40,7 @@ pub(super) struct Busy {
 
 impl Busy {
     pub(super) fn new(phase: &Arc<Phase>) -> Self {
-        phase.busy.store(true, Ordering::Release);
+        phase.begun.fetch_add(1, Ordering::Relaxed);
         Busy { phase: Arc::clone(phase) }
     }
 
@@ -49,7 +52,7 @@ impl Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.phase.busy.store(false, Ordering::Release);
+        self.phase.ended.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -89,30 +92,29 @@ pub(super) struct Connection<S> {
     answer_pause: Duration,
     /// When the head that is under way has to be whole.
     head_due: Option<Instant>,
+    /// How many heads were whole when that clock was started. While a request is served hyper may not read at all, so
+    /// that nobody stops the clock of its head.
+    heads: usize,
     reading: Clock,
     writing: Clock,
+    /// Of its own: that a socket has nothing to flush does not mean that it takes what is written.
+    flushing: Clock,
 }
 
 impl<S> Connection<S> {
     pub(super) fn new(stream: S, phase: Arc<Phase>, head: Duration, answer_pause: Duration) -> Self {
         let head_due = Some(Instant::now() + head);
-        let (reading, writing) = (Clock::default(), Clock::default());
-        Connection { stream, phase, head, answer_pause, head_due, reading, writing }
+        let [reading, writing, flushing] = std::array::from_fn(|_| Clock::default());
+        Connection { stream, phase, head, answer_pause, head_due, heads: 0, reading, writing, flushing }
     }
 
-    fn is_busy(&self) -> bool {
-        self.phase.busy.load(Ordering::Acquire)
-    }
-
-    /// What became of a write: what is not taken for too long is given up.
-    fn written<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.writing.stop();
-            return written;
+    /// Stops the clock of a head that is whole by now, and tells whether another one may begin.
+    fn is_between_requests(&mut self) -> bool {
+        let begun = self.phase.begun.load(Ordering::Relaxed);
+        if begun != self.heads {
+            (self.heads, self.head_due) = (begun, None);
         }
-        let due = self.writing.running_until().unwrap_or_else(|| Instant::now() + self.answer_pause);
-        ready!(self.writing.poll(context, due));
-        Poll::Ready(Err(late("the answer was not taken")))
+        begun == self.phase.ended.load(Ordering::Relaxed)
     }
 }
 
@@ -123,12 +125,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.is_busy() {
-            this.head_due = None;
-        }
+        let is_between_requests = this.is_between_requests();
         let before = buffer.filled().len();
         if let Poll::Ready(read) = Pin::new(&mut this.stream).poll_read(context, buffer) {
-            if !this.is_busy() && buffer.filled().len() > before {
+            if is_between_requests && buffer.filled().len() > before {
                 this.head_due.get_or_insert_with(|| Instant::now() + this.head);
             }
             // A head that comes in time but in one-byte pieces is late all the same.
@@ -139,10 +139,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
                 _ => Poll::Ready(read),
             };
         }
-        let Some(due) = this.head_due else {
-            this.reading.stop();
-            return Poll::Pending;
-        };
+        let Some(due) = this.head_due else { return Poll::Pending };
         ready!(this.reading.poll(context, due));
         Poll::Ready(Err(late("a request's head was not whole")))
     }
@@ -154,8 +151,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.written(context, written)
+        let this = &mut *self;
+        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.writing.limit(context, this.answer_pause, written)
     }
 
     fn poll_write_vectored(
@@ -163,8 +161,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.written(context, written)
+        let this = &mut *self;
+        let written = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
+        this.writing.limit(context, this.answer_pause, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -172,13 +171,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        self.written(context, flushed)
+        let this = &mut *self;
+        let flushed = Pin::new(&mut this.stream).poll_flush(context);
+        this.flushing.limit(context, this.answer_pause, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.written(context, shut)
+        let this = &mut *self;
+        let shut = Pin::new(&mut this.stream).poll_shutdown(context);
+        this.flushing.limit(context, this.answer_pause, shut)
     }
 }
 
@@ -200,12 +201,21 @@ impl Clock {
         sleep.as_mut().poll(context)
     }
 
-    fn running_until(&self) -> Option<Instant> {
-        self.sleep.as_ref().filter(|_| self.running).map(|sleep| sleep.deadline())
-    }
-
-    fn stop(&mut self) {
-        self.running = false;
+    /// The outcome, unless it has been waited for too long, since the first of the calls that had none.
+    fn limit<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        pause: Duration,
+        outcome: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if outcome.is_ready() {
+            self.running = false;
+            return outcome;
+        }
+        let running = self.sleep.as_ref().filter(|_| self.running);
+        let due = running.map_or_else(|| Instant::now() + pause, |sleep| sleep.deadline());
+        ready!(self.poll(context, due));
+        Poll::Ready(Err(late("the answer was not taken")))
     }
 }
 

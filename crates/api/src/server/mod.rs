@@ -57,7 +57,7 @@ pub use self::tls::{Tls, TlsError};
 pub struct Limits {
     /// From connecting to the end of the TLS handshake.
     pub handshake: Duration,
-    /// From connecting, or from the first byte of a later request, to the end of its head.
+    /// From connecting (or the handshake), or from the first byte of a later request, to the end of its head.
     pub head: Duration,
     /// Between requests. Longer than pools of SDKs keep idle connections, so that it is they who close them.
     pub idle: Duration,

@@ -80,7 +80,7 @@ impl Tls {
     }
 
     /// The certificate in the files, or the last one that could be used.
-    fn current(&self, now: Instant) -> Arc<ServerConfig> {
+    pub(super) fn current(&self, now: Instant) -> Arc<ServerConfig> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if now.duration_since(loaded.looked) >= LOOK_EVERY {
             loaded.looked = now;
