@@ -282,5 +282,4 @@ impl Lane {
 }
 
 #[cfg(test)]
-#[path = "lanes_tests.rs"]
 mod tests;

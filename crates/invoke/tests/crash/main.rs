@@ -14,7 +14,7 @@
 mod server;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
@@ -122,10 +122,11 @@ impl Lines {
             }
         }
         let in_flight = ROUNDS * server::IN_FLIGHT;
-        eprintln!(
+        writeln!(
+            std::io::stderr(),
             "{accepted} accepted over {ROUNDS} kills, {} lost, {twice} done twice of at most {in_flight}",
             lost.len()
-        );
+        )?;
         if !lost.is_empty() {
             return Err(format!("lost (seed {seed}): {lost:?}").into());
         }

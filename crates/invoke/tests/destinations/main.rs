@@ -26,7 +26,6 @@ fn main() -> ExitCode {
     let mut tests = telling::tests(&moto);
     tests.extend(unreachable::tests());
     libtest_mimic::run(&arguments, tests).exit_code()
-    // The last test has dropped its handle of the server, and with the last handle it ends.
 }
 
 /// A test as libtest-mimic wants it, in an async runtime of its own.
