@@ -5,7 +5,7 @@ use aws_sdk_eventbridge::config::{BehaviorVersion, Config, Region};
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 
 use super::target::Place;
-use super::{Failure, is_passing, record};
+use super::{Failure, body, is_passing};
 use crate::queue::{Delivery, Message};
 
 /// The longest entry is 256 KiB; this much of it is left to the envelope.
@@ -35,14 +35,13 @@ impl Buses {
             return Err(Failure::Refused("an event bus is no dead-letter queue".into()));
         };
         let result = if success { "Success" } else { "Failure" };
-        let detail = record::within(&delivery.body, DETAIL_LIMIT_BYTES);
         let entry = PutEventsRequestEntry::builder()
             .event_bus_name(&bus.arn)
             .source("lambda")
             .detail_type(format!("Lambda Function Invocation Result - {result}"))
             .resources(&bus.arn)
             .resources(&delivery.function_arn)
-            .detail(String::from_utf8_lossy(&detail))
+            .detail(body(delivery, DETAIL_LIMIT_BYTES))
             .set_trace_header(delivery.trace.clone())
             .build();
         let region = Config::builder().region(Region::new(bus.region.clone()));

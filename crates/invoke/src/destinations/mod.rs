@@ -27,15 +27,11 @@ use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 
-use crate::queue::{Delivery, DeliveryError};
+use crate::queue::{Delivery, DeliveryError, Message};
 use target::Target;
 
 /// How long a target may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Names of the attributes of a dead letter.
-const REQUEST_ID: &str = "RequestID";
-const ERROR_CODE: &str = "ErrorCode";
-const ERROR_MESSAGE: &str = "ErrorMessage";
 
 /// Where destinations are reached, and as whom.
 #[derive(Debug, Clone)]
@@ -88,6 +84,29 @@ impl Destinations {
         };
         told.map_err(|failure| failure.at(&delivery.target))
     }
+}
+
+/// What a message says beside its body: name, type and value. Records say nothing.
+fn attributes(delivery: &Delivery) -> Vec<(&'static str, &'static str, String)> {
+    let Message::DeadLetter(error) = &delivery.message else { return Vec::new() };
+    let mut attributes = vec![
+        ("RequestID", "String", delivery.request_id.to_string()),
+        ("ErrorCode", "Number", error.status.to_string()),
+    ];
+    // An attribute may not be empty; an error's message may.
+    if !error.message.is_empty() {
+        attributes.push(("ErrorMessage", "String", error.message.clone()));
+    }
+    attributes
+}
+
+/// The body, as long as the target takes it. An event is told as it is or not at all.
+fn body(delivery: &Delivery, limit_bytes: usize) -> String {
+    let body = match delivery.message {
+        Message::Record { .. } => record::within(&delivery.body, limit_bytes),
+        Message::DeadLetter(_) => delivery.body.clone(),
+    };
+    String::from_utf8_lossy(&body).into_owned()
 }
 
 /// What AWS's clients have in common.

@@ -2,12 +2,11 @@
 
 use aws_sdk_sns::Client;
 use aws_sdk_sns::config::{BehaviorVersion, Config, Region};
-use aws_sdk_sns::error::BuildError;
 use aws_sdk_sns::types::MessageAttributeValue;
 
 use super::target::Place;
-use super::{ERROR_CODE, ERROR_MESSAGE, Failure, REQUEST_ID, record};
-use crate::queue::{Delivery, Message};
+use super::{Failure, attributes, body};
+use crate::queue::Delivery;
 
 /// The longest message: 256 KiB.
 const MESSAGE_LIMIT_BYTES: usize = 256 * 1024;
@@ -33,32 +32,17 @@ impl Topics {
 
     pub(super) async fn tell(&self, topic: &Place, delivery: &Delivery) -> Result<(), Failure> {
         let mut message = self.client.publish().topic_arn(&topic.arn);
-        let body = match &delivery.message {
-            Message::Record { .. } => record::within(&delivery.body, MESSAGE_LIMIT_BYTES),
-            Message::DeadLetter(error) => {
-                let request_id = delivery.request_id.to_string();
-                let status = error.status.to_string();
-                for (name, kind, value) in [
-                    (REQUEST_ID, "String", &request_id),
-                    (ERROR_CODE, "Number", &status),
-                    (ERROR_MESSAGE, "String", &error.message),
-                ] {
-                    // An attribute may not be empty; an error's message may.
-                    if !value.is_empty() {
-                        message = message.message_attributes(name, attribute(kind, value)?);
-                    }
-                }
-                delivery.body.clone()
-            }
-        };
+        for (name, kind, value) in attributes(delivery) {
+            message = message.message_attributes(name, attribute(kind, &value)?);
+        }
         let region = Config::builder().region(Region::new(topic.region.clone()));
-        let published =
-            message.message(String::from_utf8_lossy(&body)).customize().config_override(region).send().await;
+        let message = message.message(body(delivery, MESSAGE_LIMIT_BYTES));
+        let published = message.customize().config_override(region).send().await;
         published.map(drop).map_err(|error| Failure::of(&error))
     }
 }
 
 fn attribute(kind: &str, value: &str) -> Result<MessageAttributeValue, Failure> {
     let attribute = MessageAttributeValue::builder().data_type(kind).string_value(value).build();
-    attribute.map_err(|error: BuildError| Failure::Refused(error.to_string()))
+    attribute.map_err(|error| Failure::Refused(error.to_string()))
 }

@@ -8,8 +8,8 @@ use aws_sdk_sqs::types::{
 };
 
 use super::target::Place;
-use super::{ERROR_CODE, ERROR_MESSAGE, Failure, REQUEST_ID, record};
-use crate::queue::{Delivery, Message};
+use super::{Failure, attributes, body};
+use crate::queue::Delivery;
 
 /// The longest message: 1 MiB, its attributes included.
 const MESSAGE_LIMIT_BYTES: usize = 1024 * 1024;
@@ -38,39 +38,19 @@ impl Queues {
 
     pub(super) async fn tell(&self, queue: &Place, delivery: &Delivery) -> Result<(), Failure> {
         let mut message = self.client.send_message().queue_url(self.url(queue));
-        let body = match &delivery.message {
-            Message::Record { .. } => record::within(&delivery.body, MESSAGE_LIMIT_BYTES - ATTRIBUTES_BYTES),
-            Message::DeadLetter(error) => {
-                let request_id = delivery.request_id.to_string();
-                let status = error.status.to_string();
-                for (name, kind, value) in [
-                    (REQUEST_ID, "String", &request_id),
-                    (ERROR_CODE, "Number", &status),
-                    (ERROR_MESSAGE, "String", &error.message),
-                ] {
-                    // An attribute may not be empty; an error's message may.
-                    if !value.is_empty() {
-                        message =
-                            message.message_attributes(name, attribute(kind, value).map_err(unbuildable)?);
-                    }
-                }
-                delivery.body.clone()
-            }
-        };
+        for (name, kind, value) in attributes(delivery) {
+            message = message.message_attributes(name, attribute(kind, &value)?);
+        }
         if let Some(trace) = &delivery.trace {
             let trace = MessageSystemAttributeValue::builder().data_type("String").string_value(trace);
             message = message.message_system_attributes(
                 MessageSystemAttributeNameForSends::AwsTraceHeader,
-                trace.build().map_err(unbuildable)?,
+                trace.build().map_err(|error| unbuildable(&error))?,
             );
         }
         let region = Config::builder().region(Region::new(queue.region.clone()));
-        let sent = message
-            .message_body(String::from_utf8_lossy(&body))
-            .customize()
-            .config_override(region)
-            .send()
-            .await;
+        let message = message.message_body(body(delivery, MESSAGE_LIMIT_BYTES - ATTRIBUTES_BYTES));
+        let sent = message.customize().config_override(region).send().await;
         sent.map(drop).map_err(|error| Failure::of(&error))
     }
 
@@ -86,10 +66,11 @@ impl Queues {
     }
 }
 
-fn attribute(kind: &str, value: &str) -> Result<MessageAttributeValue, BuildError> {
-    MessageAttributeValue::builder().data_type(kind).string_value(value).build()
+fn attribute(kind: &str, value: &str) -> Result<MessageAttributeValue, Failure> {
+    let attribute = MessageAttributeValue::builder().data_type(kind).string_value(value).build();
+    attribute.map_err(|error| unbuildable(&error))
 }
 
-fn unbuildable(error: BuildError) -> Failure {
+fn unbuildable(error: &BuildError) -> Failure {
     Failure::Refused(error.to_string())
 }

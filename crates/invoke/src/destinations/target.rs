@@ -118,7 +118,7 @@ mod tests {
         };
         let bare = "arn:aws-cn:lambda:cn-north-1:123456789012:function:f_1".to_owned();
         assert_eq!(function(&bare), (bare.clone(), None));
-        assert_eq!(function(&format!("{bare}:$LATEST")), (bare.clone(), Some("$LATEST".into())));
+        assert_eq!(function(&format!("{bare}:$LATEST")), (bare, Some("$LATEST".into())));
     }
 
     #[test]

@@ -29,3 +29,18 @@ impl Clock {
         (self.began + ahead.min(self.began.elapsed() + Duration::from_secs(86_400))).max(Instant::now())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_goes_on_by_tokios_clock() {
+        let clock = Clock::start();
+        let began_ms = clock.now_ms();
+        tokio::time::sleep_until(clock.instant(began_ms + 90_000)).await;
+        assert_eq!(clock.now_ms(), began_ms + 90_000);
+        assert_eq!(clock.instant(0), Instant::now(), "what is past is now");
+        assert_eq!(clock.instant(u64::MAX), Instant::now() + Duration::from_secs(86_400));
+    }
+}

@@ -59,7 +59,10 @@ impl LastError {
     /// With the beginning of the message, as much as is told.
     #[must_use]
     pub fn new(status: u16, message: &str) -> Self {
-        let end = message.floor_char_boundary(Self::MESSAGE_LIMIT_BYTES);
+        let mut end = message.len().min(Self::MESSAGE_LIMIT_BYTES);
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
         LastError { status, message: message[..end].to_owned() }
     }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::event::{Delivery, Event, LastError};
 use super::rules::{EventSettings, RunOutcome};
+use crate::{InvokeError, Outcome, Reply};
 
 /// Runs events and delivers what became of them.
 pub trait Executor: Send + Sync + 'static {
@@ -71,6 +72,25 @@ pub enum DeliveryError {
     },
 }
 
+/// A synchronous invocation in place of its caller's answer.
+impl From<Result<Reply, InvokeError>> for RunResult {
+    fn from(invoked: Result<Reply, InvokeError>) -> Self {
+        let internal = |message: String| RunResult::PlatformError { status: 500, message };
+        match invoked {
+            Ok(Reply { executed_version, outcome: Outcome::Success(payload), .. }) => {
+                RunResult::Success(Response { executed_version, payload })
+            }
+            Ok(Reply { executed_version, outcome: Outcome::FunctionError(payload), .. }) => {
+                RunResult::FunctionError(Response { executed_version, payload })
+            }
+            Err(InvokeError::NotFound(_)) => RunResult::NotFound,
+            Err(InvokeError::Throttled(_)) => RunResult::Throttled,
+            Err(InvokeError::RestoreFailed { message, .. }) => internal(message),
+            Err(error @ InvokeError::Platform(_)) => internal(error.to_string()),
+        }
+    }
+}
+
 impl RunResult {
     pub(crate) fn outcome(&self) -> RunOutcome {
         match self {
@@ -121,6 +141,34 @@ fn error_message(payload: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ThrottleReason;
+
+    #[test]
+    fn what_a_synchronous_caller_would_be_told_decides_over_an_event() {
+        let reply = |outcome| {
+            Ok(Reply {
+                executed_version: "7".into(),
+                trace: String::new(),
+                content_type: "application/json".into(),
+                outcome,
+                log_tail: None,
+            })
+        };
+        let payload = Bytes::from_static(b"1");
+        let throttled = InvokeError::Throttled(ThrottleReason::ConcurrentInvocationLimitExceeded);
+        for (invoked, expected) in [
+            (reply(Outcome::Success(payload.clone())), RunOutcome::Success),
+            (reply(Outcome::FunctionError(payload)), RunOutcome::FunctionError),
+            (Err(throttled), RunOutcome::Throttled),
+            (Err(InvokeError::Platform("broken".into())), RunOutcome::PlatformError),
+            (
+                Err(InvokeError::RestoreFailed { timed_out: true, message: "slow".into() }),
+                RunOutcome::PlatformError,
+            ),
+        ] {
+            assert_eq!(RunResult::from(invoked).outcome(), expected);
+        }
+    }
 
     #[test]
     fn a_dead_letter_tells_status_and_message_of_the_last_try() {

@@ -99,6 +99,7 @@ pub struct Queue {
 
 impl Queue {
     /// Opens or creates the file, without one in memory. What is in it runs as soon as a [`Dispatcher`] is started.
+    /// Blocks while the file is read, for a second more if another server has it.
     pub fn open(path: Option<&Path>, slots: Slots) -> Result<Self, OpenError> {
         let (commands, receiver) = mpsc::channel(COMMANDS_WAITING);
         let (kept_sender, kept) = watch::channel(0);
@@ -162,5 +163,4 @@ impl Drop for WriterThread {
 }
 
 #[cfg(test)]
-#[path = "queue_tests.rs"]
 mod tests;

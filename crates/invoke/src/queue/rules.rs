@@ -230,5 +230,4 @@ fn backoff_ms(backoffs: u32, jitter: f64, scale: TimeScale) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "rules_tests.rs"]
 mod tests;

@@ -31,7 +31,7 @@ const MIGRATIONS: [&str; VERSION as usize] = ["
 /// The file's version after all of them.
 const VERSION: u32 = 1;
 /// How long another server may take to end.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 /// Beyond this the log is cut after a checkpoint.
 const LOG_LIMIT_BYTES: i64 = 64 * 1024 * 1024;
 /// Pages given back to the file system at a time, 4 KiB each.
@@ -260,5 +260,4 @@ fn json(task: &Task) -> String {
 }
 
 #[cfg(test)]
-#[path = "store_tests.rs"]
 mod tests;

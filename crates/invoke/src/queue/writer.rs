@@ -122,31 +122,34 @@ impl Writer {
             tracing::error!(%error, commands = batch.len(), "the queue's file cannot be written");
             QueueError::storage(error)
         });
+        if writes && committed.is_ok() {
+            for command in &batch {
+                self.note(command);
+            }
+            // Before the callers are told, so that whoever looks then sees what was done.
+            self.tell();
+        }
         // Those who take come last: they see what this batch changed.
         let mut takers = Vec::new();
         for command in batch {
-            // Whoever is told may have gone away meanwhile; what was committed stays so.
             match command {
-                Command::Add { change, done } => {
-                    if committed.is_ok() {
-                        self.note_added(&change);
-                    }
-                    let _ = done.send(committed.clone());
-                }
-                Command::Settle { settlement, done } => {
-                    if committed.is_ok() {
-                        self.note_settled(&settlement);
-                    }
+                // Whoever is told may have gone away meanwhile; what was committed stays so.
+                Command::Add { done, .. } | Command::Settle { done, .. } => {
                     let _ = done.send(committed.clone());
                 }
                 Command::Take { now_ms, taken } => takers.push((now_ms, taken)),
             }
         }
-        if writes && committed.is_ok() {
-            self.tell();
-        }
         for (now_ms, taken) in takers {
             let _ = taken.send(self.take(now_ms).map_err(QueueError::storage));
+        }
+    }
+
+    fn note(&mut self, command: &Command) {
+        match command {
+            Command::Add { change, .. } => self.note_added(change),
+            Command::Settle { settlement, .. } => self.note_settled(settlement),
+            Command::Take { .. } => {}
         }
     }
 

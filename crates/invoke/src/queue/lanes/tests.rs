@@ -100,12 +100,10 @@ fn a_throttled_lane_is_tried_once_a_rest_and_others_go_on() {
         bench.finish(tried[0].1, Some(rest * 1000 + 10), throttled((rest + 1) * 1000));
     }
     // There is room again: the window opens.
-    let mut now_ms = 5000;
     let mut most = 0;
-    for _ in 0..20 {
+    for now_ms in 5000..5020 {
         let tried = bench.all_next(now_ms);
         most = most.max(tried.len());
-        now_ms += 1;
         for (_, id) in tried {
             bench.finish(id, None, Passage::Free);
         }
