@@ -33,6 +33,11 @@ impl Isolation {
         self.0
     }
 
+    /// Whether folders that only their owner may read can be shown to functions. `runc` cannot, and says what to type.
+    pub(crate) fn shows_private_folders(self) -> bool {
+        self.0 != "oci:runc"
+    }
+
     /// Arguments by which the scripts of these functions find what they need: their interpreter, and where they leave
     /// notes. Any paths, of targets and layers; those of no function of these tests need nothing.
     pub(crate) fn mounts<'a>(self, paths: impl Iterator<Item = &'a Path>) -> Vec<String> {
