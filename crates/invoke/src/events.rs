@@ -9,12 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use firesteel_catalog::{FunctionReference, RecursiveLoop};
-use firesteel_environment::ResponseDelivery;
-use firesteel_environment::Answer;
 
 use crate::destinations::{DestinationSettings, Destinations};
 use crate::queue::rules::{self, TimeScale};
-use crate::queue::{Counts, Delivery, DeliveryError, Dispatcher, Event, Executor, Response, RunResult};
+use crate::queue::{Counts, Delivery, DeliveryError, Dispatcher, Event, Executor, RunResult};
 use crate::{InvokeError, Invoker, Request};
 
 /// How events are run.
@@ -96,38 +94,14 @@ impl Executor for Runner {
             trace: event.trace,
             log_tail: false,
         };
-        // Loops are the queue's to find: it has counted this pass already.
-        match self.invoker.answered(request, ResponseDelivery::Whole).await {
-            Ok(answered) => {
-                let executed_version = answered.executed_version;
-                match answered.answer {
-                    Answer::Response { payload, .. } => RunResult::Success(Response { executed_version, payload }),
-                    Answer::FunctionError { payload, .. } => {
-                        RunResult::FunctionError(Response { executed_version, payload })
-                    }
-                    other => failed(&crate::synchronous::no_result(other)),
-                }
-            }
-            Err(error) => failed(&error),
+        let invoked = self.invoker.synchronous(request).await;
+        if let Err(InvokeError::Platform(error)) = &invoked {
+            tracing::error!(error = &**error as &(dyn std::error::Error + 'static), "an asynchronous event was not run");
         }
+        invoked.into()
     }
 
     async fn deliver(&self, delivery: Delivery) -> Result<(), DeliveryError> {
         self.destinations.deliver(&delivery).await
     }
-}
-
-fn failed(error: &InvokeError) -> RunResult {
-    let status = match error {
-        InvokeError::NotFound { .. } => return RunResult::NotFound,
-        InvokeError::Throttled(_) => return RunResult::Throttled,
-        InvokeError::NotActive { .. } => 409,
-        InvokeError::Recursive | InvokeError::RestoreFailed { timed_out: false, .. } => 400,
-        InvokeError::RestoreFailed { timed_out: true, .. } => 408,
-        InvokeError::Platform(source) => {
-            tracing::error!(error = &**source as &(dyn std::error::Error + 'static), "an asynchronous event was not run");
-            500
-        }
-    };
-    RunResult::PlatformError { status, message: error.to_string() }
 }

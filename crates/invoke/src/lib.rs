@@ -104,9 +104,6 @@ pub enum InvokeError {
         /// `Pending` or `Failed`.
         state: State,
     },
-    /// The chain of events that led here has passed this function too often.
-    #[error("Lambda detected that your function is being invoked in a recursive loop with other AWS resources and stopped your function's invocation.")]
-    Recursive,
     /// It may not run now.
     #[error(transparent)]
     Throttled(#[from] Throttle),

@@ -83,9 +83,12 @@ impl From<Result<Reply, InvokeError>> for RunResult {
             Ok(Reply { executed_version, outcome: Outcome::FunctionError(payload), .. }) => {
                 RunResult::FunctionError(Response { executed_version, payload })
             }
-            Err(InvokeError::NotFound(_)) => RunResult::NotFound,
+            Err(InvokeError::NotFound { .. }) => RunResult::NotFound,
             Err(InvokeError::Throttled(_)) => RunResult::Throttled,
             Err(InvokeError::RestoreFailed { message, .. }) => internal(message),
+            Err(error @ InvokeError::NotActive { .. }) => {
+                RunResult::PlatformError { status: 409, message: error.to_string() }
+            }
             Err(error @ InvokeError::Platform(_)) => internal(error.to_string()),
         }
     }
@@ -141,7 +144,7 @@ fn error_message(payload: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ThrottleReason;
+    use crate::{Throttle, ThrottleReason};
 
     #[test]
     fn what_a_synchronous_caller_would_be_told_decides_over_an_event() {
@@ -155,7 +158,7 @@ mod tests {
             })
         };
         let payload = Bytes::from_static(b"1");
-        let throttled = InvokeError::Throttled(ThrottleReason::ConcurrentInvocationLimitExceeded);
+        let throttled = InvokeError::from(Throttle::by_concurrency(ThrottleReason::ConcurrentInvocationLimitExceeded));
         for (invoked, expected) in [
             (reply(Outcome::Success(payload.clone())), RunOutcome::Success),
             (reply(Outcome::FunctionError(payload)), RunOutcome::FunctionError),
