@@ -1,21 +1,36 @@
 //! Errors as the service words them: class in `x-amzn-ErrorType`, text in `Message` or `message`.
 //!
-//! Which of the two spellings an error uses is fixed per class, and SDKs depend on it. Source: the public API
-//! model and recordings of the service.
+//! Status, spelling and `Type` are those of the error's [`Exception`]: one of the model's, or one of AWS's front door,
+//! which are here. Source of these: recordings of the service.
 
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use firesteel_catalog::{InvalidName, NotFound, ReferenceError};
 use firesteel_invoke::{InvokeError, ThrottleReason};
-use serde_json::json;
+use serde_json::{Map, Value};
 use uuid::Uuid;
+
+use crate::model::{Exception, Spelling, Violations, exception};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
+/// Exceptions of AWS's front door, which no model names.
+static ACCESS_DENIED: Exception =
+    Exception { class: "AccessDeniedException", status: 403, spelling: Spelling::Upper, kind: None };
+static SERIALIZATION: Exception =
+    Exception { class: "SerializationException", status: 400, spelling: Spelling::Lower, kind: None };
+static UNKNOWN_OPERATION: Exception =
+    Exception { class: "UnknownOperationException", status: 404, spelling: Spelling::Lower, kind: None };
+static VALIDATION: Exception =
+    Exception { class: "ValidationException", status: 400, spelling: Spelling::Lower, kind: None };
+/// The model has `RequestTooLargeException`, with `message` and `Type`; the service was recorded with this.
+static REQUEST_ENTITY_TOO_LARGE: Exception =
+    Exception { class: "RequestEntityTooLargeException", status: 413, spelling: Spelling::Upper, kind: None };
+
 /// Why a call was not carried out. All but `Service` are the caller's doing.
 #[derive(Debug, thiserror::Error)]
-pub enum ApiError {
+pub(crate) enum ApiError {
     /// A name or qualifier that does not fit the model, or names something out of reach.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
@@ -30,6 +45,20 @@ pub enum ApiError {
         member: &'static str,
         /// The constraint, in the model's words.
         constraint: String,
+    },
+    /// A request that is not as the model demands.
+    #[error(transparent)]
+    Violations(Violations),
+    /// What was sent is not of the model's types, or not JSON. For some of it, AWS has no words.
+    #[error("{}", .0.as_deref().unwrap_or_default())]
+    Malformed(Option<String>),
+    /// An operation's own refusal.
+    #[error("{message}")]
+    Refused {
+        /// As what it is put.
+        exception: &'static Exception,
+        /// In AWS's words.
+        message: String,
     },
     /// No such function or version.
     #[error(transparent)]
@@ -74,15 +103,15 @@ pub enum ApiError {
         /// Path, still encoded.
         path: String,
     },
+    /// One of the API's operations that Firesteel does not have.
+    #[error("Firesteel does not have the operation {operation}")]
+    Unimplemented {
+        /// Its name.
+        operation: &'static str,
+    },
     /// The platform failed; the details are in the server's log.
     #[error("An error occurred and the request cannot be processed.")]
     Service,
-}
-
-/// The member that carries the text.
-enum Spelling {
-    Upper,
-    Lower,
 }
 
 impl ApiError {
@@ -90,76 +119,63 @@ impl ApiError {
         ApiError::UnknownOperation { method: method.to_string(), path: uri.path().to_owned() }
     }
 
-    fn status(&self) -> StatusCode {
+    pub(crate) fn refused(exception: &'static Exception, message: impl Into<String>) -> Self {
+        ApiError::Refused { exception, message: message.into() }
+    }
+
+    fn exception(&self) -> &'static Exception {
         match self {
-            ApiError::Reference(ReferenceError::OtherRegion { .. })
-            | ApiError::NotFound(_)
-            | ApiError::UnknownOperation { .. } => StatusCode::NOT_FOUND,
-            ApiError::Reference(ReferenceError::OtherAccount { .. }) => StatusCode::FORBIDDEN,
-            ApiError::Reference(_)
-            | ApiError::Validation { .. }
-            | ApiError::PayloadNotJson(_)
-            | ApiError::ClientContext
-            | ApiError::BodyUnreadable
-            | ApiError::RestoreFailed { timed_out: false, .. } => StatusCode::BAD_REQUEST,
-            ApiError::RestoreFailed { timed_out: true, .. } => StatusCode::REQUEST_TIMEOUT,
-            ApiError::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            ApiError::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
-            ApiError::Service => StatusCode::INTERNAL_SERVER_ERROR,
+            ApiError::Reference(
+                ReferenceError::Name(InvalidName::TooLong(_)) | ReferenceError::QualifiersDiffer { .. },
+            ) => &exception::INVALID_PARAMETER_VALUE,
+            ApiError::Reference(ReferenceError::OtherRegion { .. }) | ApiError::NotFound(_) => {
+                &exception::RESOURCE_NOT_FOUND
+            }
+            ApiError::Reference(ReferenceError::OtherAccount { .. }) => &ACCESS_DENIED,
+            ApiError::Reference(_) | ApiError::Validation { .. } | ApiError::Violations(_) => &VALIDATION,
+            ApiError::Malformed(_) => &SERIALIZATION,
+            ApiError::Refused { exception, .. } => exception,
+            ApiError::PayloadNotJson(_) | ApiError::ClientContext | ApiError::BodyUnreadable => {
+                &exception::INVALID_REQUEST_CONTENT
+            }
+            ApiError::PayloadTooLarge { .. } => &REQUEST_ENTITY_TOO_LARGE,
+            ApiError::Throttled(_) => &exception::TOO_MANY_REQUESTS,
+            ApiError::RestoreFailed { timed_out: false, .. } => &exception::SNAP_START,
+            ApiError::RestoreFailed { timed_out: true, .. } => &exception::SNAP_START_TIMEOUT,
+            ApiError::UnknownOperation { .. } | ApiError::Unimplemented { .. } => &UNKNOWN_OPERATION,
+            ApiError::Service => &exception::SERVICE,
         }
     }
 
     pub(crate) fn class(&self) -> &'static str {
-        match self {
-            ApiError::Reference(
-                ReferenceError::Name(InvalidName::TooLong(_)) | ReferenceError::QualifiersDiffer { .. },
-            ) => "InvalidParameterValueException",
-            ApiError::Reference(ReferenceError::OtherRegion { .. }) | ApiError::NotFound(_) => {
-                "ResourceNotFoundException"
-            }
-            ApiError::Reference(ReferenceError::OtherAccount { .. }) => "AccessDeniedException",
-            ApiError::Reference(_) | ApiError::Validation { .. } => "ValidationException",
-            ApiError::PayloadNotJson(_) | ApiError::ClientContext | ApiError::BodyUnreadable => {
-                "InvalidRequestContentException"
-            }
-            ApiError::PayloadTooLarge { .. } => "RequestEntityTooLargeException",
-            ApiError::Throttled(_) => "TooManyRequestsException",
-            ApiError::RestoreFailed { timed_out: false, .. } => "SnapStartException",
-            ApiError::RestoreFailed { timed_out: true, .. } => "SnapStartTimeoutException",
-            ApiError::UnknownOperation { .. } => "UnknownOperationException",
-            ApiError::Service => "ServiceException",
-        }
+        self.exception().class
     }
 
-    /// Spelling of the text's member, and `Type` where the class has it.
-    fn shape(&self) -> (Spelling, Option<&'static str>) {
-        match self.class() {
-            "ResourceNotFoundException" | "SnapStartException" | "SnapStartTimeoutException" => {
-                (Spelling::Upper, Some("User"))
-            }
-            "ServiceException" => (Spelling::Upper, Some("Service")),
-            "AccessDeniedException" => (Spelling::Upper, None),
-            "InvalidParameterValueException"
-            | "InvalidRequestContentException"
-            | "TooManyRequestsException" => (Spelling::Lower, Some("User")),
-            // The model has `message`; the service was recorded with `Message`.
-            "RequestEntityTooLargeException" => (Spelling::Upper, None),
-            _ => (Spelling::Lower, None),
-        }
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.exception().status).expect("statuses of exceptions are those of HTTP")
     }
 
-    /// Error JSON.
-    pub(crate) fn body(&self) -> serde_json::Value {
-        let text = self.to_string();
-        match (self, self.shape()) {
-            (ApiError::Throttled(reason), _) => {
-                json!({ "Reason": reason.name(), "Type": "User", "message": text })
-            }
-            (_, (Spelling::Upper, None)) => json!({ "Message": text }),
-            (_, (Spelling::Lower, None)) => json!({ "message": text }),
-            (_, (Spelling::Upper, Some(kind))) => json!({ "Message": text, "Type": kind }),
-            (_, (Spelling::Lower, Some(kind))) => json!({ "Type": kind, "message": text }),
-        }
+    /// Error JSON, its members by their names as the service sends them.
+    pub(crate) fn body(&self) -> Value {
+        let exception = self.exception();
+        let spelling = match exception.spelling {
+            Spelling::Upper => "Message",
+            Spelling::Lower => "message",
+        };
+        let text = match self {
+            ApiError::Malformed(None) => None,
+            error => Some((spelling, error.to_string())),
+        };
+        let reason = match self {
+            ApiError::Throttled(reason) => Some(("Reason", reason.name().to_owned())),
+            _ => None,
+        };
+        let kind = exception.kind.map(|kind| ("Type", kind.to_owned()));
+        let mut members: Vec<_> = [text, reason, kind].into_iter().flatten().collect();
+        members.sort_unstable();
+        Value::Object(Map::from_iter(
+            members.into_iter().map(|(name, value)| (name.to_owned(), value.into())),
+        ))
     }
 
     /// The answer to the request with this id.
@@ -208,4 +224,56 @@ impl From<InvokeError> for ApiError {
 
 pub(crate) fn request_id_value(request_id: Uuid) -> HeaderValue {
     HeaderValue::from_str(&request_id.to_string()).expect("a request id is hexadecimal digits and dashes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// As recorded, but for the operations that there are not.
+    #[test]
+    fn an_exception_decides_how_an_error_is_put() {
+        for (error, status, class, body) in [
+            (
+                ApiError::refused(&exception::RESOURCE_NOT_FOUND, "x"),
+                404,
+                "ResourceNotFoundException",
+                json!({"Message": "x", "Type": "User"}),
+            ),
+            (
+                ApiError::refused(&exception::RESOURCE_CONFLICT, "x"),
+                409,
+                "ResourceConflictException",
+                json!({"Type": "User", "message": "x"}),
+            ),
+            (
+                ApiError::Throttled(ThrottleReason::ConcurrentInvocationLimitExceeded),
+                429,
+                "TooManyRequestsException",
+                json!({"Reason": "ConcurrentInvocationLimitExceeded", "Type": "User", "message": "Rate Exceeded."}),
+            ),
+            (
+                ApiError::PayloadTooLarge { size_bytes: 2, invocation_type: "Event", limit_bytes: 1 },
+                413,
+                "RequestEntityTooLargeException",
+                json!({"Message": "2 byte payload is too large for the Event invocation type (limit 1 bytes)"}),
+            ),
+            (ApiError::Malformed(None), 400, "SerializationException", json!({})),
+            (
+                ApiError::Unimplemented { operation: "GetDurableExecution" },
+                404,
+                "UnknownOperationException",
+                json!({"message": "Firesteel does not have the operation GetDurableExecution"}),
+            ),
+            (
+                ApiError::Service,
+                500,
+                "ServiceException",
+                json!({"Message": "An error occurred and the request cannot be processed.", "Type": "Service"}),
+            ),
+        ] {
+            assert_eq!((error.status().as_u16(), error.class(), error.body()), (status, class, body));
+        }
+    }
 }

@@ -17,6 +17,8 @@ mod body;
 mod error;
 mod event_stream;
 pub mod function_url;
+#[allow(dead_code, unused_imports, reason = "it is the whole API, of which operations use what they need")]
+mod model;
 mod operations;
 
 use std::future::Future;
@@ -30,7 +32,7 @@ use axum::serve::{ListenerExt, TapIo};
 use firesteel_invoke::Invoker;
 use tokio::net::{TcpListener, TcpStream};
 
-pub use error::ApiError;
+use error::ApiError;
 
 /// Serves the API on `listener` until `shutdown` resolves, then finishes the requests that are under way.
 pub async fn serve(
