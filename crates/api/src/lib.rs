@@ -20,6 +20,8 @@ mod body;
 mod error;
 mod event_stream;
 pub mod function_url;
+#[allow(dead_code, unused_imports, reason = "it is the whole API, of which operations use what they need")]
+mod model;
 mod operations;
 pub mod server;
 
@@ -33,7 +35,7 @@ use axum::routing::post;
 use firesteel_invoke::Invoker;
 use tokio::net::TcpListener;
 
-pub use error::ApiError;
+use error::ApiError;
 
 /// Serves the API on `listener` until `shutdown` resolves, then finishes the requests that are under way.
 pub async fn serve(
