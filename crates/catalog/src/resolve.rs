@@ -7,12 +7,13 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use crate::arn::Arn;
+use crate::concurrency::{read_provisioned, read_reserved};
 use crate::event_invoke::EventInvokeSettings;
 use crate::name::Qualifier;
-use crate::recursion::RecursiveLoop;
+use crate::permissions::read_policy;
+use crate::recursion::{RecursiveLoop, read_recursive_loop};
 use crate::reference::FunctionReference;
 use crate::refusal::Refusal;
-use crate::rows::FunctionId;
 use crate::store::{Result, Store};
 use crate::version::{Version, VersionNumber};
 
@@ -34,6 +35,8 @@ pub struct Resolved {
     pub event_invoke: EventInvokeSettings,
     /// Of the function.
     pub recursive_loop: RecursiveLoop,
+    /// Resource policy of what was asked for, JSON.
+    pub policy: Option<Arc<str>>,
 }
 
 /// One version that can be chosen. Where its failed events go is in its configuration.
@@ -92,24 +95,16 @@ impl Store {
                 (target(alias.version)?, alternative, read_provisioned(connection, function, asked)?)
             }
         };
-        let attributes = "SELECT reserved_concurrency, recursive_loop_allowed FROM function WHERE id = ?1";
-        let (reserved_concurrency, allowed) = connection
-            .prepare_cached(attributes)?
-            .query_row([function], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let recursive_loop = if allowed { RecursiveLoop::Allow } else { RecursiveLoop::Terminate };
-        let event_invoke = EventInvokeSettings::default();
+        let event_invoke = self.find_event_invoke(connection, function, reference)?;
         Ok(Resolved {
             arn,
             target,
             alternative,
             provisioned_for_alias,
-            reserved_concurrency,
-            event_invoke,
-            recursive_loop,
+            reserved_concurrency: read_reserved(connection, function)?,
+            event_invoke: event_invoke.map(|config| config.settings).unwrap_or_default(),
+            recursive_loop: read_recursive_loop(connection, function)?,
+            policy: read_policy(connection, function, qualifier.as_ref())?,
         })
     }
-}
-
-fn read_provisioned(_: &Connection, _: FunctionId, _: &Qualifier) -> Result<Option<u32>> {
-    Ok(None)
 }

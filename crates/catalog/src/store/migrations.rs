@@ -7,8 +7,13 @@ use rusqlite::Connection;
 use super::open::OpenError;
 
 /// In order; the first makes version 1.
-pub(super) const STEPS: &[&str] =
-    &[include_str!("migrations/1_functions.sql"), include_str!("migrations/2_layers.sql")];
+pub(super) const STEPS: &[&str] = &[
+    include_str!("migrations/1_functions.sql"),
+    include_str!("migrations/2_layers.sql"),
+    include_str!("migrations/3_attachments.sql"),
+    include_str!("migrations/4_code_signing.sql"),
+    include_str!("migrations/5_event_sources.sql"),
+];
 
 /// Takes the steps that a file has not taken yet, each wholly or not at all.
 ///

@@ -30,6 +30,7 @@ pub use self::failure::{CatalogError, StoreFailure};
 pub use self::open::OpenError;
 use self::secrets::Key;
 use crate::account::Account;
+use crate::function_urls::UrlCache;
 use crate::name::FunctionName;
 
 pub(crate) type Result<T, E = CatalogError> = std::result::Result<T, E>;
@@ -44,6 +45,7 @@ pub struct Store {
     readers: Vec<Mutex<Connection>>,
     key: Key,
     pub(crate) cache: Cache,
+    pub(crate) urls: UrlCache,
     /// Sum over all functions, for admission, which asks with every invocation.
     reserved_concurrency: AtomicU32,
     /// Held by being open.
@@ -77,6 +79,7 @@ impl Store {
         // After the commit, and while no other writer can begin. A failed commit may still have reached the
         // file, so it is not told apart.
         self.cache.forget(function);
+        self.urls.forget();
         self.refresh_reserved_concurrency(&writer)?;
         result
     }

@@ -19,6 +19,7 @@ use super::cache::Cache;
 use super::migrations::migrate;
 use super::secrets::Key;
 use crate::account::Account;
+use crate::function_urls::UrlCache;
 
 const FILE: &str = "catalog.sqlite";
 const LOCK: &str = "catalog.lock";
@@ -142,6 +143,7 @@ impl Store {
             readers: readers.into_iter().map(Mutex::new).collect(),
             key,
             cache: Cache::default(),
+            urls: UrlCache::default(),
             reserved_concurrency: 0.into(),
             _lock: lock,
         };
