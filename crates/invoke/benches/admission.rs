@@ -23,18 +23,17 @@ fn main() {
         for (what, of_its_own) in [("one function", false), ("a function each", true)] {
             let admission = Admission::new(generous);
             let start = Barrier::new(threads);
+            let turn = |number: usize| {
+                let function = format!("function-{}", if of_its_own { number } else { 0 });
+                start.wait();
+                let began = Instant::now();
+                for _ in 0..TURNS {
+                    let permit = admission.admit(Instant::now(), &function, "$LATEST", Settings::default());
+                    drop(permit.expect("far below all limits"));
+                }
+                began
+            };
             let began = std::thread::scope(|scope| {
-                let turn = |number: usize| {
-                    let function = format!("function-{}", if of_its_own { number } else { 0 });
-                    start.wait();
-                    let began = Instant::now();
-                    for _ in 0..TURNS {
-                        let permit =
-                            admission.admit(Instant::now(), &function, "$LATEST", Settings::default());
-                        drop(permit.expect("far below all limits"));
-                    }
-                    began
-                };
                 let turn = &turn;
                 let all: Vec<_> = (0..threads).map(|number| scope.spawn(move || turn(number))).collect();
                 all.into_iter().map(|thread| thread.join().expect("a turn does not panic")).min()

@@ -25,11 +25,20 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn new(max_environments: usize) -> Self {
+        Self::with_patience(max_environments, Duration::ZERO)
+    }
+
+    /// One in which invocations wait for room.
+    pub(crate) fn patient(max_environments: usize) -> Self {
+        Self::with_patience(max_environments, PATIENCE)
+    }
+
+    fn with_patience(max_environments: usize, max_wait: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let limits = Limits {
             capacity: Capacity::of_environments(max_environments),
             idle_timeout: PATIENCE,
-            max_wait: Duration::ZERO,
+            max_wait,
         };
         let parent = Folder { parent: folder.path().to_owned() };
         let pool = Pool::new(limits, parent, firesteel_sandbox::Backend::Process, Output::new(|_| {}));
