@@ -81,7 +81,10 @@ pub struct Swept {
     pub size_bytes: u64,
 }
 
-/// See the [module](self). Shared by reference; every method may be called by several threads at once.
+/// Packages by what is in them: stored whole or not at all, unpacked once, there while somebody holds them.
+///
+/// Shared by reference; every method may be called by several threads at once, and may block, but for
+/// [`CodeStore::tree`] of what has been asked for before.
 #[derive(Debug)]
 pub struct CodeStore {
     place: Arc<Place>,

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
+use firesteel_image::Sha256;
+
 use crate::{Shop, Test, zip};
 
 pub(crate) const TESTS: &[Test] =
@@ -28,9 +30,10 @@ fn how_long_packages_take() {
         [("3 files", 3, 1000), ("10 MB, 100 files", 100, 100_000), ("50 MB, 5000 files", 5000, 10_000)]
     {
         let (package, layer) = (noise(files, bytes), zip(&[("other", b"x", 0o644)]));
-        let put = median(5, || Shop::new().store.put_bytes(&package).map(drop).unwrap());
         let shop = Shop::new();
-        let sha256 = shop.store.put_bytes(&package).unwrap().sha256;
+        let sha256 = Sha256::of(&package);
+        let check = median(3, || shop.store.check_bytes(&package).map(drop).unwrap());
+        let put = once(|| shop.store.put_bytes(&package).map(drop).unwrap());
         let again = median(5, || shop.store.put_bytes(&package).map(drop).unwrap());
         let layers = [sha256, shop.store.put_bytes(&layer).unwrap().sha256];
         let stack = once(|| drop(shop.store.layers(&layers).unwrap()));
@@ -38,7 +41,7 @@ fn how_long_packages_take() {
         let shop = shop.reopened();
         let first = once(|| drop(shop.store.tree(sha256).unwrap()));
         let row = format!(
-            "put {put:?}, put again {again:?}, stack with another {stack:?}, tree {tree:?}, first tree after a start {first:?}"
+            "check {check:?}, put {put:?}, put again {again:?}, stack with another {stack:?}, tree {tree:?}, first tree after a start {first:?}"
         );
         writeln!(table, "{what}: {row}").unwrap();
     }
