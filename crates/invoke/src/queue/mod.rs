@@ -51,7 +51,7 @@ use crate::trace;
 use clock::Clock;
 use event::Task;
 use store::Change;
-use writer::{COMMANDS_WAITING, Command, Settlement, Signals, Taken, Writer};
+use writer::{COMMANDS_WAITING, Command, Settlement, Taken, Writer};
 
 /// How many tasks may run at a time, which bounds memory as well: each has at most its payload of 1 MiB, or a record of
 /// some 7 MiB.
@@ -101,11 +101,12 @@ impl Queue {
     /// Opens or creates the file, without one in memory. What is in it runs as soon as a [`Dispatcher`] is started.
     /// Blocks while the file is read, for a second more if another server has it.
     pub fn open(path: Option<&Path>, slots: Slots) -> Result<Self, OpenError> {
+        Queue::over(Writer::open(path, slots)?)
+    }
+
+    fn over(writer: Writer) -> Result<Self, OpenError> {
         let (commands, receiver) = mpsc::channel(COMMANDS_WAITING);
-        let (kept_sender, kept) = watch::channel(0);
-        let changed = Arc::new(Notify::new());
-        let signals = Signals { changed: Arc::clone(&changed), kept: kept_sender };
-        let writer = Writer::open(path, slots, signals)?;
+        let (changed, kept) = (Arc::clone(&writer.changed), writer.kept.subscribe());
         let thread = std::thread::Builder::new().name("queue".into()).spawn(move || writer.run(receiver));
         let thread = WriterThread { handle: Some(thread.map_err(OpenError::Thread)?) };
         Ok(Queue { commands, clock: Clock::start(), changed, kept, _thread: Arc::new(thread) })

@@ -212,7 +212,7 @@ pub(crate) fn redelivery_ms(
 }
 
 /// How long a whole lane rests after a try in vain when nothing else of it runs: one event a second finds out when the
-/// others may go on.
+/// others may go on. So long one waits as well before a file that cannot be written is tried again.
 pub(crate) fn rest_ms(scale: TimeScale) -> u64 {
     scale.ms(FIRST_BACKOFF)
 }

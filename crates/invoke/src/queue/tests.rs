@@ -327,21 +327,38 @@ async fn a_restart_goes_on_where_the_last_server_ended() {
     assert_eq!(stage.runs.lock().unwrap().len(), 10);
 }
 
+/// A queue whose file misbehaves as this SQL says.
+fn faulty(path: Option<&Path>, slots: Slots, fault: &str) -> Queue {
+    let writer = Writer::open(path, slots).unwrap();
+    writer.connection().execute_batch(fault).unwrap();
+    Queue::over(writer).unwrap()
+}
+
+/// Every third outcome or so cannot be written: it is tried again, and nothing runs for it.
+#[tokio::test]
+async fn an_outcome_that_cannot_be_written_is_not_forgotten() {
+    let fault = "
+        CREATE TEMP TRIGGER fault BEFORE DELETE ON main.tasks WHEN abs(random()) % 3 = 0
+        BEGIN SELECT RAISE(ABORT, 'a bad sector'); END;
+    ";
+    let queue = faulty(None, Slots { runs: 4, deliveries: 1 }, fault);
+    for number in 0..60 {
+        queue.push(event(FUNCTION, number)).await.unwrap();
+    }
+    let stage = Arc::new(Stage::new(EventSettings::default(), |_, _| success()));
+    let dispatcher = Dispatcher::start(queue.clone(), Arc::clone(&stage), fast());
+    emptied(&queue).await;
+    assert_eq!(dispatcher.counts().runs, 60);
+    dispatcher.shutdown().await;
+}
+
 /// The file may grow no further: as on a full disk, some pushes fail, and none of those is there, while all that were
 /// accepted are.
 #[tokio::test]
 async fn on_a_full_disk_what_was_not_accepted_is_not_there() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("queue.sqlite");
-    let (commands, receiver) = mpsc::channel(COMMANDS_WAITING);
-    let (kept_sender, kept) = watch::channel(0);
-    let changed = Arc::new(Notify::new());
-    let signals = Signals { changed: Arc::clone(&changed), kept: kept_sender };
-    let writer = Writer::open(Some(&path), Slots::default(), signals).unwrap();
-    writer.limit_pages(200);
-    let thread = std::thread::spawn(move || writer.run(receiver));
-    let thread = Arc::new(WriterThread { handle: Some(thread) });
-    let queue = Queue { commands, clock: Clock::start(), changed, kept, _thread: thread };
+    let queue = faulty(Some(&path), Slots::default(), "PRAGMA max_page_count = 200");
     let pushes = (0..2000_u128).map(|number| {
         let queue = queue.clone();
         tokio::spawn(async move { (number, queue.push(event(FUNCTION, number)).await.is_ok()) })

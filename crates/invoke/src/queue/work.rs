@@ -19,9 +19,6 @@ use super::writer::Settlement;
 use super::{Message, Queue, QueueError};
 use crate::trace;
 
-/// Between two tries to write a settlement down.
-const STORAGE_PATIENCE: Duration = Duration::from_secs(1);
-
 /// What was lost or done since the start, by the names of AWS's metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -198,7 +195,7 @@ impl<E: Executor> Work<E> {
                 Err(QueueError::Storage(_)) => {}
             }
             tokio::select! {
-                () = tokio::time::sleep(STORAGE_PATIENCE) => {}
+                () = tokio::time::sleep(Duration::from_millis(rules::rest_ms(self.scale))) => {}
                 () = self.stop.cancelled() => {
                     let sort = match settlement.stage { Stage::Run => "event", Stage::Deliver => "delivery" };
                     tracing::error!(id = settlement.id, sort, "an outcome cannot be kept: it will come to pass again");

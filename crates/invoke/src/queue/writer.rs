@@ -58,30 +58,28 @@ pub(super) struct Taken {
     pub(super) wake_ms: Option<u64>,
 }
 
-/// What the thread tells others unasked.
-#[derive(Debug)]
-pub(super) struct Signals {
-    /// There may be something to take.
+pub(super) struct Writer {
+    store: Store,
+    runs: Lanes,
+    deliveries: Lanes,
+    /// Told when there may be something to take.
     pub(super) changed: Arc<Notify>,
     /// How many tasks are kept.
     pub(super) kept: watch::Sender<usize>,
 }
 
-pub(super) struct Writer {
-    store: Store,
-    runs: Lanes,
-    deliveries: Lanes,
-    signals: Signals,
-}
-
 impl Writer {
-    pub(super) fn open(path: Option<&Path>, slots: Slots, signals: Signals) -> Result<Self, OpenError> {
+    pub(super) fn open(path: Option<&Path>, slots: Slots) -> Result<Self, OpenError> {
         let store = Store::open(path)?;
-        let mut writer =
-            Writer { store, runs: Lanes::new(slots.runs), deliveries: Lanes::new(slots.deliveries), signals };
         let shown = path.unwrap_or(Path::new(":memory:"));
-        let lanes =
-            writer.store.lanes().map_err(|source| OpenError::Storage { path: shown.to_owned(), source })?;
+        let lanes = store.lanes().map_err(|source| OpenError::Storage { path: shown.to_owned(), source })?;
+        let mut writer = Writer {
+            store,
+            runs: Lanes::new(slots.runs),
+            deliveries: Lanes::new(slots.deliveries),
+            changed: Arc::default(),
+            kept: watch::Sender::new(0),
+        };
         for lane in lanes {
             writer.lanes(lane.stage).restore(&lane.lane, lane.tasks, lane.due_ms);
         }
@@ -108,10 +106,10 @@ impl Writer {
         }
     }
 
-    /// The file may have no more pages than this: a full disk for tests.
+    /// For faults.
     #[cfg(test)]
-    pub(super) fn limit_pages(&self, pages: u32) {
-        self.store.connection().pragma_update(None, "max_page_count", pages).unwrap();
+    pub(super) fn connection(&self) -> &rusqlite::Connection {
+        self.store.connection()
     }
 
     fn serve(&mut self, batch: Vec<Command>) {
@@ -195,8 +193,8 @@ impl Writer {
 
     fn tell(&self) {
         let kept = self.runs.tasks() + self.deliveries.tasks();
-        self.signals.kept.send_replace(kept);
-        self.signals.changed.notify_one();
+        self.kept.send_replace(kept);
+        self.changed.notify_one();
     }
 
     fn lanes(&mut self, stage: Stage) -> &mut Lanes {
