@@ -324,7 +324,7 @@ fn the_same_request_is_accepted_once_unless_it_only_reads() {
     let replayed = verify(&authenticator, &invoke, b"{}", 1).unwrap_err();
     assert_eq!((replayed.class(), &replayed), (INVALID, &Refusal::Replayed));
     // A retry of an SDK within the same second.
-    let mut retry = invoke.clone();
+    let mut retry = invoke;
     retry.headers.insert("amz-sdk-invocation-id", HeaderValue::from_static("6cf133c6"));
     retry.headers.insert("amz-sdk-request", HeaderValue::from_static("attempt=2; max=3"));
     assert!(verify(&authenticator, &retry, b"{}", 1).is_ok());
@@ -373,8 +373,6 @@ proptest! {
     fn signatures_of_the_sdk_are_verified((path, query, headers, body) in requests(), presigned: bool, change in 0_u8..6) {
         let target = format!("{path}{query}");
         prop_assume!(target.parse::<Uri>().is_ok());
-        // The query of a presigned URL is written anew by the signer; this one keeps what it cannot read out of it.
-        prop_assume!(!presigned || !query.contains('%'));
         let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let signing = Signing { expires: presigned.then_some(60), ..Signing::default() };
         let mut head = signing.sign("PUT", &target, &headers, &body);
@@ -387,7 +385,8 @@ proptest! {
             0 => body.push(b' '),
             1 => head.method = Method::POST,
             2 => head.headers.insert("host", HeaderValue::from_static("127.0.0.1:9001")).map_or((), drop),
-            3 => head.uri = uri.replacen('/', "/x", 1).parse().unwrap(),
+            // At the end, where no `..` takes it back.
+            3 => head.uri = format!("{}x?{}", head.uri.path(), head.uri.query().unwrap_or("")).parse().unwrap(),
             4 => head.uri = format!("{uri}{}added=1", if uri.contains('?') { "&" } else { "?" }).parse().unwrap(),
             _ => {
                 let Some((name, _)) = headers.first() else { return Ok(()) };
@@ -496,7 +495,7 @@ mod chunks {
     #[test]
     fn a_body_that_is_cut_short_anywhere_is_refused() {
         let whole = body(WITH_TRAILER, TRAILER);
-        let interesting = (0..200).chain(65500..66000).chain(66500..whole.len());
+        let interesting = (0..200).chain((65500..66000).step_by(9)).chain((66500..whole.len()).step_by(9));
         for end in interesting.filter(|end| *end < whole.len()) {
             assert!(decoded(Chunks::WithTrailer, WITH_TRAILER[0], &whole[..end], "66560").is_err(), "{end}");
         }

@@ -147,7 +147,7 @@ impl Statement {
     }
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Case {
     Kept,
     Ignored,

@@ -276,13 +276,13 @@ async fn requests_know_who_asks_and_how() {
     let router = Router::new().fallback(any(async |request: Request| {
         let ConnectInfo(address) = *request.extensions().get::<ConnectInfo<SocketAddr>>().unwrap();
         let Encrypted(encrypted) = *request.extensions().get::<Encrypted>().unwrap();
-        format!("{address} {encrypted}.")
+        format!("{address} {encrypted}!")
     }));
     let server = Server::start(router, Settings::default()).await;
     let mut stream = server.connect().await;
     stream.write_all(ASK).await.unwrap();
-    let answer = until(&mut stream, ".").await;
-    assert!(answer.ends_with(&format!("{} false.", stream.local_addr().unwrap())), "{answer}");
+    let answer = until(&mut stream, "!").await;
+    assert!(answer.ends_with(&format!("{} false!", stream.local_addr().unwrap())), "{answer}");
 }
 
 fn certificate(name: &str) -> PathBuf {
