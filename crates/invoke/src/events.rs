@@ -76,8 +76,8 @@ impl Executor for Runner {
         Some(rules::EventSettings {
             maximum_retry_attempts: retries.unwrap_or(defaults.maximum_retry_attempts),
             maximum_event_age_s: configured.maximum_event_age_s.unwrap_or(defaults.maximum_event_age_s),
-            on_success: configured.on_success.clone(),
-            on_failure: configured.on_failure.clone(),
+            on_success: configured.destinations.on_success.clone(),
+            on_failure: configured.destinations.on_failure.clone(),
             dead_letter: resolved.target.version.configuration.dead_letter_target.clone(),
             zero_reserved_concurrency: resolved.reserved_concurrency == Some(0),
             recursion_allowed: resolved.recursive_loop == RecursiveLoop::Allow,

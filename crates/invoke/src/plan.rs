@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use firesteel_catalog::{Code, Configuration, LogFormat, LogLevel, SnapStart, Version, VersionNumber};
+use firesteel_catalog::{Code, Configuration, LogFormat, LogLevel, SnapStart, Variables, Version, VersionNumber};
 use firesteel_environment::{Credentials, Entrypoint, InitializationType, Placed, Spec};
 use firesteel_runtimes::{Interpreters, LaunchError, Layout, Place, Places, Runtime, launch};
 
@@ -44,11 +44,12 @@ pub fn spec(
     host: &Host,
 ) -> Result<Spec, LaunchError> {
     let Configuration { variables, logging, memory_mib, .. } = &version.configuration;
+    let variables = || variables.iter().flat_map(Variables::iter);
     let mounts = host.mounts.iter();
     let mounts = mounts.map(|mount| Place { on_host: mount.on_host.clone(), inside: mount.inside.clone() });
     let places = Places::new(host.layout, &folders.code, folders.opt.as_deref(), &host.runtime_dir)
         .with_mounts(mounts.collect());
-    let wrapper = variables.get("AWS_LAMBDA_EXEC_WRAPPER");
+    let wrapper = variables().find(|(key, _)| *key == "AWS_LAMBDA_EXEC_WRAPPER").map(|(_, value)| value);
     let handler = version.configuration.handler.as_deref().unwrap_or_default();
     let launch = launch(runtime, handler, &places, *memory_mib, &host.interpreters, wrapper)?;
     let initialization = initialization(version);
@@ -74,8 +75,7 @@ pub fn spec(
         opt: places.opt.map(|opt| opt.inside),
         runtime_dir: places.runtime_dir.inside,
         runtime_variables: launch.variables,
-        customer_variables: variables
-            .iter()
+        customer_variables: variables()
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect(),
         credentials,
@@ -169,6 +169,7 @@ mod tests {
             code: Code::Folder { path: folders.code.clone(), opt: folders.opt.clone() },
             tags: Default::default(),
             publish: false,
+            code_signing_config: None,
         };
         let version = store.create_function(function).unwrap();
         let host = Host {
