@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::authentication::Refusal;
 use crate::authorization::Denied;
+use crate::body::DRAIN_LIMIT_BYTES;
 use crate::model::{Exception, Spelling, Violations, exception};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
@@ -83,6 +84,12 @@ pub(crate) enum ApiError {
         /// What would have been allowed.
         limit_bytes: usize,
     },
+    /// The request of an operation that does not run a function is too large for the service's front end.
+    #[error("Request must be smaller than {DRAIN_LIMIT_BYTES} bytes for the {operation} operation")]
+    RequestTooLarge {
+        /// Its name.
+        operation: &'static str,
+    },
     /// The connection broke before the request was whole.
     #[error("The request body could not be read.")]
     BodyUnreadable,
@@ -148,7 +155,7 @@ impl ApiError {
             ApiError::PayloadNotJson(_) | ApiError::ClientContext | ApiError::BodyUnreadable => {
                 &exception::INVALID_REQUEST_CONTENT
             }
-            ApiError::PayloadTooLarge { .. } => &REQUEST_ENTITY_TOO_LARGE,
+            ApiError::PayloadTooLarge { .. } | ApiError::RequestTooLarge { .. } => &REQUEST_ENTITY_TOO_LARGE,
             ApiError::Throttled(_) => &exception::TOO_MANY_REQUESTS,
             ApiError::RestoreFailed { timed_out: false, .. } => &exception::SNAP_START,
             ApiError::RestoreFailed { timed_out: true, .. } => &exception::SNAP_START_TIMEOUT,

@@ -25,8 +25,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sandbox-init",
         ],
     ),
-    // `catalog` for the errors of its references, which the front door renders.
-    ("api", &["catalog", "invoke"]),
+    // `catalog` for what functions are and the refusals that the front door renders, `image` for the packages it is sent.
+    ("api", &["catalog", "image", "invoke"]),
     ("invoke", &["catalog", "environment", "image", "runtimes"]),
     ("catalog", &["image"]),
     ("runtimes", &[]),

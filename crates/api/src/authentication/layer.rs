@@ -29,7 +29,7 @@ pub async fn authenticate(
     }
 }
 
-async fn verified(authenticator: &Authenticator, request: Request) -> Result<Request, ApiError> {
+pub(crate) async fn verified(authenticator: &Authenticator, request: Request) -> Result<Request, ApiError> {
     let (mut head, body) = request.into_parts();
     let pending = authenticator.begin(&head, Timestamp::now())?;
     let limit_bytes = usize::try_from(DRAIN_LIMIT_BYTES).unwrap_or(usize::MAX);

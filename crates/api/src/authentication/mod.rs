@@ -38,6 +38,7 @@ use self::replay::Replays;
 
 pub use self::credentials::{Credentials, CredentialsError, Identity};
 pub use self::layer::authenticate;
+pub(crate) use self::layer::verified;
 pub use self::refusal::Refusal;
 
 /// What every scope of Lambda's requests names, those of function URLs too.

@@ -102,7 +102,7 @@ pub async fn serve(
     invoker: Invoker,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let arn = invoker.catalog().arn(&url.function).to_string();
+    let arn = invoker.store().account().function_arn(&url.function, None).to_string();
     let url_id = Uuid::new_v5(&Uuid::NAMESPACE_URL, arn.as_bytes()).simple().to_string();
     let door = Door { url, url_id, port: listener.local_addr()?.port(), invoker };
     let router = Router::new().fallback(handle).with_state(Arc::new(door));
