@@ -38,7 +38,7 @@ pub struct AccountUsage {
     pub functions: u64,
     /// Packages of all versions and layers.
     pub code_size_bytes: u64,
-    /// What reservations leave of the limit.
+    /// What reservations and provisioned concurrency leave of the limit.
     pub unreserved_concurrent_executions: u32,
 }
 
@@ -56,6 +56,11 @@ impl Account {
     /// An account with AWS's default quotas. `id` is twelve digits.
     pub fn new(region: impl Into<String>, id: impl Into<String>) -> Self {
         Account { region: region.into(), id: id.into(), limits: AccountLimits::default() }
+    }
+
+    /// The ARN of something else than a function.
+    pub(crate) fn arn(&self, kind: &str, id: &str) -> String {
+        format!("arn:aws:lambda:{}:{}:{kind}:{id}", self.region, self.id)
     }
 
     /// The ARN of a function, or of a version or alias of it.
@@ -76,8 +81,7 @@ impl Store {
             let usage = "SELECT functions, code_size_bytes FROM usage";
             let (functions, code_size_bytes) =
                 connection.prepare_cached(usage)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            let limit = self.account.limits.concurrent_executions;
-            let unreserved_concurrent_executions = limit.saturating_sub(self.reserved_concurrency_total());
+            let unreserved_concurrent_executions = self.unreserved(connection)?;
             Ok(AccountUsage { functions, code_size_bytes, unreserved_concurrent_executions })
         })
     }

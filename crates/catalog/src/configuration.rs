@@ -40,9 +40,10 @@ pub struct Configuration {
     pub memory_mib: u32,
     /// Size of `/tmp`, 512 to 10 240.
     pub ephemeral_storage_mib: u32,
-    /// The customer's environment variables. Sealed apart from the rest.
+    /// The customer's environment variables, which AWS does not show at all if none were ever given. Sealed
+    /// apart from the rest.
     #[serde(skip)]
-    pub variables: Variables,
+    pub variables: Option<Variables>,
     /// What the code was built for.
     pub architecture: Architecture,
     /// ARN of the queue or topic that gets events which failed.
@@ -140,7 +141,7 @@ impl Default for Configuration {
             timeout_s: 3,
             memory_mib: 128,
             ephemeral_storage_mib: 512,
-            variables: Variables::default(),
+            variables: None,
             architecture: Architecture::default(),
             dead_letter_target: None,
             tracing: Tracing::default(),
@@ -175,7 +176,7 @@ impl Configuration {
             timeout_s: update.timeout_s.unwrap_or(self.timeout_s),
             memory_mib: update.memory_mib.unwrap_or(self.memory_mib),
             ephemeral_storage_mib: update.ephemeral_storage_mib.unwrap_or(self.ephemeral_storage_mib),
-            variables: update.variables.unwrap_or_else(|| self.variables.clone()),
+            variables: update.variables.or_else(|| self.variables.clone()),
             architecture: self.architecture,
             dead_letter_target,
             tracing: update.tracing.unwrap_or(self.tracing),
@@ -228,7 +229,7 @@ fn check_handler(handler: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn within<T: PartialOrd + Display>(
+fn within<T: Copy + PartialOrd + Display>(
     member: &'static str,
     value: T,
     range: RangeInclusive<T>,

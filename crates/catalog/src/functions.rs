@@ -4,21 +4,25 @@
 //! [`Store::settle`]; until then further changes are refused, as AWS refuses them. Which ones were left
 //! unsettled by a crash, [`Store::unsettled`] tells.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, params};
 use uuid::Uuid;
 
 use crate::code::{Code, CodeDigest, PackageType};
+use crate::code_signing::use_code_signing_config;
 use crate::configuration::{Architecture, Configuration, ConfigurationUpdate};
 use crate::name::{FunctionName, Qualifier};
 use crate::paging::{Page, Paging};
 use crate::reference::FunctionReference;
 use crate::refusal::{Refusal, RevisionOf};
-use crate::rows::{VERSION_COLUMNS, find_function, is_referenced, stored_digest, unreferenced};
+use crate::rows::{
+    VERSION_COLUMNS, check_code_storage, find_function, is_referenced, stored_digest, unreferenced,
+};
 use crate::store::{Result, Store};
+use crate::tags::{TaggedResource, Tags};
+use crate::timestamps::now;
 use crate::version::{LastUpdate, Reason, State, Version, VersionNumber};
 
 /// Most functions, or versions, on a page.
@@ -36,7 +40,9 @@ pub struct NewFunction {
     /// Its code. With [`Code::Folder`], the function is gone after the next start.
     pub code: Code,
     /// Labels.
-    pub tags: BTreeMap<String, String>,
+    pub tags: Tags,
+    /// ARN of a configuration that is there.
+    pub code_signing_config: Option<String>,
     /// Makes version 1 at once.
     pub publish: bool,
 }
@@ -82,7 +88,7 @@ pub struct FunctionDescription {
     /// What the qualifier means.
     pub version: Arc<Version>,
     /// Of the function.
-    pub tags: BTreeMap<String, String>,
+    pub tags: Tags,
     /// Of the function.
     pub reserved_concurrency: Option<u32>,
 }
@@ -111,7 +117,7 @@ pub enum Settlement {
 impl Store {
     /// Makes a function, `Pending`; with `publish` the answer is version 1.
     pub fn create_function(&self, new: NewFunction) -> Result<Arc<Version>> {
-        let NewFunction { name, configuration, layers, code, tags, publish } = new;
+        let NewFunction { name, configuration, layers, code, tags, code_signing_config, publish } = new;
         configuration.check(code.package_type())?;
         if code.package_type() == PackageType::Image && !layers.is_empty() {
             return Err(Refusal::RuntimeOrHandlerOfImage.into());
@@ -125,7 +131,11 @@ impl Store {
                 .prepare_cached("INSERT INTO function (name, fleeting) VALUES (?1, ?2)")?
                 .execute(params![name.as_str(), fleeting])?;
             let function = transaction.last_insert_rowid();
-            self.put_tags(transaction, function, &tags)?;
+            self.put_tags(transaction, &TaggedResource::Function(name.clone()), &tags)?;
+            if let Some(arn) = &code_signing_config {
+                let config = self.code_signing_config_to_use(transaction, arn)?;
+                use_code_signing_config(transaction, function, Some(&config.id))?;
+            }
             let mut latest = Version {
                 instance: 0,
                 arn: self.account.function_arn(&name, Some(&Qualifier::Latest)),
@@ -144,7 +154,7 @@ impl Store {
                 true => self.publish(transaction, function, &latest, None)?,
                 false => latest,
             };
-            self.check_code_storage(transaction)?;
+            check_code_storage(transaction, &self.account.limits)?;
             Ok(Arc::new(answer))
         })
     }
@@ -156,7 +166,7 @@ impl Store {
             let reserved = "SELECT reserved_concurrency FROM function WHERE id = ?1";
             Ok(FunctionDescription {
                 version: Arc::new(version),
-                tags: self.read_tags(connection, function)?,
+                tags: self.read_tags(connection, &TaggedResource::Function(reference.name.clone()))?,
                 reserved_concurrency: connection
                     .prepare_cached(reserved)?
                     .query_row([function], |row| row.get(0))?,
@@ -233,7 +243,7 @@ impl Store {
                 true => self.publish(transaction, function, &latest, None)?,
                 false => latest,
             };
-            self.check_code_storage(transaction)?;
+            check_code_storage(transaction, &self.account.limits)?;
             let unreferenced = unreferenced(transaction, before.packages())?;
             Ok(Updated { version: Arc::new(answer), replaced, unreferenced })
         })
@@ -307,7 +317,8 @@ impl Store {
             let function = self.function_id(transaction, name, None)?;
             let mut instances = Vec::new();
             let mut packages = Vec::new();
-            let select = format!("SELECT {VERSION_COLUMNS} FROM version WHERE function = ?1 ORDER BY instance");
+            let select =
+                format!("SELECT {VERSION_COLUMNS} FROM version WHERE function = ?1 ORDER BY instance");
             let mut statement = transaction.prepare_cached(&select)?;
             let mut rows = statement.query([function])?;
             while let Some(row) = rows.next()? {
@@ -363,15 +374,6 @@ impl Store {
         let mut rows = statement.query([instance])?;
         rows.next()?.map(|row| self.version_from_row(name, row)).transpose()
     }
-
-    fn check_code_storage(&self, transaction: &Transaction<'_>) -> Result<()> {
-        let mut usage = transaction.prepare_cached("SELECT code_size_bytes FROM usage")?;
-        let used: u64 = usage.query_row([], |row| row.get(0))?;
-        match used > self.account.limits.total_code_size_bytes {
-            true => Err(Refusal::CodeStorageExceeded.into()),
-            false => Ok(()),
-        }
-    }
 }
 
 /// Changes wait for what was changed before.
@@ -385,12 +387,6 @@ pub(crate) fn check_settled(version: &Version) -> Result<()> {
 pub(crate) fn delete_version(transaction: &Transaction<'_>, instance: u64) -> Result<()> {
     transaction.prepare_cached("DELETE FROM version WHERE instance = ?1")?.execute([instance])?;
     Ok(())
-}
-
-/// To the millisecond, as it is stored and shown.
-pub(crate) fn now() -> Timestamp {
-    let ms = Timestamp::now().as_millisecond();
-    Timestamp::from_millisecond(ms).expect("a present time is a time")
 }
 
 pub(crate) fn revision_id() -> String {

@@ -7,14 +7,19 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use crate::arn::Arn;
+use crate::concurrency::{read_provisioned, read_reserved};
 use crate::event_invoke::EventInvokeSettings;
 use crate::name::Qualifier;
-use crate::recursion::RecursiveLoop;
+use crate::permissions::read_policy;
+use crate::recursion::{RecursiveLoop, read_recursive_loop};
 use crate::reference::FunctionReference;
 use crate::refusal::Refusal;
-use crate::rows::FunctionId;
 use crate::store::{Result, Store};
 use crate::version::{Version, VersionNumber};
+
+/// The name under which AWS's Runtime Interface Emulator serves its one function, whatever it is called;
+/// scripts and tests written against the emulator use it.
+const EMULATORS_FUNCTION: &str = "function";
 
 /// What a name and qualifier mean to an invocation.
 #[derive(Clone, Debug)]
@@ -34,6 +39,8 @@ pub struct Resolved {
     pub event_invoke: EventInvokeSettings,
     /// Of the function.
     pub recursive_loop: RecursiveLoop,
+    /// Resource policy of what was asked for, JSON.
+    pub policy: Option<Arc<str>>,
 }
 
 /// One version that can be chosen. Where its failed events go is in its configuration.
@@ -61,9 +68,22 @@ impl Store {
             Ok(resolved) => return Ok(resolved),
             Err(begun) => begun,
         };
+        if let Some(meant) = self.emulators_function(reference) {
+            return self.resolve(&meant);
+        }
         let resolved = Arc::new(self.read(|connection| self.read_resolved(connection, reference))?);
         self.cache.keep(begun, reference, &resolved);
         Ok(resolved)
+    }
+
+    /// What the emulator's name for its one function means, when there is one function and that is called
+    /// otherwise.
+    fn emulators_function(&self, reference: &FunctionReference) -> Option<FunctionReference> {
+        if reference.name.as_str() != EMULATORS_FUNCTION {
+            return None;
+        }
+        let name = self.only_function().filter(|only| *only != reference.name)?;
+        Some(FunctionReference { name, qualifier: reference.qualifier.clone() })
     }
 
     fn read_resolved(&self, connection: &Connection, reference: &FunctionReference) -> Result<Resolved> {
@@ -92,24 +112,16 @@ impl Store {
                 (target(alias.version)?, alternative, read_provisioned(connection, function, asked)?)
             }
         };
-        let attributes = "SELECT reserved_concurrency, recursive_loop_allowed FROM function WHERE id = ?1";
-        let (reserved_concurrency, allowed) = connection
-            .prepare_cached(attributes)?
-            .query_row([function], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let recursive_loop = if allowed { RecursiveLoop::Allow } else { RecursiveLoop::Terminate };
-        let event_invoke = EventInvokeSettings::default();
+        let event_invoke = self.find_event_invoke(connection, function, reference)?;
         Ok(Resolved {
             arn,
             target,
             alternative,
             provisioned_for_alias,
-            reserved_concurrency,
-            event_invoke,
-            recursive_loop,
+            reserved_concurrency: read_reserved(connection, function)?,
+            event_invoke: event_invoke.map(|config| config.settings).unwrap_or_default(),
+            recursive_loop: read_recursive_loop(connection, function)?,
+            policy: read_policy(connection, function, qualifier.as_ref())?,
         })
     }
-}
-
-fn read_provisioned(_: &Connection, _: FunctionId, _: &Qualifier) -> Result<Option<u32>> {
-    Ok(None)
 }

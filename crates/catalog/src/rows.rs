@@ -1,12 +1,13 @@
 //! Rows of functions and versions: how they are read and written, for the nouns that build on them.
 
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
+use crate::account::AccountLimits;
 use crate::code::CodeDigest;
 use crate::name::{FunctionName, Qualifier};
 use crate::refusal::Refusal;
 use crate::store::{Result, Store, StoreFailure};
+use crate::timestamps;
 use crate::variables::Variables;
 use crate::version::{Record, Version, VersionNumber};
 
@@ -60,8 +61,8 @@ impl Store {
         let record: Record = serde_json::from_str(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?;
         let sealed = row.get_ref(3)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
         let variables = match sealed {
-            Some(sealed) => Variables::from_json(&self.unseal(name, sealed)?)?,
-            None => Variables::default(),
+            Some(sealed) => Some(Variables::from_json(&self.unseal(name, sealed)?)?),
+            None => None,
         };
         let mut configuration = record.configuration;
         configuration.variables = variables;
@@ -75,7 +76,7 @@ impl Store {
             state: record.state,
             last_update: record.last_update,
             revision_id: record.revision_id,
-            last_modified: Timestamp::from_millisecond(record.last_modified_ms).unwrap_or_default(),
+            last_modified: timestamps::from_stored(record.last_modified_ms),
             published_description: record.published_description,
         })
     }
@@ -87,8 +88,8 @@ impl Store {
         function: FunctionId,
         version: &mut Version,
     ) -> Result<()> {
-        let variables = &version.configuration.variables;
-        let sealed = (!variables.is_empty()).then(|| self.seal(version.name(), &variables.to_json()));
+        let variables = version.configuration.variables.as_ref();
+        let sealed = variables.map(|variables| self.seal(version.name(), &variables.to_json()));
         transaction
             .prepare_cached(
                 "INSERT INTO version (function, number, code_sha256, code_size_bytes, unsettled, record, variables)
@@ -170,6 +171,16 @@ fn record(version: &Version) -> Result<String> {
         published_description: version.published_description,
     };
     Ok(serde_json::to_string(&record)?)
+}
+
+/// Refuses what has just been written if it is too much.
+pub(crate) fn check_code_storage(connection: &Connection, limits: &AccountLimits) -> Result<()> {
+    let mut usage = connection.prepare_cached("SELECT code_size_bytes FROM usage")?;
+    let used: u64 = usage.query_row([], |row| row.get(0))?;
+    match used > limits.total_code_size_bytes {
+        true => Err(Refusal::CodeStorageExceeded.into()),
+        false => Ok(()),
+    }
 }
 
 /// A digest as it was written.

@@ -19,6 +19,7 @@ use crate::arn::Arn;
 use crate::code::{Code, CodeDigest};
 use crate::configuration::Configuration;
 use crate::name::{FunctionName, Qualifier};
+use crate::timestamps;
 
 /// A version as it was stored; never changed, only replaced.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,7 +127,7 @@ impl Version {
 
     /// `LastModified` as AWS prints it: `2025-01-01T00:00:00.000+0000`.
     pub fn last_modified_text(&self) -> String {
-        self.last_modified.strftime("%Y-%m-%dT%H:%M:%S%.3f+0000").to_string()
+        timestamps::text(self.last_modified)
     }
 
     /// Every package it needs.

@@ -74,6 +74,8 @@ impl Store {
             version.published_description = Some(replaced);
         }
         self.insert_version(transaction, function, &mut version)?;
+        // As AWS does, though nothing about `$LATEST` has changed.
+        self.renew_version_revision(transaction, function, name, VersionNumber::Latest)?;
         Ok(version)
     }
 

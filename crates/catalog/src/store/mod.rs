@@ -20,16 +20,16 @@ mod open;
 mod secrets;
 
 use std::fs::File;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use self::cache::Cache;
 pub use self::failure::{CatalogError, StoreFailure};
 pub use self::open::OpenError;
 use self::secrets::Key;
 use crate::account::Account;
+use crate::function_urls::UrlCache;
 use crate::name::FunctionName;
 
 pub(crate) type Result<T, E = CatalogError> = std::result::Result<T, E>;
@@ -44,10 +44,18 @@ pub struct Store {
     readers: Vec<Mutex<Connection>>,
     key: Key,
     pub(crate) cache: Cache,
-    /// Sum over all functions, for admission, which asks with every invocation.
-    reserved_concurrency: AtomicU32,
+    pub(crate) urls: UrlCache,
+    summary: RwLock<Summary>,
     /// Held by being open.
     _lock: Option<File>,
+}
+
+/// What invocations ask of all functions together; read anew after each write.
+#[derive(Debug, Default)]
+struct Summary {
+    reserved_concurrency: u32,
+    /// When there is but one.
+    only_function: Option<FunctionName>,
 }
 
 impl Store {
@@ -77,7 +85,8 @@ impl Store {
         // After the commit, and while no other writer can begin. A failed commit may still have reached the
         // file, so it is not told apart.
         self.cache.forget(function);
-        self.refresh_reserved_concurrency(&writer)?;
+        self.urls.forget();
+        self.refresh_summary(&writer)?;
         result
     }
 
@@ -97,14 +106,23 @@ impl Store {
 
     /// Sum of the reserved concurrency of all functions. Touches no file.
     pub fn reserved_concurrency_total(&self) -> u32 {
-        self.reserved_concurrency.load(Ordering::Relaxed)
+        self.summary.read().unwrap_or_else(PoisonError::into_inner).reserved_concurrency
     }
 
-    fn refresh_reserved_concurrency(&self, connection: &Connection) -> Result<(), rusqlite::Error> {
-        let total =
-            "SELECT coalesce(sum(reserved_concurrency), 0) FROM function WHERE reserved_concurrency > 0";
-        let total = connection.prepare_cached(total)?.query_row([], |row| row.get(0))?;
-        self.reserved_concurrency.store(total, Ordering::Relaxed);
+    /// The function, when there is but one. Touches no file.
+    pub(crate) fn only_function(&self) -> Option<FunctionName> {
+        self.summary.read().unwrap_or_else(PoisonError::into_inner).only_function.clone()
+    }
+
+    fn refresh_summary(&self, connection: &Connection) -> Result<(), rusqlite::Error> {
+        let reserved = "SELECT coalesce(sum(reserved_concurrency), 0) FROM function
+                        WHERE reserved_concurrency IS NOT NULL";
+        let reserved_concurrency = connection.prepare_cached(reserved)?.query_row([], |row| row.get(0))?;
+        let only = "SELECT name FROM function WHERE (SELECT functions FROM usage) = 1";
+        let only: Option<String> =
+            connection.prepare_cached(only)?.query_row([], |row| row.get(0)).optional()?;
+        let summary = Summary { reserved_concurrency, only_function: only.map(FunctionName::stored) };
+        *self.summary.write().unwrap_or_else(PoisonError::into_inner) = summary;
         Ok(())
     }
 

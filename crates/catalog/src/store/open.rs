@@ -9,7 +9,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, RwLock};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
@@ -19,6 +19,7 @@ use super::cache::Cache;
 use super::migrations::migrate;
 use super::secrets::Key;
 use crate::account::Account;
+use crate::function_urls::UrlCache;
 
 const FILE: &str = "catalog.sqlite";
 const LOCK: &str = "catalog.lock";
@@ -142,10 +143,11 @@ impl Store {
             readers: readers.into_iter().map(Mutex::new).collect(),
             key,
             cache: Cache::default(),
-            reserved_concurrency: 0.into(),
+            urls: UrlCache::default(),
+            summary: RwLock::default(),
             _lock: lock,
         };
-        store.refresh_reserved_concurrency(&store.writer())?;
+        store.refresh_summary(&store.writer())?;
         Ok(store)
     }
 }

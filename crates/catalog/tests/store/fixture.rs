@@ -60,6 +60,7 @@ pub(crate) fn new_function(function: &str, code: Code) -> NewFunction {
         layers: Vec::new(),
         code,
         tags: BTreeMap::new(),
+        code_signing_config: None,
         publish: false,
     }
 }

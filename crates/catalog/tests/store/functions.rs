@@ -44,7 +44,7 @@ fn what_is_stored_is_what_was_given() {
             description: "makes thumbnails".into(),
             timeout_s: 30,
             memory_mib: 512,
-            variables: variables(&[("TOKEN", "geheim"), ("MODE", "x")]),
+            variables: Some(variables(&[("TOKEN", "geheim"), ("MODE", "x")])),
             architecture: Architecture::Arm64,
             dead_letter_target: Some("arn:aws:sqs:eu-west-1:111122223333:dead".into()),
             shown: [("VpcConfig".to_owned(), serde_json::json!({"SubnetIds": ["s"]}))].into_iter().collect(),

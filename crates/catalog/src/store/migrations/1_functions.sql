@@ -19,12 +19,17 @@ CREATE TABLE function (
 CREATE INDEX function_fleeting ON function (id) WHERE fleeting;
 CREATE INDEX function_reserved ON function (reserved_concurrency) WHERE reserved_concurrency IS NOT NULL;
 
-CREATE TABLE function_tag (
-    function INTEGER NOT NULL REFERENCES function (id) ON DELETE CASCADE,
+-- Of functions, and of other resources that are told apart by the last part of their ARN.
+CREATE TABLE tag (
+    resource TEXT NOT NULL,
     key TEXT NOT NULL,
     value TEXT NOT NULL,
-    PRIMARY KEY (function, key)
+    PRIMARY KEY (resource, key)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER function_untagged AFTER DELETE ON function BEGIN
+    DELETE FROM tag WHERE resource = 'function:' || old.name;
+END;
 
 CREATE TABLE version (
     -- Never reused, so that whoever holds an old content never takes it for a new one.

@@ -12,24 +12,15 @@ CREATE TABLE layer_version (
     number INTEGER NOT NULL,
     code_sha256 TEXT NOT NULL,
     code_size_bytes INTEGER NOT NULL,
+    -- Statements in the order they were added, as a JSON array; both absent when there are none.
+    policy TEXT,
+    policy_revision_id TEXT,
     -- Everything else, as JSON.
     record TEXT NOT NULL,
     PRIMARY KEY (layer, number)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX layer_version_code ON layer_version (code_sha256);
-
-CREATE TABLE layer_statement (
-    layer INTEGER NOT NULL,
-    number INTEGER NOT NULL,
-    -- In the order they were added.
-    position INTEGER NOT NULL,
-    sid TEXT NOT NULL,
-    statement TEXT NOT NULL,
-    PRIMARY KEY (layer, number, position),
-    UNIQUE (layer, number, sid),
-    FOREIGN KEY (layer, number) REFERENCES layer_version (layer, number) ON DELETE CASCADE
-) STRICT, WITHOUT ROWID;
 
 CREATE TRIGGER layer_version_weighed AFTER INSERT ON layer_version BEGIN
     UPDATE usage SET code_size_bytes = code_size_bytes + new.code_size_bytes;
