@@ -80,12 +80,8 @@ impl Store {
     ) -> Result<CodeSigningConfig> {
         self.write_apart(|transaction| {
             let id = format!("csc-{}", &Uuid::new_v4().simple().to_string()[..ID_DIGITS]);
-            let config = CodeSigningConfig {
-                arn: self.code_signing_arn(&id),
-                id,
-                settings,
-                last_modified: now(),
-            };
+            let config =
+                CodeSigningConfig { arn: self.code_signing_arn(&id), id, settings, last_modified: now() };
             put(transaction, &config)?;
             self.put_tags(transaction, &TaggedResource::CodeSigningConfig(config.id.clone()), tags)?;
             Ok(config)
@@ -141,7 +137,10 @@ impl Store {
             let mut rows = statement.query(params![after, paging.limit(PAGE)])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                found.push(self.code_signing_from(row.get(0)?, row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?);
+                found.push(self.code_signing_from(
+                    row.get(0)?,
+                    row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?,
+                )?);
             }
             Ok(paging.page(PAGE, found, |config| config.id.clone()))
         })
@@ -250,10 +249,8 @@ pub(crate) fn use_code_signing_config(
 
 /// An update leaves the row in place, for functions refer to it.
 fn put(transaction: &Transaction<'_>, config: &CodeSigningConfig) -> Result<()> {
-    let record = Record {
-        settings: config.settings.clone(),
-        last_modified_ms: config.last_modified.as_millisecond(),
-    };
+    let record =
+        Record { settings: config.settings.clone(), last_modified_ms: config.last_modified.as_millisecond() };
     transaction
         .prepare_cached(
             "INSERT INTO code_signing_config VALUES (?1, ?2)

@@ -152,9 +152,8 @@ impl Store {
                 "SELECT qualifier, requested, last_modified_ms, name FROM provisioned_concurrency
                  JOIN function ON function.id = function ORDER BY name, qualifier",
             )?;
-            let rows = statement.query_map([], |row| {
-                self.provisioned_from_row(&FunctionName::stored(row.get(3)?), row)
-            })?;
+            let rows = statement
+                .query_map([], |row| self.provisioned_from_row(&FunctionName::stored(row.get(3)?), row))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }

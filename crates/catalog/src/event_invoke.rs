@@ -103,8 +103,7 @@ impl Store {
                 maximum_event_age_s: update.maximum_event_age_s.or(before.maximum_event_age_s),
                 destinations: update.destinations.unwrap_or(before.destinations),
             };
-            let config =
-                EventInvokeConfig { arn: self.place_arn(reference), settings, last_modified: now() };
+            let config = EventInvokeConfig { arn: self.place_arn(reference), settings, last_modified: now() };
             transaction
                 .prepare_cached(&format!(
                     "INSERT OR REPLACE INTO event_invoke (function, {COLUMNS})

@@ -121,7 +121,8 @@ impl EventSource {
             (Some(other), _) => Err(Refusal::Constraint {
                 member: "startingPosition",
                 value: other.to_owned(),
-                constraint: "Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]".to_owned(),
+                constraint: "Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]"
+                    .to_owned(),
             }),
         }
     }

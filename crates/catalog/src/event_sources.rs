@@ -26,7 +26,8 @@ const COLUMNS: &str = "uuid, function_name, qualifier, event_source_arn, last_mo
 /// `State` of every mapping.
 pub const MAPPING_STATE: &str = "Disabled";
 /// `StateTransitionReason` of every mapping.
-pub const MAPPING_STATE_REASON: &str = "Firesteel keeps event source mappings and does not poll their sources";
+pub const MAPPING_STATE_REASON: &str =
+    "Firesteel keeps event source mappings and does not poll their sources";
 
 /// One mapping.
 #[derive(Clone, Debug, PartialEq)]

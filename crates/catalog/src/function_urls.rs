@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -153,7 +153,8 @@ impl Store {
     pub fn function_url(&self, reference: &FunctionReference) -> Result<FunctionUrl> {
         self.read(|connection| {
             let function = find_function(connection, &reference.name)?;
-            let found = function.map(|function| self.find_url(connection, function, reference)).transpose()?;
+            let found =
+                function.map(|function| self.find_url(connection, function, reference)).transpose()?;
             Ok(found.flatten().ok_or(Refusal::RequestedResourceNotFound)?)
         })
     }
@@ -195,9 +196,8 @@ impl Store {
     ) -> Result<FunctionUrl> {
         self.write(&reference.name, |transaction| {
             let function = self.place_of_url(transaction, reference)?.ok_or(Refusal::FunctionDoesNotExist)?;
-            let mut url = self
-                .find_url(transaction, function, reference)?
-                .ok_or(Refusal::RequestedResourceNotFound)?;
+            let mut url =
+                self.find_url(transaction, function, reference)?.ok_or(Refusal::RequestedResourceNotFound)?;
             url.settings.auth_type = update.auth_type.unwrap_or(url.settings.auth_type);
             url.settings.cors = update.cors.or(url.settings.cors);
             url.settings.invoke_mode = update.invoke_mode.unwrap_or(url.settings.invoke_mode);
@@ -296,13 +296,8 @@ fn put_url(connection: &Connection, function: FunctionId, url: &FunctionUrl) -> 
         created_ms: url.created.as_millisecond(),
         last_modified_ms: url.last_modified.as_millisecond(),
     };
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO function_url VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![
-            url.id,
-            function,
-            place(url.arn.qualifier.as_ref()),
-            serde_json::to_string(&record)?
-        ])?;
+    connection.prepare_cached("INSERT OR REPLACE INTO function_url VALUES (?1, ?2, ?3, ?4)")?.execute(
+        params![url.id, function, place(url.arn.qualifier.as_ref()), serde_json::to_string(&record)?],
+    )?;
     Ok(())
 }

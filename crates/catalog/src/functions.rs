@@ -17,7 +17,9 @@ use crate::name::{FunctionName, Qualifier};
 use crate::paging::{Page, Paging};
 use crate::reference::FunctionReference;
 use crate::refusal::{Refusal, RevisionOf};
-use crate::rows::{VERSION_COLUMNS, check_code_storage, find_function, is_referenced, stored_digest, unreferenced};
+use crate::rows::{
+    VERSION_COLUMNS, check_code_storage, find_function, is_referenced, stored_digest, unreferenced,
+};
 use crate::store::{Result, Store};
 use crate::tags::{TaggedResource, Tags};
 use crate::timestamps::now;
@@ -315,7 +317,8 @@ impl Store {
             let function = self.function_id(transaction, name, None)?;
             let mut instances = Vec::new();
             let mut packages = Vec::new();
-            let select = format!("SELECT {VERSION_COLUMNS} FROM version WHERE function = ?1 ORDER BY instance");
+            let select =
+                format!("SELECT {VERSION_COLUMNS} FROM version WHERE function = ?1 ORDER BY instance");
             let mut statement = transaction.prepare_cached(&select)?;
             let mut rows = statement.query([function])?;
             while let Some(row) = rows.next()? {

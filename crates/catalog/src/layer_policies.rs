@@ -51,7 +51,7 @@ impl Store {
                 condition.insert("StringEquals".to_owned(), equal);
             }
             let resource = self.layer_version_arn(name, number);
-            let text = render(&new.sid, principal(&new.principal)?, &new.action, &resource, condition)?;
+            let text = render(&new.sid, principal(&new.principal)?, &new.action, &resource, condition);
             stored.statements.push((new.sid.clone(), text.clone()));
             let revision = write_layer_policy(transaction, name, number, &stored.statements)?;
             Ok((text, revision))
@@ -99,9 +99,8 @@ impl Store {
             "SELECT policy, policy_revision_id FROM layer_version
              JOIN layer ON layer.id = layer WHERE layer.name = ?1 AND number = ?2",
         )?;
-        let found: Option<(Option<String>, Option<String>)> = statement
-            .query_row(params![name, number], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
+        let found: Option<(Option<String>, Option<String>)> =
+            statement.query_row(params![name, number], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let Some((policy, revision_id)) = found else {
             return Err(Refusal::LayerVersionNotFound { arn: self.layer_version_arn(name, number) }.into());
         };

@@ -19,7 +19,8 @@ use crate::version::AttachedLayer;
 /// Of one function.
 const MAX_ATTACHED: usize = 5;
 const PAGE: u32 = 50;
-const COLUMNS: &str = "layer.name, version.number, version.code_sha256, version.code_size_bytes, version.record";
+const COLUMNS: &str =
+    "layer.name, version.number, version.code_sha256, version.code_size_bytes, version.record";
 /// Whether a version is said to fit a runtime and an architecture, each of which may be left open.
 const FITS: &str = "(?1 IS NULL OR EXISTS (
                          SELECT 1 FROM json_each(version.record, '$.compatible_runtimes') WHERE value = ?1))
@@ -232,7 +233,8 @@ impl Store {
                 Some(layer) => layer.clone(),
                 None => self.attachable(connection, arn)?,
             };
-            if let Some(same) = attached.iter().find(|same| without_number(&same.arn) == without_number(arn)) {
+            if let Some(same) = attached.iter().find(|same| without_number(&same.arn) == without_number(arn))
+            {
                 return Err(Refusal::LayerTwice { first: same.arn.clone(), second: arn.clone() }.into());
             }
             attached.push(layer);

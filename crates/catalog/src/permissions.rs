@@ -83,8 +83,7 @@ impl Store {
         self.read(|connection| {
             let function =
                 self.find_place(connection, reference)?.ok_or(Refusal::RequestedResourceNotFound)?;
-            let statements =
-                read_statements(connection, function, &place(reference.qualifier.as_ref()))?;
+            let statements = read_statements(connection, function, &place(reference.qualifier.as_ref()))?;
             if statements.is_empty() {
                 return Err(Refusal::RequestedResourceNotFound.into());
             }

@@ -68,7 +68,7 @@ impl NewStatement {
         if let Some(arn) = &self.source_arn {
             condition.insert("ArnLike".to_owned(), json!({ "AWS:SourceArn": arn }));
         }
-        render(&self.sid, principal(&self.principal)?, &self.action, resource, condition)
+        Ok(render(&self.sid, principal(&self.principal)?, &self.action, resource, condition))
     }
 }
 
@@ -79,18 +79,20 @@ pub(crate) fn render(
     action: &str,
     resource: &str,
     condition: Map<String, Value>,
-) -> Result<String, Refusal> {
-    let mut statement = json!({
-        "Sid": sid,
-        "Effect": "Allow",
-        "Principal": principal,
-        "Action": action,
-        "Resource": resource,
-    });
+) -> String {
+    let mut statement = Map::new();
+    let members = [
+        ("Sid", json!(sid)),
+        ("Effect", json!("Allow")),
+        ("Principal", principal),
+        ("Action", json!(action)),
+        ("Resource", json!(resource)),
+    ];
+    statement.extend(members.map(|(member, value)| (member.to_owned(), value)));
     if !condition.is_empty() {
-        statement["Condition"] = Value::Object(condition);
+        statement.insert("Condition".to_owned(), Value::Object(condition));
     }
-    Ok(statement.to_string())
+    Value::Object(statement).to_string()
 }
 
 /// Who is meant, as AWS writes it.

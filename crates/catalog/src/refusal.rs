@@ -140,7 +140,9 @@ pub enum Refusal {
     PolicyOfLatest,
     #[error("The provided principal was invalid. Please check the principal and try again.")]
     InvalidPrincipal,
-    #[error("The statement id ({sid}) provided already exists. Please provide a new statement id, or remove the existing statement.")]
+    #[error(
+        "The statement id ({sid}) provided already exists. Please provide a new statement id, or remove the existing statement."
+    )]
     StatementExists { sid: String },
     #[error("Statement {sid} is not found in resource policy.")]
     StatementNotFound { sid: String },
@@ -168,7 +170,9 @@ pub enum Refusal {
     NotPublished,
     #[error("No Provisioned Concurrency Config found for this function")]
     ProvisionedConcurrencyConfigNotFound,
-    #[error("Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version")]
+    #[error(
+        "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version"
+    )]
     VersionProvisioned,
     #[error("Version is pointed by a Provisioned Concurrency alias")]
     AliasProvisioned,

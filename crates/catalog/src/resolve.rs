@@ -17,6 +17,10 @@ use crate::refusal::Refusal;
 use crate::store::{Result, Store};
 use crate::version::{Version, VersionNumber};
 
+/// The name under which AWS's Runtime Interface Emulator serves its one function, whatever it is called;
+/// scripts and tests written against the emulator use it.
+const EMULATORS_FUNCTION: &str = "function";
+
 /// What a name and qualifier mean to an invocation.
 #[derive(Clone, Debug)]
 pub struct Resolved {
@@ -64,9 +68,22 @@ impl Store {
             Ok(resolved) => return Ok(resolved),
             Err(begun) => begun,
         };
+        if let Some(meant) = self.emulators_function(reference) {
+            return self.resolve(&meant);
+        }
         let resolved = Arc::new(self.read(|connection| self.read_resolved(connection, reference))?);
         self.cache.keep(begun, reference, &resolved);
         Ok(resolved)
+    }
+
+    /// What the emulator's name for its one function means, when there is one function and that is called
+    /// otherwise.
+    fn emulators_function(&self, reference: &FunctionReference) -> Option<FunctionReference> {
+        if reference.name.as_str() != EMULATORS_FUNCTION {
+            return None;
+        }
+        let name = self.only_function().filter(|only| *only != reference.name)?;
+        Some(FunctionReference { name, qualifier: reference.qualifier.clone() })
     }
 
     fn read_resolved(&self, connection: &Connection, reference: &FunctionReference) -> Result<Resolved> {

@@ -20,10 +20,9 @@ mod open;
 mod secrets;
 
 use std::fs::File;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use self::cache::Cache;
 pub use self::failure::{CatalogError, StoreFailure};
@@ -46,10 +45,17 @@ pub struct Store {
     key: Key,
     pub(crate) cache: Cache,
     pub(crate) urls: UrlCache,
-    /// Sum over all functions, for admission, which asks with every invocation.
-    reserved_concurrency: AtomicU32,
+    summary: RwLock<Summary>,
     /// Held by being open.
     _lock: Option<File>,
+}
+
+/// What invocations ask of all functions together; read anew after each write.
+#[derive(Debug, Default)]
+struct Summary {
+    reserved_concurrency: u32,
+    /// When there is but one.
+    only_function: Option<FunctionName>,
 }
 
 impl Store {
@@ -80,7 +86,7 @@ impl Store {
         // file, so it is not told apart.
         self.cache.forget(function);
         self.urls.forget();
-        self.refresh_reserved_concurrency(&writer)?;
+        self.refresh_summary(&writer)?;
         result
     }
 
@@ -100,14 +106,23 @@ impl Store {
 
     /// Sum of the reserved concurrency of all functions. Touches no file.
     pub fn reserved_concurrency_total(&self) -> u32 {
-        self.reserved_concurrency.load(Ordering::Relaxed)
+        self.summary.read().unwrap_or_else(PoisonError::into_inner).reserved_concurrency
     }
 
-    fn refresh_reserved_concurrency(&self, connection: &Connection) -> Result<(), rusqlite::Error> {
-        let total =
-            "SELECT coalesce(sum(reserved_concurrency), 0) FROM function WHERE reserved_concurrency > 0";
-        let total = connection.prepare_cached(total)?.query_row([], |row| row.get(0))?;
-        self.reserved_concurrency.store(total, Ordering::Relaxed);
+    /// The function, when there is but one. Touches no file.
+    pub(crate) fn only_function(&self) -> Option<FunctionName> {
+        self.summary.read().unwrap_or_else(PoisonError::into_inner).only_function.clone()
+    }
+
+    fn refresh_summary(&self, connection: &Connection) -> Result<(), rusqlite::Error> {
+        let reserved = "SELECT coalesce(sum(reserved_concurrency), 0) FROM function
+                        WHERE reserved_concurrency IS NOT NULL";
+        let reserved_concurrency = connection.prepare_cached(reserved)?.query_row([], |row| row.get(0))?;
+        let only = "SELECT name FROM function WHERE (SELECT functions FROM usage) = 1";
+        let only: Option<String> =
+            connection.prepare_cached(only)?.query_row([], |row| row.get(0)).optional()?;
+        let summary = Summary { reserved_concurrency, only_function: only.map(FunctionName::stored) };
+        *self.summary.write().unwrap_or_else(PoisonError::into_inner) = summary;
         Ok(())
     }
 

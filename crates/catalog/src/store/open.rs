@@ -9,7 +9,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, RwLock};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
@@ -144,10 +144,10 @@ impl Store {
             key,
             cache: Cache::default(),
             urls: UrlCache::default(),
-            reserved_concurrency: 0.into(),
+            summary: RwLock::default(),
             _lock: lock,
         };
-        store.refresh_reserved_concurrency(&store.writer())?;
+        store.refresh_summary(&store.writer())?;
         Ok(store)
     }
 }

@@ -96,3 +96,19 @@ fn no_reader_leaves_an_old_answer_behind() {
         done.store(true, Ordering::Relaxed);
     });
 }
+
+#[test]
+fn the_only_function_is_also_called_function() {
+    with_each_store(|store| {
+        assert!(store.resolve(&reference("function")).is_err());
+        create(store, "a", 1);
+        let resolved = store.resolve(&reference("function")).unwrap();
+        assert_eq!(resolved.target.version.name().as_str(), "a");
+        assert!(Arc::ptr_eq(&resolved, &store.resolve(&reference("a")).unwrap()), "from memory");
+        create(store, "b", 1);
+        assert!(store.resolve(&reference("function")).is_err());
+        create(store, "function", 1);
+        let resolved = store.resolve(&reference("function")).unwrap();
+        assert_eq!(resolved.target.version.name().as_str(), "function");
+    });
+}
