@@ -6,7 +6,7 @@ use http_body_util::BodyExt;
 
 /// How much of an oversized body is still read, so that a client that writes all before it reads finds its
 /// answer. AWS's front end takes at most this much of any request.
-const DRAIN_LIMIT_BYTES: u64 = 70_167_211;
+pub(crate) const DRAIN_LIMIT_BYTES: u64 = 70_167_211;
 
 /// Why there is no body.
 #[derive(Debug)]

@@ -1,68 +1,73 @@
 //! Front door: the Lambda HTTP API, as the AWS CLI and the SDKs speak it.
 //!
 //! ```text
-//!  POST /2015-03-31/functions/{name}/invocations ─► operations::invoke ──────────────────────────┐
-//!  POST /2021-11-15/functions/{name}/response-streaming-invocations                              │
-//!                                          ─► operations::invoke_with_response_stream ───────────┤
-//!  anything else ─► UnknownOperationException                                                    ├─► invoke::Invoker
-//!                                                                                                │
-//!  anything, where a function URL listens ─► function_url ───────────────────────────────────────┘
+//!  request ─┬─ authentication: who sent it ─► operations ─┬─ of functions that run ──────► invoke::Invoker
+//!           │                                             └─ all others ─► catalog::Store ─► what changed ─► Invoker
+//!           ├─ a link to code ─► the archive
+//!           └─ a function URL ─► function_url ─► invoke::Invoker
 //! ```
 //!
-//! Only this crate knows paths, header names, status codes and the JSON of errors. It authenticates nobody:
-//! signatures are accepted unread, which is why the server binds loopback unless told otherwise.
+//! Only this crate knows paths, header names, status codes and the JSON of errors. Connections are accepted, bounded and
+//! ended by [`server`]. Who sent a request is found out by [`authentication`], what he may do by [`authorization`]. Without
+//! credentials signatures are accepted unread; [`server::may_listen`] keeps such a server on loopback.
 #![forbid(unsafe_code)]
 
+pub mod authentication;
+pub mod authorization;
 mod body;
 mod error;
 mod event_stream;
+mod front;
 pub mod function_url;
+mod guard;
+#[allow(dead_code, unused_imports, reason = "it is the whole API, of which operations use what they need")]
+mod model;
 mod operations;
+pub mod server;
 
 use std::future::Future;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{Method, Uri};
-use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::serve::{ListenerExt, TapIo};
-use firesteel_invoke::Invoker;
-use tokio::net::{TcpListener, TcpStream};
+use axum::extract::{Request, State};
+use axum::response::Response;
+use tokio::net::TcpListener;
+use uuid::Uuid;
 
-pub use error::ApiError;
+pub use front::{Front, Parts};
+
+use error::ApiError;
 
 /// Serves the API on `listener` until `shutdown` resolves, then finishes the requests that are under way.
 pub async fn serve(
     listener: TcpListener,
-    invoker: Invoker,
+    front: Front,
+    settings: server::Settings,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(prompt(listener), router(invoker)).with_graceful_shutdown(shutdown).await
+    server::serve(listener, router(front), settings, shutdown).await;
+    Ok(())
 }
 
-/// Small answers must not wait for acknowledgements.
-fn prompt(listener: TcpListener) -> TapIo<TcpListener, impl FnMut(&mut TcpStream) + Send + 'static> {
-    listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps Nagle's algorithm");
-        }
-    })
+/// The whole API, for serving and for tests.
+pub fn router(front: Front) -> Router {
+    Router::new().fallback(handle).with_state(front)
 }
 
-/// The routes, for serving and for tests.
-pub fn router(invoker: Invoker) -> Router {
-    Router::new()
-        .route("/2015-03-31/functions/{function_name}/invocations", post(operations::invoke::handle))
-        .route(
-            "/2021-11-15/functions/{function_name}/response-streaming-invocations",
-            post(operations::invoke_with_response_stream::handle),
-        )
-        .method_not_allowed_fallback(unknown)
-        .fallback(unknown)
-        .with_state(invoker)
+async fn handle(State(front): State<Front>, request: Request) -> Response {
+    let request_id = Uuid::new_v4();
+    match answer(&front, request, request_id).await {
+        Ok(response) => response,
+        Err(error) => error.into_response_to(request_id),
+    }
 }
 
-async fn unknown(State(_): State<Invoker>, method: Method, uri: Uri) -> Response {
-    ApiError::unknown_operation(&method, &uri).into_response()
+async fn answer(front: &Front, request: Request, request_id: Uuid) -> Result<Response, ApiError> {
+    if operations::code::is_link(request.uri()) {
+        return operations::code::download(front, request.uri()).await;
+    }
+    let request = match front.authenticator() {
+        Some(authenticator) => authentication::verified(authenticator, request).await?,
+        None => request,
+    };
+    operations::answer(front, request, request_id).await
 }

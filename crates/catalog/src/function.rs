@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use crate::logging::{LogFormat, LogLevel};
 use crate::name::FunctionName;
 use crate::variables::{InvalidVariables, Variables};
 
@@ -14,33 +15,6 @@ const TIMEOUT_S: RangeInclusive<u32> = 1..=900;
 const MAX_CONCURRENCY: RangeInclusive<u16> = 1..=1600;
 const HANDLER_CHARS: usize = 128;
 const SYSTEM_LOG_LEVELS: RangeInclusive<LogLevel> = LogLevel::Debug..=LogLevel::Warn;
-
-/// How the platform and the managed runtimes write log lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Lines as they come, with `START`, `END` and `REPORT` between them.
-    #[default]
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
-/// Levels of log lines, by the names of `LoggingConfig`, least important first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// `TRACE`
-    Trace,
-    /// `DEBUG`
-    Debug,
-    /// `INFO`
-    Info,
-    /// `WARN`
-    Warn,
-    /// `ERROR`
-    Error,
-    /// `FATAL`
-    Fatal,
-}
 
 /// What somebody asks a function to be. Not yet checked: [`Function::new`] does that.
 ///
@@ -76,20 +50,6 @@ pub struct Settings {
     pub max_concurrency: Option<u16>,
     /// Environments are restored from a snapshot (SnapStart).
     pub snap_start: bool,
-}
-
-impl LogLevel {
-    /// As the API spells it.
-    pub fn name(self) -> &'static str {
-        match self {
-            LogLevel::Trace => "TRACE",
-            LogLevel::Debug => "DEBUG",
-            LogLevel::Info => "INFO",
-            LogLevel::Warn => "WARN",
-            LogLevel::Error => "ERROR",
-            LogLevel::Fatal => "FATAL",
-        }
-    }
 }
 
 impl Settings {

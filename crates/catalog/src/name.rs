@@ -33,6 +33,11 @@ pub enum InvalidName {
 }
 
 impl FunctionName {
+    /// A name that was checked before it was stored.
+    pub(crate) fn stored(name: String) -> Self {
+        FunctionName(name)
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

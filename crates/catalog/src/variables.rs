@@ -1,6 +1,7 @@
 //! A function's own environment variables, under AWS's rules for them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Most bytes the variables may have, written as one JSON object.
 const MAX_JSON_BYTES: usize = 4096;
@@ -37,9 +38,15 @@ pub const RESERVED_KEYS: &[&str] = &[
     "_X_AMZN_TRACE_ID",
 ];
 
-/// Checked environment variables, sorted by key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Checked environment variables, sorted by key. Printed, they show their keys only: values are secrets.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Variables(BTreeMap<String, String>);
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 /// Why AWS would not take these variables. The caller's mistake.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -102,6 +109,16 @@ impl Variables {
         Ok(Variables(variables))
     }
 
+    /// As the store keeps them.
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.0).expect("a map of strings is always JSON")
+    }
+
+    /// As the store kept them: checked when they were set, by the rules of that day.
+    pub(crate) fn from_json(text: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(text).map(Variables)
+    }
+
     /// The value of one variable.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)
@@ -152,6 +169,12 @@ mod tests {
              you have provided contains reserved keys that are currently not supported for modification. \
              Reserved keys used in this request: AWS_REGION, _HANDLER"
         );
+    }
+
+    #[test]
+    fn values_are_not_printed() {
+        let printed = format!("{:?}", variables(&[("TOKEN", "geheim")]).unwrap());
+        assert_eq!(printed, r#"{"TOKEN"}"#);
     }
 
     #[test]

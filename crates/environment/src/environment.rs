@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use firesteel_sandbox::{self as sandbox, Sandbox};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use crate::concurrent;
 use crate::driver::Driver;
 use crate::invocation::Admitted;
 use crate::logs::{Log, Output};
+use crate::pool::Seat;
 use crate::pool::lease::Room;
-use crate::spec::{InitializationType, Layout, Placed, Spec};
+use crate::spec::{Layout, Placed, Spec};
 
 /// What others may see of an environment's state. Only its driver writes it.
 #[derive(Debug)]
@@ -29,6 +30,9 @@ impl Published {
     }
 }
 
+/// How the last init ended: well, or by an error of this type.
+pub(crate) type Initialization = Result<(), String>;
+
 /// What the pool tells a driver.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -41,6 +45,8 @@ pub(crate) enum Command {
 pub(crate) struct Parts {
     pub(crate) spec: Arc<Spec>,
     pub(crate) published: Arc<Published>,
+    /// `None` until an init is over.
+    pub(crate) initialization: watch::Sender<Option<Initialization>>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) sandbox: Sandbox,
     pub(crate) sandbox_events: sandbox::Events,
@@ -72,9 +78,13 @@ pub(crate) struct Environment {
     id: Uuid,
     commands: mpsc::Sender<Command>,
     published: Arc<Published>,
+    initialization: watch::Receiver<Option<Initialization>>,
+    /// By which invocations come. Held so that its address is nobody else's as long as there is an environment of it.
+    spec: Arc<Spec>,
     /// How many invocations it takes at a time.
     slots: usize,
-    provisioned: bool,
+    /// If it is one of those that are kept initialised.
+    seat: Option<Seat>,
     /// Its place in the pool.
     room: Room,
 }
@@ -82,12 +92,14 @@ pub(crate) struct Environment {
 impl Environment {
     /// Makes the sandbox and starts the driver, whose task is returned; init is under way from here.
     pub(crate) async fn start(
-        spec: Arc<Spec>,
+        invoked_by: &Arc<Spec>,
+        seat: Option<Seat>,
         site: Site<'_>,
         output: Output,
         room: Room,
         said_shortfall: &AtomicBool,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), CreateError> {
+        let spec = Arc::clone(seat.as_ref().map_or(invoked_by, Seat::spec));
         let id = Uuid::new_v4();
         let name = id.simple().to_string();
         let folder = site.folder.create(&name, spec.layout)?;
@@ -118,16 +130,17 @@ impl Environment {
             tracing::warn!(reason, "functions can write to, or find, what is this machine's and not theirs");
         }
         let log = Log::new(output, Arc::clone(&spec), log_stream(&spec.version, &name), spec.initialization);
-        let (slots, provisioned) =
-            (spec.slots(), spec.initialization == InitializationType::ProvisionedConcurrency);
+        let slots = spec.slots();
         // Room for an invocation in each slot and a shutdown: the pool never sends more.
         let (commands, commands_receiver) = mpsc::channel(slots + 3);
         // The driver starts before it looks at what it is sent.
         let published = Arc::new(Published { takes_invocation: AtomicBool::new(true) });
+        let (initialization, initialization_receiver) = watch::channel(None);
         let several = spec.max_concurrency.is_some();
         let parts = Parts {
             spec,
             published: Arc::clone(&published),
+            initialization,
             commands: commands_receiver,
             sandbox,
             sandbox_events,
@@ -143,7 +156,17 @@ impl Environment {
             // Last: the function's files go when nothing can write to them any more.
             let _ = tokio::task::spawn_blocking(move || drop(folder)).await;
         };
-        Ok((Environment { id, commands, published, slots, provisioned, room }, task))
+        let environment = Environment {
+            id,
+            commands,
+            published,
+            initialization: initialization_receiver,
+            spec: Arc::clone(invoked_by),
+            slots,
+            seat,
+            room,
+        };
+        Ok((environment, task))
     }
 
     /// Hands an invocation over. A driver that is gone drops it, which tells the caller.
@@ -167,7 +190,21 @@ impl Environment {
 
     /// Whether it is one of those that are kept initialised.
     pub(crate) fn is_provisioned(&self) -> bool {
-        self.provisioned
+        self.seat.is_some()
+    }
+
+    pub(crate) fn seat(&self) -> Option<&Seat> {
+        self.seat.as_ref()
+    }
+
+    /// By which invocations come.
+    pub(crate) fn spec(&self) -> &Arc<Spec> {
+        &self.spec
+    }
+
+    /// How its last init ended, to be waited for.
+    pub(crate) fn initialization(&self) -> watch::Receiver<Option<Initialization>> {
+        self.initialization.clone()
     }
 
     pub(crate) fn room(&self) -> &Room {

@@ -1,5 +1,8 @@
 //! One event for a function, on its way from a caller to an environment.
 
+use std::any::Any;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -9,7 +12,7 @@ use crate::pool::Occupied;
 use crate::pool::lease::Lease;
 
 /// One event for a function.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Invocation {
     /// The same over all retries of one asynchronous event.
     pub request_id: Uuid,
@@ -25,6 +28,8 @@ pub struct Invocation {
     pub client_context: Option<String>,
     /// How the caller takes the response.
     pub delivery: ResponseDelivery,
+    /// What is to be held until it is over, such as its place among those that may run at once.
+    pub permit: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// How a caller takes a response.

@@ -33,7 +33,9 @@ pub use failure::RESPONSE_LIMIT_BYTES;
 pub use invocation::{Invocation, Invoked, ResponseDelivery};
 pub use logs::{Line, Output, Source};
 pub use outcome::{Account, Answer, ChunkStream, StreamEnd};
-pub use pool::{Capacity, Full, InvokeError, Limits, Pool};
+pub use pool::{
+    Capacity, Full, InvokeError, Limits, Pool, Progress, ProvisionFailure, ProvisionStatus, Provisioned,
+};
 pub use spec::{
     Credentials, Entrypoint, INIT_LIMIT, InitializationType, Layout, LogFormat, LogLevel, Placed, Spec,
     extension_files,

@@ -10,6 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::spec::InitializationType;
+
 /// What the caller of an invocation receives.
 #[derive(Debug)]
 pub enum Answer {
@@ -91,6 +93,8 @@ pub struct Account {
     pub max_memory_used_mib: u64,
     /// Duration of the init that this invocation is the first to follow.
     pub init_duration: Option<Duration>,
+    /// How its environment came to be initialised: provisioned, or on demand, to which what is provisioned overflows.
+    pub initialization: InitializationType,
     /// The last 4 096 bytes of the invocation's log, START and REPORT included.
     pub log_tail: Bytes,
 }

@@ -4,8 +4,10 @@
 //! environment could one day stand on another host. Its paths are as the function sees them, but for those that say
 //! otherwise.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use firesteel_sandbox::CpuShare;
@@ -70,6 +72,9 @@ pub struct Spec {
     pub initialization: InitializationType,
     /// How many invocations an environment takes at a time, where that may be several: `AWS_LAMBDA_MAX_CONCURRENCY`.
     pub max_concurrency: Option<u16>,
+    /// What must not go as long as there is an environment, such as the folder that the code was unpacked into. Dropped
+    /// with the last of them.
+    pub keeps_alive: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Spec {
@@ -297,6 +302,7 @@ pub(crate) mod tests {
             extensions: vec![],
             initialization: InitializationType::OnDemand,
             max_concurrency: None,
+            keeps_alive: None,
         }
     }
 }

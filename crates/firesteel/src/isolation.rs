@@ -61,29 +61,23 @@ pub(crate) async fn open(
     let opened = match &arguments.isolation {
         Isolation::Process => None,
         Isolation::Namespace => Some(namespace(arguments, data, blanks).await.map_err(|error| {
-            let what = match error {
-                NamespaceError::Network(_) => "functions cannot be let out",
-                NamespaceError::Isolation(_) => "this machine does not allow namespaces",
-            };
-            refused(what, error)
+            refused(
+                "this machine does not allow namespaces",
+                &error,
+                "--isolation process, without isolation",
+            )
         })?),
         Isolation::Oci(runtime) => {
-            let backend = containers(arguments, data, runtime.as_deref()).await.map_err(|error| {
-                Failure::platform("this machine does not allow containers")
-                    .because(error.as_ref())
-                    .try_next("firesteel doctor, which tells more; or --isolation namespace")
-            })?;
-            let unasked = arguments.network.is_none();
-            let reason = "there is no way out of containers; try: --isolation namespace, or --network host";
-            Some(Opened { backend, no_egress: unasked.then(|| reason.to_owned()) })
+            Some(containers(arguments, data, runtime.as_deref()).await.map_err(|error| {
+                refused("this machine does not allow containers", &error, "--isolation namespace")
+            })?)
         }
         Isolation::Auto => match namespace(arguments, data, blanks).await {
             Ok(opened) => Some(opened),
             // It would be had without isolation, and much more with it.
-            Err(error @ NamespaceError::Network(_)) => {
-                return Err(refused("functions cannot be let out", error));
-            }
-            Err(NamespaceError::Isolation(error)) => {
+            Err(OpenError::Network(error)) => return Err(no_way_out(&error)),
+            // No containers either: they are made of the same.
+            Err(OpenError::Isolation(error)) => {
                 let reason = chain(error.as_ref());
                 tell(format_args!("firesteel: no isolation: {reason}; try: firesteel doctor"));
                 tell(format_args!("firesteel: memory, processor time, processes and /tmp are not limited"));
@@ -176,11 +170,19 @@ pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-fn refused(what: &str, error: NamespaceError) -> Failure {
-    let (error, other) = match error {
-        NamespaceError::Network(error) => (error, "--network none"),
-        NamespaceError::Isolation(error) => (error, "--isolation process, without isolation"),
-    };
+fn no_way_out(error: &Error) -> Failure {
+    failure("functions cannot be let out", error, "--network none")
+}
+
+/// `what` and `other`: where the network is not to blame.
+fn refused(what: &str, error: &OpenError, other: &str) -> Failure {
+    match error {
+        OpenError::Network(error) => no_way_out(error),
+        OpenError::Isolation(error) => failure(what, error, other),
+    }
+}
+
+fn failure(what: &str, error: &Error, other: &str) -> Failure {
     Failure::platform(what)
         .because(error.as_ref())
         .try_next(format!("firesteel doctor, which tells more; or {other}"))
@@ -188,7 +190,7 @@ fn refused(what: &str, error: NamespaceError) -> Failure {
 
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Namespaces, as they could be had.
+/// What isolates, as it could be had.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) backend: Backend,
@@ -198,11 +200,11 @@ pub(crate) struct Opened {
 
 /// What cannot be had.
 #[derive(Debug)]
-pub(crate) enum NamespaceError {
+pub(crate) enum OpenError {
     /// The network that was asked for.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there are none to be asked for"))]
     Network(Error),
-    /// Any isolation by namespaces.
+    /// The isolation itself.
     Isolation(Error),
 }
 
@@ -212,7 +214,29 @@ pub(crate) async fn namespace(
     arguments: &IsolationArguments,
     data: &DataFolder,
     blanks: usize,
-) -> Result<Opened, NamespaceError> {
+) -> Result<Opened, OpenError> {
+    opened(arguments, async |network| tried(Backend::namespace(settings(network, data, blanks)?)?).await)
+        .await
+}
+
+/// Likewise containers, by the named runtime or the best that is installed.
+#[cfg(target_os = "linux")]
+pub(crate) async fn containers(
+    arguments: &IsolationArguments,
+    data: &DataFolder,
+    runtime: Option<&str>,
+) -> Result<Opened, OpenError> {
+    let runtime = firesteel_sandbox::oci::OciRuntime::find(runtime)
+        .map_err(|error| OpenError::Isolation(error.into()))?;
+    let open = async |network| tried(Backend::oci(settings(network, data, 0)?, runtime.clone())?).await;
+    opened(arguments, open).await
+}
+
+#[cfg(target_os = "linux")]
+async fn opened(
+    arguments: &IsolationArguments,
+    open: impl AsyncFn(firesteel_sandbox::namespace::Network) -> Result<Backend, Error>,
+) -> Result<Opened, OpenError> {
     use firesteel_sandbox::namespace::Network;
     use firesteel_sandbox::network::Egress;
 
@@ -221,55 +245,30 @@ pub(crate) async fn namespace(
         Some(cli::Network::None) => (Network::None, None),
         Some(cli::Network::Host) => (Network::Host, None),
         Some(cli::Network::Egress) => {
-            let found = egress().map_err(|error| NamespaceError::Network(error.into()))?;
-            return match probed(Network::Egress(found), data, blanks).await {
-                Ok(backend) => Ok(Opened { backend, no_egress: None }),
-                // Whose fault it is shows without.
-                Err(error) if probed(Network::None, data, 0).await.is_ok() => {
-                    Err(NamespaceError::Network(error))
-                }
-                Err(error) => Err(NamespaceError::Isolation(error)),
+            let found = egress().map_err(|error| OpenError::Network(error.into()))?;
+            let error = match open(Network::Egress(found)).await {
+                Ok(backend) => return Ok(Opened { backend, no_egress: None }),
+                Err(error) => error,
             };
+            // Whose fault it is shows without.
+            return Err(match open(Network::None).await {
+                Ok(backend) => {
+                    backend.close().await;
+                    OpenError::Network(error)
+                }
+                Err(_) => OpenError::Isolation(error),
+            });
         }
         None => match egress() {
             Err(unavailable) => (Network::None, Some(chain(&unavailable))),
-            Ok(found) => match probed(Network::Egress(found), data, blanks).await {
+            Ok(found) => match open(Network::Egress(found)).await {
                 Ok(backend) => return Ok(Opened { backend, no_egress: None }),
                 Err(error) => (Network::None, Some(chain(error.as_ref()))),
             },
         },
     };
-    let backend = probed(network, data, blanks).await.map_err(NamespaceError::Isolation)?;
+    let backend = open(network).await.map_err(OpenError::Isolation)?;
     Ok(Opened { backend, no_egress })
-}
-
-/// Opens containers. Unless it is asked for, their network is none: there is no way out of them.
-#[cfg(target_os = "linux")]
-pub(crate) async fn containers(
-    arguments: &IsolationArguments,
-    data: &DataFolder,
-    runtime: Option<&str>,
-) -> Result<Backend, Error> {
-    use firesteel_sandbox::namespace::Network;
-
-    let network = match arguments.network {
-        None | Some(cli::Network::None) => Network::None,
-        Some(cli::Network::Host) => Network::Host,
-        Some(cli::Network::Egress) => {
-            Network::Egress(firesteel_sandbox::network::Egress::find(arguments.egress_allow.clone())?)
-        }
-    };
-    let runtime = firesteel_sandbox::oci::OciRuntime::find(runtime)?;
-    tried(Backend::oci(&settings(network, data, 0)?, runtime)?).await
-}
-
-#[cfg(target_os = "linux")]
-async fn probed(
-    network: firesteel_sandbox::namespace::Network,
-    data: &DataFolder,
-    blanks: usize,
-) -> Result<Backend, Error> {
-    tried(Backend::namespace(settings(network, data, blanks)?)?).await
 }
 
 #[cfg(target_os = "linux")]
@@ -304,18 +303,14 @@ pub(crate) async fn containers(
     _: &IsolationArguments,
     _: &DataFolder,
     _: Option<&str>,
-) -> Result<Backend, Error> {
-    Err("there are containers on Linux only".into())
+) -> Result<Opened, OpenError> {
+    Err(OpenError::Isolation("there are containers on Linux only".into()))
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) async fn namespace(
-    _: &IsolationArguments,
-    _: &DataFolder,
-    _: usize,
-) -> Result<Opened, NamespaceError> {
+pub(crate) async fn namespace(_: &IsolationArguments, _: &DataFolder, _: usize) -> Result<Opened, OpenError> {
     let _ = InitProgram::default();
-    Err(NamespaceError::Isolation("there are namespaces on Linux only".into()))
+    Err(OpenError::Isolation("there are namespaces on Linux only".into()))
 }
 
 /// An error and its causes in one line.

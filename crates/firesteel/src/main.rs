@@ -5,8 +5,10 @@
 #![forbid(unsafe_code)]
 
 mod advice;
+mod archive;
 mod capacity;
 mod cli;
+mod client;
 mod commands;
 mod data_folder;
 mod doctor;
@@ -19,6 +21,7 @@ mod listen;
 mod logs;
 mod mount;
 mod notice;
+mod table;
 mod variables_file;
 
 use std::io::IsTerminal;
@@ -49,6 +52,12 @@ fn main() -> ExitCode {
             Command::Check(arguments) => commands::check::run(arguments).await,
             Command::Serve(arguments) => commands::serve::run(arguments).await,
             Command::Logs(arguments) => commands::logs::run(arguments).await,
+            Command::Deploy(arguments) => commands::deploy::run(arguments).await,
+            Command::Publish(arguments) => commands::deploy::publish(arguments).await,
+            Command::Functions(arguments) => commands::functions::functions(arguments).await,
+            Command::Versions(arguments) => commands::functions::versions(arguments).await,
+            Command::Aliases(arguments) => commands::functions::aliases(arguments).await,
+            Command::Delete(arguments) => commands::delete::run(arguments).await,
         }
     });
     match result {

@@ -25,12 +25,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "sandbox-init",
         ],
     ),
-    // `catalog` for the errors of its references, which the front door renders.
-    ("api", &["catalog", "invoke"]),
+    // `catalog` for what functions are and the refusals that the front door renders, `image` for the packages it is sent.
+    ("api", &["catalog", "image", "invoke"]),
     ("invoke", &["catalog", "environment", "image", "runtimes"]),
     ("catalog", &["image"]),
     ("runtimes", &[]),
-    ("environment", &["image", "runtime-api", "sandbox"]),
+    // `sandbox-init` for its tests, each of whose sandboxes begins with the program that the tests are.
+    ("environment", &["image", "runtime-api", "sandbox", "sandbox-init"]),
     // Not `runtime-api`: two implementations of one protocol that share nothing check each other.
     ("check", &["sandbox"]),
     ("runtime-api", &[]),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::entry_path::EntryPath;
 use crate::limits::{Limits, Unpacked};
-use crate::tree::{FOLDER_MODE, Tree};
+use crate::staged_folder::{FOLDER_MODE, StagedFolder};
 use crate::unpack::UnpackError;
 
 /// Makes a new folder `into` that contains `executable` under the name `bootstrap`.
@@ -25,11 +25,11 @@ pub fn package_from_executable(
     let bootstrap = EntryPath::parse("bootstrap", limits.path_bytes)
         .map_err(|reason| UnpackError::Path { entry: "bootstrap".to_owned(), reason })?;
 
-    let mut tree = Tree::start(into, limits)?;
+    let mut staged = StagedFolder::start(into, limits)?;
     // A second name shares the mode, so it must be one the function's user can use, without extras.
     let shareable = metadata.permissions().mode() & 0o7555 == 0o555;
-    if !shareable || !tree.add_hard_link(&bootstrap, &executable, metadata.len())? {
-        tree.add_file(&bootstrap, FOLDER_MODE, &mut File::open(&executable).map_err(open)?)?;
+    if !shareable || !staged.add_hard_link(&bootstrap, &executable, metadata.len())? {
+        staged.add_file(&bootstrap, FOLDER_MODE, &mut File::open(&executable).map_err(open)?)?;
     }
-    tree.finish()
+    staged.finish()
 }

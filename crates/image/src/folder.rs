@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::entry_path::EntryPath;
 use crate::limits::{Limits, Unpacked};
-use crate::tree::Tree;
+use crate::staged_folder::StagedFolder;
 use crate::unpack::UnpackError;
 
 /// The size of a folder of code that is used where it lies; an error if AWS would not take it.
@@ -32,21 +32,33 @@ pub fn measure(folder: &Path, limits: Limits) -> Result<Unpacked, UnpackError> {
     Ok(size)
 }
 
-/// Copies what is in `folder`.
-pub(crate) fn add_folder(tree: &mut Tree, folder: &Path) -> Result<(), UnpackError> {
-    let limits = *tree.limits();
+/// What becomes of a folder's files.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Files {
+    /// They belong to somebody who may change them.
+    Copied,
+    /// They stay as they are for as long as what is made of them.
+    Shared,
+}
+
+/// Adds what is in `folder`.
+pub(crate) fn add_folder(staged: &mut StagedFolder, folder: &Path, files: Files) -> Result<(), UnpackError> {
+    let limits = *staged.limits();
     walk(folder, limits, |path, on_disk, metadata| {
         let read = |source| UnpackError::Read { entry: path.to_string(), source };
         let kind = metadata.file_type();
         let mode = metadata.permissions().mode();
         if kind.is_dir() {
-            tree.add_folder(path, mode)
+            staged.add_folder(path, mode)
         } else if kind.is_symlink() {
             let target = fs::read_link(on_disk).map_err(read)?;
             let target = target.to_str().ok_or_else(|| read(io::ErrorKind::InvalidData.into()))?;
-            tree.add_link(path, target)
+            staged.add_link(path, target)
         } else if kind.is_file() {
-            tree.add_file(path, mode, &mut File::open(on_disk).map_err(read)?)
+            if files == Files::Shared && staged.add_hard_link(path, on_disk, metadata.len())? {
+                return Ok(());
+            }
+            staged.add_file(path, mode, &mut File::open(on_disk).map_err(read)?)
         } else {
             let kind = match () {
                 () if kind.is_fifo() => "named pipe",

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::folder::add_folder;
+use crate::folder::{Files, add_folder};
 use crate::limits::{Limits, Unpacked};
 use crate::package::{OpenError, Package};
-use crate::tree::Tree;
+use crate::staged_folder::StagedFolder;
 use crate::unpack::UnpackError;
 use crate::zip_archive::add_zip;
 
@@ -49,18 +49,27 @@ pub enum LayersError {
 ///
 /// The parent of `into` exists; `into` may exist if it is empty. No layers make an empty folder.
 pub fn stack_layers(layers: &[PathBuf], into: &Path, limits: Limits) -> Result<Unpacked, LayersError> {
+    stack(layers, into, limits, Files::Copied)
+}
+
+/// The same of folders whose files may be shared, since nobody changes them: it costs a name per file.
+pub(crate) fn stack_shared(layers: &[PathBuf], into: &Path, limits: Limits) -> Result<Unpacked, LayersError> {
+    stack(layers, into, limits, Files::Shared)
+}
+
+fn stack(layers: &[PathBuf], into: &Path, limits: Limits, files: Files) -> Result<Unpacked, LayersError> {
     if layers.len() > MAX_LAYERS {
         return Err(LayersError::TooMany { count: layers.len() });
     }
-    let mut tree = Tree::start(into, limits).map_err(LayersError::Stack)?;
+    let mut staged = StagedFolder::start(into, limits).map_err(LayersError::Stack)?;
     for layer in layers {
-        tree.begin_source();
+        staged.begin_source();
         let added = match Package::open(layer)? {
-            Package::Folder(folder) => add_folder(&mut tree, &folder),
-            Package::Zip(archive) => add_zip(&mut tree, &archive),
+            Package::Folder(folder) => add_folder(&mut staged, &folder, files),
+            Package::Zip(archive) => add_zip(&mut staged, &archive),
             Package::Executable(_) => return Err(LayersError::Program { layer: layer.clone() }),
         };
         added.map_err(|source| LayersError::Layer { layer: layer.clone(), source })?;
     }
-    tree.finish().map_err(LayersError::Stack)
+    staged.finish().map_err(LayersError::Stack)
 }

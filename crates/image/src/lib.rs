@@ -5,6 +5,8 @@
 //!                      ├─ Zip ──────────► `unpack_zip` ───────────────┐
 //!                      └─ Executable ───► `package_from_executable` ──┼─► a new folder, or nothing
 //! layers: folders and zips, in order ───► `stack_layers` ─────────────┘
+//!
+//! S3Store ─► CodeStore: archives as they are uploaded, each kept once ─► a `Tree`, for as long as it is held
 //! ```
 //!
 //! A package is hostile until unpacked: names, sizes, modes and links in it may all lie. What this
@@ -19,10 +21,13 @@
 //!   umask, or 0644 and 0755 where the package says nothing. A function's process may be of another user than
 //!   this one; a file that the package keeps from others is then kept from the function, as on AWS.
 //!
-//! Called by the command line and `serve` while a function is prepared. It depends on nothing of ours
-//! and knows nothing of runtimes: whether there is a `bootstrap` or a handler inside is not its matter.
+//! Called by the command line and `serve` while a function is prepared, and by the front door for what is uploaded.
+//! Two things in it are not for preparing functions alone: the client of S3 also writes, for destinations, and it is
+//! the only part that is asynchronous. The crate depends on nothing of ours and
+//! knows nothing of runtimes: whether there is a `bootstrap` or a handler inside is not its matter.
 #![forbid(unsafe_code)]
 
+mod code_store;
 mod entry_path;
 mod executable;
 mod folder;
@@ -30,10 +35,15 @@ mod layers;
 mod limits;
 mod link;
 mod package;
-mod tree;
+mod source;
+mod staged_folder;
 mod unpack;
 mod zip_archive;
 
+pub use code_store::{
+    BadSha256, CodeStore, CodeStoreOpenError, DiskError, Incoming, PutError, ReadError, Sha256, StoreLimits,
+    Stored, Swept, Tree,
+};
 pub use entry_path::BadPath;
 pub use executable::package_from_executable;
 pub use folder::measure;
@@ -41,5 +51,8 @@ pub use layers::{LayersError, MAX_LAYERS, stack_layers};
 pub use limits::{Limits, Unpacked};
 pub use link::BadLink;
 pub use package::{OpenError, Package};
+pub use source::{
+    Refusal, S3ConnectError, S3Credentials, S3GetError, S3Object, S3PutError, S3Settings, S3Store,
+};
 pub use unpack::UnpackError;
 pub use zip_archive::unpack_zip;

@@ -14,35 +14,35 @@ use zip::{CompressionMethod, ZipArchive};
 
 use crate::entry_path::EntryPath;
 use crate::limits::{Limits, Unpacked};
-use crate::tree::{FILE_MODE, FOLDER_MODE, Tree};
+use crate::staged_folder::{FILE_MODE, FOLDER_MODE, StagedFolder};
 use crate::unpack::UnpackError;
 
 /// Unpacks `archive` into a new folder `into`, whose parent exists; `into` may exist if it is empty.
 ///
 /// See the [crate's promises](crate) for what the folder is afterwards. On an error there is none.
 pub fn unpack_zip(archive: &Path, into: &Path, limits: Limits) -> Result<Unpacked, UnpackError> {
-    let mut tree = Tree::start(into, limits)?;
-    add_zip(&mut tree, archive)?;
-    tree.finish()
+    let mut staged = StagedFolder::start(into, limits)?;
+    add_zip(&mut staged, archive)?;
+    staged.finish()
 }
 
-pub(crate) fn add_zip(tree: &mut Tree, archive: &Path) -> Result<(), UnpackError> {
+pub(crate) fn add_zip(staged: &mut StagedFolder, archive: &Path) -> Result<(), UnpackError> {
     let damaged = |source| UnpackError::Archive { source };
     let file =
         File::open(archive).map_err(|source| UnpackError::Open { path: archive.to_owned(), source })?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
-    let limit = tree.limits().entries;
+    let limit = staged.limits().entries;
     if archive.len() > limit {
         return Err(UnpackError::TooMany { limit });
     }
     for index in 0..archive.len() {
-        add_entry(tree, &mut archive, index)?;
+        add_entry(staged, &mut archive, index)?;
     }
     Ok(())
 }
 
 fn add_entry(
-    tree: &mut Tree,
+    staged: &mut StagedFolder,
     archive: &mut ZipArchive<BufReader<File>>,
     index: usize,
 ) -> Result<(), UnpackError> {
@@ -51,7 +51,7 @@ fn add_entry(
     let name = entry.name().map_err(damaged)?;
     // Names are printed to a terminal.
     let shown = name.escape_debug().to_string();
-    let path = EntryPath::parse(&name, tree.limits().path_bytes)
+    let path = EntryPath::parse(&name, staged.limits().path_bytes)
         .map_err(|reason| UnpackError::Path { entry: shown.clone(), reason })?;
     let mode = entry.external_attributes() >> 16;
     // All bits zero: a tool that wrote the type and left the rest out.
@@ -60,7 +60,7 @@ fn add_entry(
         .map_err(|kind| UnpackError::Special { entry: shown.clone(), kind })?;
     if kind == FileType::Folder {
         // Some tools give folders a few bytes of empty compressed data, which is of no use to anyone.
-        return tree.add_folder(&path, permissions.unwrap_or(FOLDER_MODE));
+        return staged.add_folder(&path, permissions.unwrap_or(FOLDER_MODE));
     }
 
     if entry.encrypted() {
@@ -76,16 +76,16 @@ fn add_entry(
     })?;
     match kind {
         FileType::Link => {
-            let limit = tree.limits().path_bytes as u64;
+            let limit = staged.limits().path_bytes as u64;
             let mut target = String::new();
             content
                 .take(limit + 1)
                 .read_to_string(&mut target)
                 .map_err(|source| UnpackError::Read { entry: shown, source })?;
-            tree.add_link(&path, &target)
+            staged.add_link(&path, &target)
         }
         FileType::File | FileType::Folder => {
-            tree.add_file(&path, permissions.unwrap_or(FILE_MODE), &mut content)
+            staged.add_file(&path, permissions.unwrap_or(FILE_MODE), &mut content)
         }
     }
 }

@@ -1,35 +1,52 @@
 //! From a request to an outcome: which version runs, may it run now, what happens to its result.
 //!
 //! ```text
-//!  api ─► Invoker ─► catalog: which function ─► pool: an environment, or throttled ─► outcome
-//!            ▲                                                                      whole, or as a stream
-//!  plan: function ─► runtimes ─► environment::Spec (once per function, when it is registered)
+//!  api ─► Invoker ─► catalog: what is meant ─► router: which version ─► deployments: how it is run
+//!            ▲                                                               │
+//!            │        admission: may it run now ─► pool: an environment, or throttled ─► outcome, whole or as a stream
+//!            │
+//!  queue ─► events: asynchronous ones, run when they are due ─► destinations
 //! ```
 //!
-//! The caller's mistakes ([`InvokeError::NotFound`], [`InvokeError::Throttled`]), the function's failures
-//! ([`Outcome::FunctionError`]) and the platform's ([`InvokeError::Platform`]) leave here as three different
-//! things and are never told apart by looking into a payload.
+//! The caller's mistakes ([`InvokeError::NotFound`], [`InvokeError::Throttled`], …), the function's failures
+//! ([`Outcome::FunctionError`]) and the platform's ([`InvokeError::Platform`]) leave here as different things and are never
+//! told apart by looking into a payload.
+//!
+//! Whoever changes the catalog says so afterwards: [`Invoker::changed`]. What runs follows it.
 #![forbid(unsafe_code)]
 
+pub mod admission;
 mod asynchronous;
 mod bandwidth;
+mod changes;
+mod deployments;
+pub mod destinations;
+mod events;
 pub mod plan;
+mod provisioning;
+pub mod queue;
+mod router;
 mod streaming;
 mod synchronous;
 pub mod trace;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use firesteel_catalog::{Catalog, Function, FunctionName, FunctionReference, NotFound, Qualifier};
+use firesteel_catalog::{Arn, CatalogError, FunctionReference, Refusal, Resolved, State, Store, Version};
 use firesteel_environment::{Pool, Spec};
-use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+pub use admission::{Admission, Permit, Throttle, ThrottleReason};
 pub use bandwidth::Bandwidth;
+pub use changes::Change;
+pub use deployments::{DeployError, Deployment, Deployments};
+pub use events::{Events, EventSettings};
 pub use streaming::{ResponseStream, StreamEnd, StreamError, StreamReply};
+
+use crate::provisioning::Provisioning;
+use crate::queue::Queue;
 
 /// A request to run a function.
 #[derive(Debug, Clone)]
@@ -76,11 +93,20 @@ pub enum Outcome {
 #[derive(Debug, thiserror::Error)]
 pub enum InvokeError {
     /// There is no such function or version.
-    #[error(transparent)]
-    NotFound(#[from] NotFound),
+    #[error("Function not found: {arn}")]
+    NotFound {
+        /// What was asked for, qualified only if the request was.
+        arn: Arn,
+    },
+    /// The version cannot be invoked in the state that it is in.
+    #[error("The operation cannot be performed at this time. The function is currently in the following state: {}", state.name())]
+    NotActive {
+        /// `Pending` or `Failed`.
+        state: State,
+    },
     /// It may not run now.
-    #[error("throttled: {}", .0.name())]
-    Throttled(ThrottleReason),
+    #[error(transparent)]
+    Throttled(#[from] Throttle),
     /// The environment could not be restored for it (SnapStart).
     #[error("the function could not be restored: {message}")]
     RestoreFailed {
@@ -94,97 +120,138 @@ pub enum InvokeError {
     Platform(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Why an invocation is throttled, by AWS's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ThrottleReason {
-    /// As many environments as there may be are busy.
-    ConcurrentInvocationLimitExceeded,
-}
-
-impl ThrottleReason {
-    /// The value of `Reason` in the error body.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            ThrottleReason::ConcurrentInvocationLimitExceeded => "ConcurrentInvocationLimitExceeded",
-        }
-    }
-}
-
 /// Runs functions. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Invoker {
     inner: Arc<Inner>,
-    stream_bandwidth: Option<Bandwidth>,
+}
+
+/// What an invoker is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// What there is.
+    pub store: Arc<Store>,
+    /// How it is run.
+    pub deployments: Deployments,
+    /// Where it is run.
+    pub pool: Pool,
+    /// How much of it may run at a time.
+    pub admission: Admission,
+    /// Asynchronous events.
+    pub queue: Queue,
+    /// Streamed responses are no faster than this. Otherwise they are as fast as their readers.
+    pub stream_bandwidth: Option<Bandwidth>,
 }
 
 #[derive(Debug)]
 struct Inner {
-    catalog: Catalog,
-    specs: HashMap<FunctionName, Arc<Spec>>,
+    store: Arc<Store>,
+    deployments: Deployments,
+    provisioning: Provisioning,
     pool: Pool,
-    /// Asynchronous events that were accepted and are not yet run.
-    events: TaskTracker,
+    admission: Admission,
+    queue: Queue,
+    stream_bandwidth: Option<Bandwidth>,
 }
 
-/// A function, and what its environments are made from.
-#[derive(Debug, Clone)]
+/// What an invocation is about to run.
 struct Target {
-    spec: Arc<Spec>,
+    version: Arc<Version>,
+    deployment: Deployment,
     /// ARN as the caller addressed it.
     arn: String,
+    /// The version or alias that the caller addressed.
+    qualifier: String,
+    /// What it may.
+    settings: admission::Settings,
 }
 
 impl Invoker {
-    /// Over these functions, with the specs that [`plan`] made of them.
+    /// Nothing is provisioned and no event is run yet: [`Invoker::begin`] and [`Events`].
     #[must_use]
-    pub fn new(catalog: Catalog, specs: HashMap<FunctionName, Arc<Spec>>, pool: Pool) -> Self {
-        let inner = Inner { catalog, specs, pool, events: TaskTracker::new() };
-        Invoker { inner: Arc::new(inner), stream_bandwidth: None }
-    }
-
-    /// The same, with streamed responses no faster than this. Otherwise they are as fast as their readers.
-    #[must_use]
-    pub fn with_stream_bandwidth(self, stream_bandwidth: Option<Bandwidth>) -> Self {
-        Invoker { stream_bandwidth, ..self }
+    pub fn new(parts: Parts) -> Self {
+        let Parts { store, deployments, pool, admission, queue, stream_bandwidth } = parts;
+        let provisioning = Provisioning::new(pool.clone());
+        let inner = Inner { store, deployments, provisioning, pool, admission, queue, stream_bandwidth };
+        Invoker { inner: Arc::new(inner) }
     }
 
     /// The functions that can be invoked.
     #[must_use]
-    pub fn catalog(&self) -> &Catalog {
-        &self.inner.catalog
+    pub fn store(&self) -> &Arc<Store> {
+        &self.inner.store
+    }
+
+    /// How they are run.
+    #[must_use]
+    pub fn deployments(&self) -> &Deployments {
+        &self.inner.deployments
+    }
+
+    /// How much of them runs.
+    #[must_use]
+    pub fn admission(&self) -> &Admission {
+        &self.inner.admission
     }
 
     /// Whether a request would be run: everything but the run itself (invocation type `DryRun`).
     pub fn dry_run(&self, reference: &FunctionReference) -> Result<(), InvokeError> {
-        self.target(reference).map(drop)
+        let resolved = self.resolve(reference)?;
+        check_active(&resolved.target.version)
     }
 
-    /// Waits for what was accepted, at most for `grace`, then ends every environment.
+    /// Ends every environment: those that run at the end of their invocations, or of `grace`.
     pub async fn shutdown(&self, grace: Duration) {
         let deadline = tokio::time::Instant::now() + grace;
-        self.inner.events.close();
-        if tokio::time::timeout_at(deadline, self.inner.events.wait()).await.is_err() {
-            tracing::warn!(
-                events = self.inner.events.len(),
-                "asynchronous events are lost: the grace period is over"
-            );
-        }
+        self.inner.deployments.shutdown().await;
         self.inner.pool.shutdown(deadline.saturating_duration_since(tokio::time::Instant::now())).await;
     }
 
-    fn target(&self, reference: &FunctionReference) -> Result<Target, InvokeError> {
-        let function: Arc<Function> = self.inner.catalog.find(reference)?;
-        let spec = self.inner.specs.get(function.name()).cloned();
-        let spec = spec.expect("a function enters the catalog together with its spec");
-        let arn = match &reference.qualifier {
-            None => spec.function_arn.clone(),
-            Some(qualifier) => qualified(&spec.function_arn, qualifier),
+    fn resolve(&self, reference: &FunctionReference) -> Result<Arc<Resolved>, InvokeError> {
+        self.inner.store.resolve(reference).map_err(|error| match error {
+            CatalogError::Refused(Refusal::FunctionNotFound { arn }) => InvokeError::NotFound { arn },
+            error => InvokeError::Platform(Box::new(error)),
+        })
+    }
+
+    async fn target(&self, reference: &FunctionReference) -> Result<Target, InvokeError> {
+        let resolved = self.resolve(reference)?;
+        let version = &router::choose(&resolved, fastrand::f64()).version;
+        check_active(version)?;
+        let deployment = self.inner.deployments.of(version).await;
+        let deployment = deployment.map_err(|error| InvokeError::Platform(Box::new(error)))?;
+        let asked = reference.qualifier.clone().unwrap_or_else(|| version.number.qualifier());
+        let (provisioned, provisioned_in_function) =
+            self.inner.provisioning.of_function(&reference.name, &asked);
+        let (reserved, set_aside) =
+            (self.inner.store.reserved_concurrency_total(), self.inner.provisioning.set_aside());
+        let settings = admission::Settings {
+            reserved: resolved.reserved_concurrency,
+            provisioned,
+            provisioned_in_function,
+            set_aside: reserved.saturating_add(set_aside),
         };
-        Ok(Target { spec, arn })
+        Ok(Target {
+            version: Arc::clone(version),
+            deployment,
+            arn: resolved.arn.to_string(),
+            qualifier: asked.to_string(),
+            settings,
+        })
     }
 }
 
-fn qualified(arn: &str, qualifier: &Qualifier) -> String {
-    format!("{arn}:{qualifier}")
+fn check_active(version: &Version) -> Result<(), InvokeError> {
+    match &version.state {
+        State::Active => Ok(()),
+        state => Err(InvokeError::NotActive { state: state.clone() }),
+    }
+}
+
+/// The spec of a version that can be started.
+fn started(deployment: &Deployment) -> Option<&Arc<Spec>> {
+    match deployment {
+        Deployment::Runs(spec) => Some(spec),
+        Deployment::NothingToStart { .. } => None,
+    }
 }

@@ -1,11 +1,13 @@
 //! From a function's settings to what its environments are made from.
 //!
-//! Done once per version, when it is registered: interpreters are looked for then, and not when a caller waits.
+//! Done once per version, when it is made: interpreters are looked for then, and not when a caller waits.
 
+use std::any::Any;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use firesteel_catalog::{Arn, Function, LogFormat, LogLevel};
+use firesteel_catalog::{Code, Configuration, LogFormat, LogLevel, SnapStart, Variables, Version, VersionNumber};
 use firesteel_environment::{Credentials, Entrypoint, InitializationType, Placed, Spec};
 use firesteel_runtimes::{Interpreters, LaunchError, Layout, Place, Places, Runtime, launch};
 
@@ -22,45 +24,47 @@ pub struct Host {
     pub mounts: Vec<Placed>,
 }
 
+/// Where the code of a version is on this machine.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    /// Its `LAMBDA_TASK_ROOT`.
+    pub code: PathBuf,
+    /// All layers laid over each other, its `/opt`.
+    pub opt: Option<PathBuf>,
+    /// What has to be held for them to stay.
+    pub keeps_alive: Option<Arc<dyn Any + Send + Sync>>,
+}
+
 /// The spec of one version of a function.
 pub fn spec(
-    function: &Function,
+    version: &Version,
     runtime: &Runtime,
+    folders: &Folders,
     credentials: Credentials,
-    region: &str,
-    account: &str,
     host: &Host,
 ) -> Result<Spec, LaunchError> {
+    let Configuration { variables, logging, memory_mib, .. } = &version.configuration;
+    let variables = || variables.iter().flat_map(Variables::iter);
     let mounts = host.mounts.iter();
     let mounts = mounts.map(|mount| Place { on_host: mount.on_host.clone(), inside: mount.inside.clone() });
-    let places = Places::new(host.layout, function.code_folder(), function.opt_folder(), &host.runtime_dir)
+    let places = Places::new(host.layout, &folders.code, folders.opt.as_deref(), &host.runtime_dir)
         .with_mounts(mounts.collect());
-    let wrapper = function.variables().get("AWS_LAMBDA_EXEC_WRAPPER");
-    let launch =
-        launch(runtime, function.handler(), &places, function.memory_mib(), &host.interpreters, wrapper)?;
-    let arn = Arn {
-        region: region.to_owned(),
-        account: account.to_owned(),
-        name: function.name().clone(),
-        qualifier: None,
-    };
-    let initialization = match (function.max_concurrency(), function.snap_start()) {
-        (Some(_), _) => InitializationType::ManagedInstances,
-        (None, true) => InitializationType::SnapStart,
-        (None, false) => InitializationType::OnDemand,
-    };
-    let timeout = Duration::from_secs(u64::from(function.timeout_s()));
+    let wrapper = variables().find(|(key, _)| *key == "AWS_LAMBDA_EXEC_WRAPPER").map(|(_, value)| value);
+    let handler = version.configuration.handler.as_deref().unwrap_or_default();
+    let launch = launch(runtime, handler, &places, *memory_mib, &host.interpreters, wrapper)?;
+    let initialization = initialization(version);
+    let timeout = Duration::from_secs(u64::from(version.configuration.timeout_s));
     Ok(Spec {
-        function_name: function.name().to_string(),
-        version: function.version().to_owned(),
-        function_arn: arn.to_string(),
-        region: region.to_owned(),
-        handler: function.handler().to_owned(),
-        memory_mib: function.memory_mib(),
+        function_name: version.name().to_string(),
+        version: version.number.to_string(),
+        function_arn: version.function_arn().to_string(),
+        region: version.arn.region.clone(),
+        handler: handler.to_owned(),
+        memory_mib: *memory_mib,
         timeout,
         init_limit: initialization.init_limit(timeout),
         runtime_version: launch.version,
-        tmp_mib: function.ephemeral_storage_mib(),
+        tmp_mib: version.configuration.ephemeral_storage_mib,
         layout: match host.layout {
             Layout::Host => firesteel_environment::Layout::Host,
             Layout::OwnRoot => firesteel_environment::Layout::OwnRoot,
@@ -71,27 +75,40 @@ pub fn spec(
         opt: places.opt.map(|opt| opt.inside),
         runtime_dir: places.runtime_dir.inside,
         runtime_variables: launch.variables,
-        customer_variables: function
-            .variables()
-            .iter()
+        customer_variables: variables()
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect(),
         credentials,
-        log_format: match function.log_format() {
+        log_format: match logging.format {
             LogFormat::Text => None,
             LogFormat::Json => Some(firesteel_environment::LogFormat::Json),
         },
         // INFO unless chosen, in JSON: runtimes would else print from WARN on.
-        application_log_level: match function.log_format() {
+        application_log_level: match logging.format {
             LogFormat::Text => None,
-            LogFormat::Json => Some(function.application_log_level().map_or(INFO, log_level)),
+            LogFormat::Json => Some(logging.application_level.map_or(INFO, log_level)),
         },
-        system_log_level: function.system_log_level().map(log_level),
-        account_id: account.to_owned(),
-        extensions: function.opt_folder().map(firesteel_environment::extension_files).unwrap_or_default(),
+        system_log_level: logging.system_level.map(log_level),
+        account_id: version.arn.account.clone(),
+        extensions: folders.opt.as_deref().map(firesteel_environment::extension_files).unwrap_or_default(),
         initialization,
-        max_concurrency: function.max_concurrency(),
+        max_concurrency: version.configuration.max_concurrency,
+        keeps_alive: folders.keeps_alive.clone(),
     })
+}
+
+/// `$LATEST` is not restored from snapshots, unless it was given on the command line, where there is no other.
+fn initialization(version: &Version) -> InitializationType {
+    let Configuration { max_concurrency, snap_start, .. } = &version.configuration;
+    let restored = match (&version.code, version.number) {
+        (Code::Folder { .. }, _) | (_, VersionNumber::Published(_)) => *snap_start == SnapStart::PublishedVersions,
+        (_, VersionNumber::Latest) => false,
+    };
+    match (max_concurrency, restored) {
+        (Some(_), _) => InitializationType::ManagedInstances,
+        (None, true) => InitializationType::SnapStart,
+        (None, false) => InitializationType::OnDemand,
+    }
 }
 
 /// What the function needs and what was asked for, outer ones first: an inner one would be hidden else.
@@ -124,7 +141,7 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
 
-    use firesteel_catalog::Settings;
+    use firesteel_catalog::{Account, NewFunction, Store};
 
     use super::*;
 
@@ -136,20 +153,33 @@ mod tests {
             fs::write(&file, "").unwrap();
             fs::set_permissions(&file, Permissions::from_mode(0o755)).unwrap();
         }
-        let settings = Settings {
-            opt_folder: Some(folder.join("layers")),
+        let folders =
+            Folders { code: folder.join("code"), opt: Some(folder.join("layers")), keeps_alive: None };
+        let store = Store::in_memory(Account::new("us-east-1", "000000000000")).unwrap();
+        let configuration = Configuration {
             ephemeral_storage_mib: 1024,
-            ..Settings::new("f".parse().unwrap(), "provided.al2023", "f.handler", folder.join("code"))
+            runtime: Some("provided.al2023".into()),
+            handler: Some("f.handler".into()),
+            ..Configuration::default()
         };
+        let function = NewFunction {
+            name: "f".parse().unwrap(),
+            configuration,
+            layers: Vec::new(),
+            code: Code::Folder { path: folders.code.clone(), opt: folders.opt.clone() },
+            tags: Default::default(),
+            publish: false,
+            code_signing_config: None,
+        };
+        let version = store.create_function(function).unwrap();
         let host = Host {
             interpreters: Interpreters::searching(Vec::new(), None),
             runtime_dir: folder.join("runtime"),
             layout,
             mounts,
         };
-        let function = Function::new(settings).unwrap();
         let runtime = "provided.al2023".parse().unwrap();
-        spec(&function, &runtime, Credentials::placeholder(), "us-east-1", "000000000000", &host).unwrap()
+        spec(&version, &runtime, &folders, Credentials::placeholder(), &host).unwrap()
     }
 
     fn paths(spec: &Spec) -> [PathBuf; 4] {

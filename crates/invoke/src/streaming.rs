@@ -93,7 +93,7 @@ impl Invoker {
             }
             other => return Err(no_result(other)),
         };
-        let body = body.within(self.stream_bandwidth);
+        let body = body.within(self.inner.stream_bandwidth);
         Ok(StreamReply { executed_version, trace, content_type, body })
     }
 }

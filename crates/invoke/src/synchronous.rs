@@ -4,13 +4,21 @@
 //! Only a caller who wants the end of the log waits for REPORT. A caller who goes away ends nothing, not even a
 //! cold start.
 
+use std::any::Any;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use firesteel_environment::{
     Account, Answer, Invocation, InvokeError as PoolError, Invoked, ResponseDelivery,
 };
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
-use crate::{InvokeError, Invoker, Outcome, Reply, Request, ThrottleReason, trace};
+use crate::{
+    Deployment, InvokeError, Invoker, Outcome, Reply, Request, Target, Throttle, ThrottleReason, started, trace,
+};
+
+const INVALID_ENTRYPOINT: &str = "Runtime.InvalidEntrypoint";
 
 /// An invocation that has begun to answer, and what its callers are told beside the answer.
 pub(crate) struct Answered {
@@ -42,22 +50,59 @@ impl Invoker {
         request: Request,
         delivery: ResponseDelivery,
     ) -> Result<Answered, InvokeError> {
-        let target = self.target(&request.reference)?;
+        let mut target = self.target(&request.reference).await?;
+        let Target { qualifier, settings, .. } = &target;
+        let name = request.reference.name.as_str();
+        let permit = Arc::new(self.inner.admission.admit_soon(name, qualifier, *settings).await?);
         let trace = trace::header(request.trace.as_deref());
-        let invocation = Invocation {
+        let mut invocation = Invocation {
             request_id: request.request_id,
-            function_arn: target.arn,
+            function_arn: std::mem::take(&mut target.arn),
             payload: request.payload,
             content_type: "application/json".into(),
             trace: trace.clone(),
             client_context: request.client_context,
             delivery,
+            // Until the invocation is over, whether or not its caller is still there.
+            permit: Some(Arc::clone(&permit) as Arc<dyn Any + Send + Sync>),
         };
-        let Invoked { answer, account } =
-            self.inner.pool.invoke(&target.spec, invocation).await.map_err(refused)?;
+        let Invoked { answer, account } = loop {
+            let spec = match &target.deployment {
+                Deployment::Runs(spec) => spec,
+                Deployment::NothingToStart { reason } => {
+                    let executed_version = target.version.number.to_string();
+                    return Ok(nothing_to_start(request.request_id, reason, executed_version, trace));
+                }
+            };
+            match self.inner.pool.invoke(spec, invocation).await {
+                Ok(invoked) => break invoked,
+                // It was replaced since it was looked up: what has taken its place runs.
+                Err(PoolError::Retired { spec: retired, invocation: back }) => {
+                    target = self.target(&request.reference).await?;
+                    if started(&target.deployment).is_some_and(|spec| Arc::ptr_eq(spec, &retired)) {
+                        return Err(refused(PoolError::Retired { spec: retired, invocation: back }));
+                    }
+                    invocation = *back;
+                }
+                Err(error) => return Err(refused(error)),
+            }
+        };
+        permit.answered();
         let account = request.log_tail.then_some(account);
-        Ok(Answered { executed_version: target.spec.version.clone(), trace, answer, account })
+        Ok(Answered { executed_version: target.version.number.to_string(), trace, answer, account })
     }
+}
+
+/// What AWS answers when it has looked for something to start, and found nothing.
+fn nothing_to_start(request_id: Uuid, reason: &str, executed_version: String, trace: String) -> Answered {
+    let error_message = format!("RequestId: {request_id} Error: {reason}");
+    let payload = serde_json::json!({ "errorType": INVALID_ENTRYPOINT, "errorMessage": error_message });
+    let answer = Answer::FunctionError {
+        content_type: "application/json".into(),
+        payload: payload.to_string().into(),
+        error_type: INVALID_ENTRYPOINT.into(),
+    };
+    Answered { executed_version, trace, answer, account: None }
 }
 
 /// The end of the log, if it is wanted. An environment that breaks between the answer and REPORT has an answer, but
@@ -80,8 +125,10 @@ pub(crate) fn no_result(answer: Answer) -> InvokeError {
 fn refused(error: PoolError) -> InvokeError {
     match error {
         PoolError::AtCapacity { .. } => {
-            InvokeError::Throttled(ThrottleReason::ConcurrentInvocationLimitExceeded)
+            Throttle::by_concurrency(ThrottleReason::ConcurrentInvocationLimitExceeded).into()
         }
-        PoolError::ShuttingDown | PoolError::Create(_) => InvokeError::Platform(Box::new(error)),
+        PoolError::Retired { .. } | PoolError::ShuttingDown | PoolError::Create(_) => {
+            InvokeError::Platform(Box::new(error))
+        }
     }
 }

@@ -12,6 +12,8 @@
 //!   sandbox is connected to it. What the router is to be comes as a [`RouterPlan`], made by the server.
 //! - [`loopback_up`], [`configure`] and [`unbound_socket`] are called by the first process of a sandbox, in the sandbox's own
 //!   namespace. None of them takes longer than some tens of microseconds.
+//! - [`vacant`] does both for a sandbox that somebody else makes: its namespace is there, connected and configured, before
+//!   anyone is in it.
 //! - [`routes`] and [`Interface`] are for the server, in the host's namespace.
 //! - [`tether`] keeps a helper program alive as long as the server, and no longer.
 //!
@@ -29,8 +31,10 @@ mod plan;
 mod prefix;
 mod router;
 mod ruleset;
+mod vacant;
 
 pub use link::{Interface, Link, configure, loopback_up, unbound_socket};
 pub use plan::{Allowed, Pool, RouterPlan, Uplink};
 pub use prefix::{Prefix, PrefixError};
 pub use router::Router;
+pub use vacant::vacant;

@@ -66,6 +66,9 @@ pub enum Order {
         /// Whether it gets a network of its own, which is connected to the router, if there is one.
         own_network: bool,
     },
+    /// Makes a network namespace that is connected to the router, for a sandbox that somebody else makes. Answered by
+    /// [`Made::Network`].
+    Network,
     /// What of the host may not be reached, from now on. Answered by [`Made::Ready`].
     SetHost(Vec<Prefix>),
 }
@@ -83,7 +86,9 @@ pub enum Made {
         /// Its way to the router, if there is one; or why there is none, for people.
         link: Result<Option<Link>, String>,
     },
-    /// None.
+    /// A network namespace: what it is entered by travels with this.
+    Network,
+    /// Nothing.
     Failed {
         /// What the kernel said, for people.
         reason: String,

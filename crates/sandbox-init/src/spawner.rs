@@ -13,16 +13,18 @@
 //! Where the server is not root, a user namespace is entered first, in which a single user and group exist: the server's,
 //! by the numbers that functions are to find. All rights over the namespaces of sandboxes come from it.
 //!
+//! Where an OCI runtime makes sandboxes in its stead, it makes their networks alone.
+//!
 //! It refuses to know what it makes: no list, no waiting, no end. First processes are the server's children.
 
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::thread::UnshareFlags;
 
 use crate::clone3::{Clone, Forked};
-use crate::network::{Router, RouterPlan};
+use crate::network::{self, Router, RouterPlan};
 use crate::protocol::{Made, Order};
 use crate::serve;
 use crate::wire::{self, Frames};
@@ -44,10 +46,15 @@ pub(crate) fn serve(world: World) {
     let mut frames = Frames::default();
     while let Ok(true) = frames.receive(control) {
         while let Ok(Some(order)) = frames.take_message::<Order>() {
+            let mut sent = None;
             let made = match order {
                 Order::Begin { router: plan } => begin(plan.as_deref()).map(|opened| {
                     router = opened;
                     Made::Ready
+                }),
+                Order::Network => vacant_network(router.as_mut()).map(|network| {
+                    sent = Some(network);
+                    Made::Network
                 }),
                 Order::SetHost(host) => {
                     router.as_mut().map_or(Ok(()), |router| router.set_host(host)).map(|()| Made::Ready)
@@ -73,7 +80,8 @@ pub(crate) fn serve(world: World) {
                 }
             };
             let made = made.unwrap_or_else(|error| Made::Failed { reason: error.to_string() });
-            if wire::send_whole(control, &made, &[]).is_err() {
+            let descriptors: Vec<_> = sent.iter().map(AsFd::as_fd).collect();
+            if wire::send_whole(control, &made, &descriptors).is_err() {
                 return;
             }
         }
@@ -92,6 +100,10 @@ fn begin(plan: Option<&RouterPlan>) -> io::Result<Option<Router>> {
         Router::open(plan)
     })
     .transpose()
+}
+
+fn vacant_network(router: Option<&mut Router>) -> io::Result<OwnedFd> {
+    router.map_or_else(|| Err(io::Error::other("there is no router")), network::vacant)
 }
 
 fn clone(own_network: bool) -> io::Result<Forked> {

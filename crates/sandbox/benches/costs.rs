@@ -82,7 +82,7 @@ async fn containers(folder: &Path, runtime: &str) {
         network: Network::None,
         init: InitProgram::CurrentExe,
     };
-    let Ok(backend) = Backend::oci(&settings, found) else { return };
+    let Ok(backend) = Backend::oci(settings, found) else { return };
     let [mut create, mut spawn, mut close] = [const { Vec::new() }; 3];
     for _ in 0..TURNS / 10 {
         let begin = Instant::now();

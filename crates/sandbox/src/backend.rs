@@ -60,8 +60,11 @@ impl Backend {
     ///
     /// # Errors
     /// Without root or cgroup2, or when a folder cannot be made.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O and time enabled.
     #[cfg(target_os = "linux")]
-    pub fn oci(settings: &Settings, runtime: OciRuntime) -> io::Result<Self> {
+    pub fn oci(settings: Settings, runtime: OciRuntime) -> io::Result<Self> {
         Ok(Backend::Oci(OciBackend(Arc::new(Containers::open(settings, runtime)?))))
     }
 
@@ -131,7 +134,7 @@ impl Backend {
             #[cfg(target_os = "linux")]
             Backend::Namespace(NamespaceBackend(namespaces)) => namespaces.close().await,
             #[cfg(target_os = "linux")]
-            Backend::Oci(_) => {}
+            Backend::Oci(OciBackend(containers)) => containers.close().await,
         }
     }
 }

@@ -55,6 +55,8 @@ pub mod oci;
 mod orphans;
 mod sandbox;
 #[cfg(target_os = "linux")]
+mod spawner;
+#[cfg(target_os = "linux")]
 mod system;
 
 pub use backend::Backend;

@@ -37,6 +37,7 @@ use crate::function_url::event::Arrival;
 use crate::function_url::head::Head;
 use crate::function_url::prelude::PreludeParser;
 use crate::operations::invocation::{SYNCHRONOUS_LIMIT_BYTES, TRACE_ID, text};
+use crate::server;
 
 /// Content type of a stream that begins with status and headers.
 const HTTP_INTEGRATION: &str = "application/vnd.awslambda.http-integration-response";
@@ -101,12 +102,12 @@ pub async fn serve(
     invoker: Invoker,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let arn = invoker.catalog().arn(&url.function).to_string();
+    let arn = invoker.store().account().function_arn(&url.function, None).to_string();
     let url_id = Uuid::new_v5(&Uuid::NAMESPACE_URL, arn.as_bytes()).simple().to_string();
     let door = Door { url, url_id, port: listener.local_addr()?.port(), invoker };
     let router = Router::new().fallback(handle).with_state(Arc::new(door));
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(crate::prompt(listener), service).with_graceful_shutdown(shutdown).await
+    server::serve(listener, router, server::Settings::default(), shutdown).await;
+    Ok(())
 }
 
 async fn handle(

@@ -2,20 +2,20 @@
 //!
 //! Headers are checked before the body is read, the body before the function is looked up.
 
-use axum::RequestPartsExt;
 use axum::body::Body;
-use axum::extract::{FromRequest, Path};
-use axum::http::{self, HeaderMap, HeaderName};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use firesteel_catalog::{Catalog, FunctionReference};
+use firesteel_catalog::{Account, FunctionReference};
 use firesteel_invoke::Request;
 use serde::de::IgnoredAny;
 use uuid::Uuid;
 
 use crate::body::{self, BodyError};
 use crate::error::ApiError;
+use crate::model::Route;
 
 /// Largest event of a synchronous invocation.
 pub(crate) const SYNCHRONOUS_LIMIT_BYTES: usize = 6 * 1024 * 1024;
@@ -39,20 +39,14 @@ pub(crate) struct Call {
     body: Body,
 }
 
-/// What the framework's own extractors refuse, they refuse in words that no SDK understands.
-impl<S: Send + Sync> FromRequest<S> for Call {
-    type Rejection = ApiError;
-
-    async fn from_request(request: http::Request<Body>, _: &S) -> Result<Self, ApiError> {
-        let (mut parts, body) = request.into_parts();
-        let Ok(Path(function_name)) = parts.extract::<Path<String>>().await else {
-            return Err(ApiError::unknown_operation(&parts.method, &parts.uri));
-        };
+impl Call {
+    pub(super) fn new(request_id: Uuid, route: &Route, parts: Parts, body: Body) -> Self {
         let query = parts.uri.query().unwrap_or_default();
         let mut parameters = form_urlencoded::parse(query.as_bytes());
         let qualifier =
             parameters.find_map(|(name, value)| (name == "Qualifier").then(|| value.into_owned()));
-        Ok(Call { request_id: Uuid::new_v4(), function_name, qualifier, headers: parts.headers, body })
+        let function_name = route.label("FunctionName").unwrap_or_default().to_owned();
+        Call { request_id, function_name, qualifier, headers: parts.headers, body }
     }
 }
 
@@ -66,19 +60,27 @@ pub(super) enum InvocationType {
 /// The request, and what is to be done with it; the operation takes the types `allowed`.
 pub(super) async fn read(
     call: Call,
-    catalog: &Catalog,
+    account: &Account,
     allowed: &[InvocationType],
 ) -> Result<(InvocationType, Request), ApiError> {
+    let invocation_type = invocation_type(&call.headers, allowed)?;
+    Ok((invocation_type, read_as(call, account, invocation_type).await?))
+}
+
+/// The request, of a type that is known.
+pub(super) async fn read_as(
+    call: Call,
+    account: &Account,
+    invocation_type: InvocationType,
+) -> Result<Request, ApiError> {
     let Call { request_id, function_name, qualifier, headers, body } = call;
-    let invocation_type = invocation_type(&headers, allowed)?;
     let log_tail = log_tail(&headers)?;
     let client_context = client_context(&headers)?;
-    let (region, account) = (catalog.region(), catalog.account());
-    let reference = FunctionReference::parse(&function_name, qualifier.as_deref(), region, account)?;
+    let Account { region, id, .. } = account;
+    let reference = FunctionReference::parse(&function_name, qualifier.as_deref(), region, id)?;
     let payload = payload(body, invocation_type).await?;
     let trace = text(&headers, &TRACE_ID).map(str::to_owned);
-    let request = Request { reference, request_id, payload, client_context, trace, log_tail };
-    Ok((invocation_type, request))
+    Ok(Request { reference, request_id, payload, client_context, trace, log_tail })
 }
 
 /// The event: JSON, or nothing, which functions receive as an empty object.

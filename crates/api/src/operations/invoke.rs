@@ -3,11 +3,10 @@
 //! | invocation type | answer |
 //! |---|---|
 //! | `RequestResponse` | 200 with the handler's bytes, or with error JSON and `X-Amz-Function-Error` |
-//! | `Event` | 202, empty; the event is run at once |
+//! | `Event` | 202, empty; the event is kept, and will be run |
 //! | `DryRun` | 204, empty; nothing is run |
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -23,21 +22,13 @@ const ALLOWED: &[InvocationType] =
 const FUNCTION_ERROR: HeaderName = HeaderName::from_static("x-amz-function-error");
 const LOG_RESULT: HeaderName = HeaderName::from_static("x-amz-log-result");
 
-pub(crate) async fn handle(State(invoker): State<Invoker>, call: Call) -> Response {
-    let request_id = call.request_id;
-    match invoke(&invoker, call).await {
-        Ok(response) => response,
-        Err(error) => error.into_response_to(request_id),
-    }
-}
-
-async fn invoke(invoker: &Invoker, call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn answer(invoker: &Invoker, call: Call) -> Result<Response, ApiError> {
     let id = (REQUEST_ID, request_id_value(call.request_id));
-    let (invocation_type, request) = invocation::read(call, invoker.catalog(), ALLOWED).await?;
+    let (invocation_type, request) = invocation::read(call, invoker.store().account(), ALLOWED).await?;
     Ok(match invocation_type {
         InvocationType::RequestResponse => rendered(invoker.synchronous(request).await?, id),
         InvocationType::Event => {
-            invoker.asynchronous(request)?;
+            invoker.asynchronous(request).await?;
             (StatusCode::ACCEPTED, [id]).into_response()
         }
         InvocationType::DryRun => {

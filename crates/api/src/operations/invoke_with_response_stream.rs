@@ -11,7 +11,6 @@
 use std::convert::Infallible;
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -27,17 +26,9 @@ const ALLOWED: &[InvocationType] = &[InvocationType::RequestResponse, Invocation
 /// A larger piece is cut, so that readers need not hold much before they can check a message.
 const CHUNK_LIMIT_BYTES: usize = 128 * 1024;
 
-pub(crate) async fn handle(State(invoker): State<Invoker>, call: Call) -> Response {
-    let request_id = call.request_id;
-    match invoke(&invoker, call).await {
-        Ok(response) => response,
-        Err(error) => error.into_response_to(request_id),
-    }
-}
-
-async fn invoke(invoker: &Invoker, call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn answer(invoker: &Invoker, call: Call) -> Result<Response, ApiError> {
     let id = (REQUEST_ID, request_id_value(call.request_id));
-    let (invocation_type, request) = invocation::read(call, invoker.catalog(), ALLOWED).await?;
+    let (invocation_type, request) = invocation::read(call, invoker.store().account(), ALLOWED).await?;
     if invocation_type == InvocationType::DryRun {
         invoker.dry_run(&request.reference)?;
         return Ok((StatusCode::NO_CONTENT, [id]).into_response());

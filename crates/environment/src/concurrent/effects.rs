@@ -108,6 +108,7 @@ impl Driver {
         }
         self.processes.log.platform_of(&mut current.log_tail, &PlatformEvent::Report(report));
         let log_tail = current.log_tail.as_ref().map(Tail::to_bytes).unwrap_or_default();
-        Account { duration, billed_ms, max_memory_used_mib, init_duration, log_tail }
+        let initialization = self.processes.spec.initialization;
+        Account { duration, billed_ms, max_memory_used_mib, init_duration, initialization, log_tail }
     }
 }

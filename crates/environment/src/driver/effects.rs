@@ -282,6 +282,7 @@ impl Driver {
             billed_ms,
             max_memory_used_mib,
             init_duration,
+            initialization: self.processes.spec.initialization,
             log_tail: self.processes.log.tail(),
         }
     }

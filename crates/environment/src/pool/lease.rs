@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use super::{Inner, InvokeError, Occupied, SpecId};
+use super::capacity::Full;
+use super::{Inner, Occupied, SpecId};
 use crate::environment::Environment;
 use crate::invocation::{Admitted, Order};
 use crate::spec::Spec;
@@ -17,15 +18,28 @@ pub(crate) struct Room {
     given_back: AtomicBool,
 }
 
+/// Why there is no room for an environment.
+#[derive(Debug)]
+pub(super) enum RoomError {
+    /// What there is is taken.
+    Full(Full),
+    /// There is to be none of this spec any more.
+    Retired,
+    ShuttingDown,
+}
+
 impl Room {
     /// Room for an environment of this function, if need be that of others which were unused longest.
-    pub(super) fn take(inner: &Arc<Inner>, spec: &Spec) -> Result<Self, InvokeError> {
+    pub(super) fn take(inner: &Arc<Inner>, spec: &Arc<Spec>) -> Result<Self, RoomError> {
         let occupied = Occupied::by(spec);
         let mut shared = inner.lock();
         if shared.shutting_down {
-            return Err(InvokeError::ShuttingDown);
+            return Err(RoomError::ShuttingDown);
         }
-        let evicted = shared.take_room(occupied).map_err(InvokeError::AtCapacity)?;
+        if shared.is_retired(spec) {
+            return Err(RoomError::Retired);
+        }
+        let evicted = shared.take_room(occupied).map_err(RoomError::Full)?;
         // Where a large one ended there may be room for several.
         shared.tell_of_room(None);
         drop(shared);
@@ -64,15 +78,14 @@ impl Drop for Room {
 #[derive(Debug)]
 pub(crate) struct Lease {
     inner: Arc<Inner>,
-    spec: SpecId,
     /// Taken out only by the drop.
     environment: Option<Arc<Environment>>,
     answered: bool,
 }
 
 impl Lease {
-    pub(super) fn new(inner: &Arc<Inner>, spec: SpecId, environment: Arc<Environment>) -> Self {
-        Lease { inner: Arc::clone(inner), spec, environment: Some(environment), answered: false }
+    pub(super) fn new(inner: &Arc<Inner>, environment: Arc<Environment>) -> Self {
+        Lease { inner: Arc::clone(inner), environment: Some(environment), answered: false }
     }
 
     /// Hands the order to the environment; the lease goes with it and comes back when the environment is at rest.
@@ -84,10 +97,12 @@ impl Lease {
 
     /// The caller has its answer: the environment will be free in a moment.
     pub(crate) fn answered(&mut self) {
-        if !self.answered {
+        if let Some(environment) = &self.environment
+            && !self.answered
+        {
             self.answered = true;
             // The entry may be gone: a function with nothing idle and nobody waiting is forgotten.
-            self.inner.lock().functions.entry(self.spec).or_default().finishing += 1;
+            self.inner.lock().environments_of(environment.spec()).finishing += 1;
         }
     }
 }
@@ -95,7 +110,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(environment) = self.environment.take() {
-            self.inner.put_back(self.spec, environment, self.answered);
+            self.inner.put_back(environment, self.answered);
         }
     }
 }

@@ -16,6 +16,10 @@
 //!
 //! Those that were asked for ahead of invocations (`provisioned`) are taken first, and never ended for others.
 //!
+//! A spec that is retired, since its function was changed or deleted, has no more environments: those that are not in use
+//! end at once, others after their invocations. Of a spec the pool keeps nothing that outlives its last environment, but
+//! for the mark that it is retired, for as long as somebody has it who could still ask.
+//!
 //! An environment that has answered is free a moment later, when its runtime asks for the next event. A caller
 //! that sends one request after the other would meet it in exactly that moment, so an invocation first waits
 //! briefly for such a one; on AWS the way through the front end has the same effect.
@@ -30,6 +34,7 @@ mod capacity;
 pub(crate) mod lease;
 mod provisioned;
 mod roster;
+mod seats;
 
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
@@ -44,8 +49,11 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use self::capacity::Occupied;
 pub use self::capacity::{Capacity, Full};
-use self::lease::{Lease, Promise, Room};
-use self::roster::{Leased, Open, Shared, take_open};
+use self::lease::{Lease, Promise, Room, RoomError};
+pub use self::provisioned::Provisioned;
+pub(crate) use self::provisioned::Seat;
+use self::roster::{Environments, Leased, Open, Shared, take_open};
+pub use self::seats::{Progress, ProvisionFailure, ProvisionStatus};
 use crate::environment::{CreateError, Environment, Folder, Site};
 use crate::invocation::{Bell, Invocation, Invoked, Order, Pending};
 use crate::logs::Output;
@@ -83,6 +91,14 @@ pub enum InvokeError {
     /// There is no room for another, and none can be made.
     #[error("{0}")]
     AtCapacity(Full),
+    /// There are to be no environments of this spec any more; what has taken its place is for the caller to look up.
+    #[error("version {} of the function {} was replaced", .spec.version, .spec.function_name)]
+    Retired {
+        /// Which.
+        spec: Arc<Spec>,
+        /// What was to be run, given back.
+        invocation: Box<Invocation>,
+    },
     /// The pool is shutting down.
     #[error("the pool of execution environments is shutting down")]
     ShuttingDown,
@@ -173,12 +189,13 @@ impl Pool {
                     self.create(spec, room, order, promise).await?;
                     return Ok(pending.invoked().await);
                 }
-                Err(InvokeError::AtCapacity(_)) if Instant::now() < deadline => {}
-                Err(InvokeError::AtCapacity(full)) => {
+                Err(RoomError::Full(_)) if Instant::now() < deadline => {}
+                Err(RoomError::Full(full)) => {
                     self.inner.note_throttled(full);
                     return Err(InvokeError::AtCapacity(full));
                 }
-                Err(error) => return Err(error),
+                Err(RoomError::Retired) => return Err(retired(spec, order)),
+                Err(RoomError::ShuttingDown) => return Err(InvokeError::ShuttingDown),
             }
             // Nobody is to wait for what cannot be made now.
             drop(promise.take());
@@ -204,10 +221,9 @@ impl Pool {
     ) -> Result<(), InvokeError> {
         let (inner, spec) = (Arc::clone(&self.inner), Arc::clone(spec));
         let created = self.inner.tasks.spawn(async move {
-            let id = SpecId::of(&spec);
+            let output = inner.output.clone();
             let (environment, task) =
-                Environment::start(spec, inner.site(), inner.output.clone(), room, &inner.said_shortfall)
-                    .await?;
+                Environment::start(&spec, None, inner.site(), output, room, &inner.said_shortfall).await?;
             inner.tasks.spawn(task);
             let environment = Arc::new(environment);
             let mut leases = Vec::new();
@@ -218,12 +234,11 @@ impl Pool {
                     drop(shared);
                     return Err(InvokeError::ShuttingDown);
                 }
-                leases.push((inner.lease(&mut shared, id, &environment), order));
-                let Shared { functions, .. } = &mut *shared;
+                leases.push((inner.lease(&mut shared, &environment), order));
                 let mut waiting = VecDeque::new();
-                if environment.slots() > 1 {
+                if environment.slots() > 1 && !shared.is_retired(&spec) {
                     // Those who were promised a slot, and whoever else waits.
-                    let environments = functions.entry(id).or_default();
+                    let environments = shared.environments_of(&spec);
                     let count = environments.waiting.len().min(environment.slots() - 1);
                     waiting.extend(environments.waiting.drain(..count));
                     if count + 1 < environment.slots() {
@@ -232,7 +247,7 @@ impl Pool {
                     }
                 }
                 for (_, order) in waiting {
-                    leases.push((inner.lease(&mut shared, id, &environment), order));
+                    leases.push((inner.lease(&mut shared, &environment), order));
                 }
             }
             drop(promise);
@@ -243,6 +258,15 @@ impl Pool {
         });
         // A panic has dropped the order, which tells the caller.
         created.await.unwrap_or(Ok(()))
+    }
+
+    /// Ends the environments of a function's version that was replaced or deleted: those that are not in use now, others
+    /// after their invocations. What is kept of them ahead ends too. Whoever asks for another is refused
+    /// ([`InvokeError::Retired`]), as are those who wait for one that is not being made.
+    pub fn retire(&self, spec: &Arc<Spec>) {
+        let ended = self.inner.lock().retire(spec);
+        // Outside the lock: the end of an environment is no work to be done under it.
+        drop(ended);
     }
 
     /// How many environments there are.
@@ -333,13 +357,17 @@ impl Inner {
             return Err(InvokeError::ShuttingDown);
         }
         let Shared { functions, leased, taken, .. } = shared;
-        let environments = functions.entry(id).or_default();
+        let environments = functions.entry(id).or_insert_with(|| Environments::of(spec));
+        if environments.is_retired() {
+            drop(guard);
+            return Err(retired(spec, order));
+        }
         let mut found = take_open(&mut environments.provisioned, leased, taken, &mut unusable);
         if found.is_none() {
             found = take_open(&mut environments.open, leased, taken, &mut unusable);
         }
         if let Some(environment) = found {
-            let lease = self.lease(shared, id, &environment);
+            let lease = self.lease(shared, &environment);
             drop(guard);
             lease.invoke(order);
             return Ok(Placed::Taken);
@@ -369,13 +397,13 @@ impl Inner {
     }
 
     /// One more lease of an environment.
-    fn lease(self: &Arc<Self>, shared: &mut Shared, id: SpecId, environment: &Arc<Environment>) -> Lease {
+    fn lease(self: &Arc<Self>, shared: &mut Shared, environment: &Arc<Environment>) -> Lease {
         let leased = shared
             .leased
             .entry(environment.id())
             .or_insert_with(|| Leased { environment: Arc::downgrade(environment), leases: 0 });
         leased.leases += 1;
-        Lease::new(self, id, Arc::clone(environment))
+        Lease::new(self, Arc::clone(environment))
     }
 
     /// Waits in a queue. An order that is taken at the last moment is waited for to its end.
@@ -406,7 +434,7 @@ impl Inner {
     }
 
     /// Takes a lease back: its slot is for the order that has waited longest, or open.
-    fn put_back(self: &Arc<Self>, id: SpecId, environment: Arc<Environment>, answered: bool) {
+    fn put_back(self: &Arc<Self>, environment: Arc<Environment>, answered: bool) {
         let mut guard = self.lock();
         let shared = &mut *guard;
         let in_use = shared.note_returned(environment.id());
@@ -415,8 +443,11 @@ impl Inner {
             drop(guard);
             return;
         }
-        let environments = shared.functions.entry(id).or_default();
+        let id = SpecId::of(environment.spec());
+        let environments = shared.environments_of(environment.spec());
         environments.finishing -= usize::from(answered && environments.finishing > 0);
+        let is_over =
+            environments.is_retired() || (!in_use && environment.seat().is_some_and(Seat::give_up_surplus));
         let open =
             if environment.is_provisioned() { &mut environments.provisioned } else { &mut environments.open };
         // One that has a single slot is never open while it is in use.
@@ -424,7 +455,12 @@ impl Inner {
             .then(|| open.iter().position(|open| open.environment.id() == environment.id()))
             .flatten()
             .map(|index| open.remove(index));
-        let usable = environment.takes_invocation();
+        let usable = !is_over && environment.takes_invocation();
+        if is_over && in_use {
+            // The lease that comes back last ends it.
+            drop(guard);
+            return;
+        }
         if !usable && !in_use {
             environment.room().give_back(&mut shared.taken);
             shared.tell_of_room(None);
@@ -437,7 +473,7 @@ impl Inner {
             if let Some(listed) = listed {
                 open.push(listed);
             }
-            let lease = self.lease(shared, id, &environment);
+            let lease = self.lease(shared, &environment);
             drop(guard);
             lease.invoke(order);
             return;
@@ -448,6 +484,10 @@ impl Inner {
             shared.tell_of_room(Some(id));
         }
     }
+}
+
+fn retired(spec: &Arc<Spec>, order: Order) -> InvokeError {
+    InvokeError::Retired { spec: Arc::clone(spec), invocation: Box::new(order.invocation) }
 }
 
 /// Ends environments that have been idle for too long, as long as there is a pool.
@@ -462,5 +502,34 @@ async fn reclaim(inner: Weak<Inner>, idle_timeout: Duration) {
         };
         let expired = inner.lock().expire(limit);
         drop(expired);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::tests::spec;
+
+    #[tokio::test(start_paused = true)]
+    async fn of_a_thousand_specs_that_were_retired_nothing_is_kept() {
+        let idle_timeout = Duration::from_secs(60);
+        let limits =
+            Limits { capacity: Capacity::of_environments(1), idle_timeout, max_wait: Duration::ZERO };
+        let folder = Folder { parent: std::env::temp_dir() };
+        let pool = Pool::new(limits, folder, Backend::Process, Output::new(|_| {}));
+        let held = Arc::new(spec());
+        pool.retire(&held);
+        for _ in 0..1000 {
+            let spec = Arc::new(spec());
+            drop(pool.provision(&spec, 0));
+            pool.retire(&spec);
+        }
+        assert_eq!(pool.inner.lock().functions.len(), 1001);
+        tokio::time::sleep(idle_timeout).await;
+        assert_eq!(pool.inner.lock().functions.len(), 1, "but for the one that could be asked for");
+        assert!(pool.inner.lock().is_retired(&held));
+        drop(held);
+        tokio::time::sleep(idle_timeout).await;
+        assert!(pool.inner.lock().functions.is_empty());
     }
 }

@@ -10,9 +10,11 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::capacity::{Capacity, Full, Occupied};
+use super::provisioned::{Provision, Seat};
 use super::{SpecId, Ticket};
 use crate::environment::Environment;
 use crate::invocation::{Bell, Order};
+use crate::spec::Spec;
 
 /// All there is, over all functions.
 #[derive(Debug)]
@@ -40,8 +42,14 @@ pub(super) struct Leased {
 }
 
 /// The environments of one spec.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Environments {
+    /// Keeps its address from being another's for as long as this is here.
+    spec: Weak<Spec>,
+    /// There are to be none. Remembered until nobody has the spec any more who could ask for one.
+    retired: bool,
+    /// What is to be kept initialised.
+    pub(super) provisions: Vec<Weak<Provision>>,
     /// With a free slot; most recently used last.
     pub(super) open: Vec<Open>,
     /// Likewise, of those that were asked for ahead.
@@ -101,6 +109,58 @@ impl Shared {
             shutting_down: false,
             said_full: None,
         }
+    }
+
+    /// Those of this spec.
+    pub(super) fn environments_of(&mut self, spec: &Arc<Spec>) -> &mut Environments {
+        self.functions.entry(SpecId::of(spec)).or_insert_with(|| Environments::of(spec))
+    }
+
+    pub(super) fn is_retired(&self, spec: &Arc<Spec>) -> bool {
+        self.functions.get(&SpecId::of(spec)).is_some_and(|environments| environments.retired)
+    }
+
+    /// From here on there are to be none of this spec. Those that are not in use are the caller's to drop, as are orders
+    /// that nobody waits for any more; others who wait are told.
+    pub(super) fn retire(&mut self, spec: &Arc<Spec>) -> (Vec<Open>, Vec<Order>) {
+        let environments = self.environments_of(spec);
+        environments.retired = true;
+        for provision in environments.provisions.drain(..).filter_map(|provision| provision.upgrade()) {
+            provision.change(|seats| seats.request(0));
+        }
+        let is_abandoned = |order: &Order| order.answer.as_ref().is_none_or(|caller| caller.is_closed());
+        let mut abandoned = Vec::new();
+        for (ticket, order) in std::mem::take(&mut environments.waiting) {
+            if is_abandoned(&order) {
+                abandoned.push(order);
+            } else {
+                environments.waiting.push_back((ticket, order));
+            }
+        }
+        environments.wake_waiting();
+        let listed: Vec<_> = environments.open.drain(..).chain(environments.provisioned.drain(..)).collect();
+        for open in &listed {
+            // One that is in use gives its room back when it comes back.
+            if is_idle(open, &self.leased) {
+                open.environment.room().give_back(&mut self.taken);
+            }
+        }
+        self.tell_of_room(None);
+        (listed, abandoned)
+    }
+
+    /// Takes out what is kept initialised beyond what is wanted, and not in use.
+    pub(super) fn take_surplus(&mut self, id: SpecId) -> Vec<Open> {
+        let Shared { functions, leased, taken, .. } = self;
+        let Some(environments) = functions.get_mut(&id) else { return Vec::new() };
+        let is_surplus = |open: &mut Open| {
+            is_idle(open, leased) && open.environment.seat().is_some_and(Seat::give_up_surplus)
+        };
+        let surplus: Vec<_> = environments.provisioned.extract_if(.., is_surplus).collect();
+        for open in &surplus {
+            open.environment.room().give_back(taken);
+        }
+        surplus
     }
 
     /// One lease less. Whether others are out.
@@ -182,6 +242,7 @@ impl Shared {
         let Shared { functions, leased, .. } = self;
         let mut expired = Vec::new();
         functions.retain(|_, environments| {
+            environments.provisions.retain(|provision| provision.strong_count() > 0);
             let is_expired = |open: &mut Open| open.since <= limit && is_idle(open, leased);
             expired.extend(environments.open.extract_if(.., is_expired));
             !environments.is_forgettable()
@@ -195,8 +256,28 @@ fn is_idle(open: &Open, leased: &HashMap<Uuid, Leased>) -> bool {
 }
 
 impl Environments {
+    pub(super) fn of(spec: &Arc<Spec>) -> Self {
+        Environments {
+            spec: Arc::downgrade(spec),
+            retired: false,
+            provisions: Vec::new(),
+            open: Vec::new(),
+            provisioned: Vec::new(),
+            promised: 0,
+            finishing: 0,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired
+    }
+
     fn is_forgettable(&self) -> bool {
-        self.open.is_empty()
+        let is_known = self.retired && self.spec.strong_count() > 0;
+        !is_known
+            && self.provisions.is_empty()
+            && self.open.is_empty()
             && self.provisioned.is_empty()
             && self.promised == 0
             && self.finishing == 0

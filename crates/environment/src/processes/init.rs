@@ -104,6 +104,12 @@ impl Processes {
                 status
             }
         };
+        // Told when nobody is there who waits for it, too.
+        self.initialization.send_replace(Some(match (status.error_type(), &status) {
+            (Some(error_type), _) => Err(error_type.to_owned()),
+            (None, Status::Timeout) => Err("Sandbox.Timedout".to_owned()),
+            (None, _) => Ok(()),
+        }));
         self.tell_of_extensions(extensions);
         self.log.platform(&PlatformEvent::InitReport { phase: self.init.phase, status, duration });
         self.log.close_subscriptions();

@@ -27,7 +27,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use firesteel_runtime_api::{Call, ExtensionEvent, Reply};
 use firesteel_sandbox as sandbox;
 use firesteel_sandbox::Sandbox;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep};
 use uuid::Uuid;
 
@@ -35,7 +35,7 @@ use self::cause::Cause;
 use self::ending::EndingClock;
 use self::generation::{Generation, RUNTIME, extension_of};
 use self::init::Init;
-use crate::environment::{Command, Parts};
+use crate::environment::{Command, Initialization, Parts};
 use crate::failure::{self, PlatformError};
 use crate::lifecycle::extensions::{Extensions, Index};
 use crate::logs::Log;
@@ -56,6 +56,7 @@ pub(crate) struct Processes {
     pub(crate) log: Log,
     pub(crate) cause: Cause,
     pub(crate) init: Init,
+    initialization: watch::Sender<Option<Initialization>>,
     /// `None` once the environment is to end: nothing can be asked of it any more.
     commands: Option<mpsc::Receiver<Command>>,
     sandbox: Sandbox,
@@ -110,12 +111,13 @@ pub(crate) enum Change {
 impl Processes {
     /// None yet.
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { spec, commands, sandbox, sandbox_events, opt, log, .. } = parts;
+        let Parts { spec, initialization, commands, sandbox, sandbox_events, opt, log, .. } = parts;
         Processes {
             spec,
             log,
             cause: Cause::default(),
             init: Init::begin(true),
+            initialization,
             commands: Some(commands),
             sandbox,
             sandbox_events,

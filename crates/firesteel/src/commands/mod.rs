@@ -1,7 +1,10 @@
 //! One file per command.
 
 pub(crate) mod check;
+pub(crate) mod delete;
+pub(crate) mod deploy;
 pub(crate) mod doctor;
+pub(crate) mod functions;
 pub(crate) mod invoke;
 mod invoke_endpoint;
 pub(crate) mod logs;

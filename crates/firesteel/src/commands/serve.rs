@@ -63,9 +63,7 @@ async fn serve(
     };
     let output = logs.output(specs.len() > 1);
     let pool = Pool::new(limits, Folder { parent: data.subfolder("environments")? }, backend.clone(), output);
-    for (spec, count) in provisioned {
-        pool.provision(&spec, count);
-    }
+    let provisioned: Vec<_> = provisioned.iter().map(|(spec, count)| pool.provision(spec, *count)).collect();
     for function in catalog.functions() {
         tell(format_args!(
             "firesteel: http://{address}/2015-03-31/functions/{}/invocations",
@@ -106,6 +104,7 @@ async fn serve(
         servers.spawn(firesteel_api::function_url::serve(listener, url, invoker.clone(), stop));
     }
     let result = drained(all(servers), &invoker, signals, stop, grace).await;
+    drop(provisioned);
     drop(logs);
     result
 }

@@ -10,9 +10,7 @@ use firesteel_sandbox::{
 use super::Check;
 use crate::cli::{IsolationArguments, Network};
 use crate::data_folder::DataFolder;
-use crate::isolation::{
-    self, Error, Isolation, NamespaceError, Opened, chain, next_for_limits, next_for_tmp,
-};
+use crate::isolation::{self, Error, Isolation, OpenError, Opened, chain, next_for_limits, next_for_tmp};
 
 /// Far more than a shell needs to end on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,16 +32,16 @@ pub(super) async fn all(arguments: &IsolationArguments, data: &DataFolder) -> Tr
     let namespace = namespace(arguments, data).await;
     let containers = containers(arguments, data).await;
     let process = process(data).await;
-    let (chosen, limits, network) = match (&namespace.limits, asked) {
-        (_, Isolation::Oci(_)) => {
-            ("oci", containers.limits.clone().unwrap_or_default(), network(arguments, None))
-        }
-        (Some(limits), Isolation::Auto | Isolation::Namespace) => {
-            ("namespace", limits.clone(), network(arguments, namespace.no_egress.clone()))
-        }
+    let of = |kind: &Isolating| {
+        let limits = kind.limits.clone().unwrap_or_default();
+        (limits, network(arguments, kind.no_egress.clone()))
+    };
+    let (chosen, (limits, network)) = match asked {
+        Isolation::Oci(_) => ("oci", of(&containers)),
+        Isolation::Auto | Isolation::Namespace if namespace.limits.is_some() => ("namespace", of(&namespace)),
+        Isolation::Namespace => ("namespace", (Vec::new(), no_network(arguments))),
         // Who asks for no isolation lacks none, but lacks the limits.
-        (_, Isolation::Auto | Isolation::Process) => ("process", no_limits(), no_network(arguments)),
-        (None, Isolation::Namespace) => ("namespace", Vec::new(), no_network(arguments)),
+        Isolation::Auto | Isolation::Process => ("process", (no_limits(), no_network(arguments))),
     };
     let wants_containers = matches!(asked, Isolation::Oci(_));
     Tried {
@@ -58,73 +56,60 @@ pub(super) async fn all(arguments: &IsolationArguments, data: &DataFolder) -> Tr
     }
 }
 
-/// What came of namespaces.
+/// What came of a kind that isolates.
 #[derive(Debug)]
-struct Namespaces {
+struct Isolating {
     check: Check,
-    /// If they can be had.
+    /// If it can be had.
     limits: Option<Vec<Check>>,
-    /// Why there is no way out, where one was to be had if possible; or where one was asked for.
+    /// Why there is no way out, where one was to be had if possible.
     no_egress: Option<String>,
 }
 
-async fn namespace(arguments: &IsolationArguments, data: &DataFolder) -> Namespaces {
-    let missing = |error: &Error, next: &str| {
-        let check = Check::missing("namespace", chain(error.as_ref())).try_next(next);
-        Namespaces { check, limits: None, no_egress: None }
-    };
-    let Opened { backend, no_egress } = match isolation::namespace(arguments, data, 0).await {
-        Ok(opened) => opened,
-        Err(NamespaceError::Network(error)) => {
-            return missing(&error, "--network none, or what is said to be missing");
-        }
-        Err(NamespaceError::Isolation(error)) => return missing(&error, next_for_namespaces()),
-    };
-    let tried = use_sandbox(&backend, data).await;
-    let limits = limits(&backend);
-    backend.close().await;
-    match tried {
-        Ok(()) => {
-            let found = "namespaces, a file system and limits of its own for each environment";
-            Namespaces { check: Check::ok("namespace", found), limits: Some(limits), no_egress }
-        }
-        Err(error) => missing(&error, next_for_namespaces()),
-    }
+async fn namespace(arguments: &IsolationArguments, data: &DataFolder) -> Isolating {
+    let opened = isolation::namespace(arguments, data, 0).await;
+    isolating("namespace", opened, data, next_for_namespaces()).await
 }
 
-/// What came of containers.
-#[derive(Debug)]
-struct Containers {
-    check: Check,
-    /// If they can be had.
-    limits: Option<Vec<Check>>,
-}
-
-async fn containers(arguments: &IsolationArguments, data: &DataFolder) -> Containers {
-    const NAME: &str = "oci";
-    let missing = |error: &Error| {
-        let next = if isolation::is_root() { "apt install crun" } else { "sudo firesteel doctor" };
-        Containers { check: Check::missing(NAME, chain(error.as_ref())).try_next(next), limits: None }
-    };
+async fn containers(arguments: &IsolationArguments, data: &DataFolder) -> Isolating {
     let runtime = match &arguments.isolation {
         Isolation::Oci(runtime) => runtime.as_deref(),
         _ => None,
     };
-    let backend = match isolation::containers(arguments, data, runtime).await {
-        Ok(backend) => backend,
-        Err(error) => return missing(&error),
+    let opened = isolation::containers(arguments, data, runtime).await;
+    let next = if isolation::is_root() { "apt install crun" } else { "sudo firesteel doctor" };
+    isolating("oci", opened, data, next).await
+}
+
+/// `next`: what to type where it cannot be had.
+async fn isolating(
+    name: &'static str,
+    opened: Result<Opened, OpenError>,
+    data: &DataFolder,
+    next: &str,
+) -> Isolating {
+    let missing = |error: &Error, next: &str| {
+        let check = Check::missing(name, chain(error.as_ref())).try_next(next);
+        Isolating { check, limits: None, no_egress: None }
+    };
+    let Opened { backend, no_egress } = match opened {
+        Ok(opened) => opened,
+        Err(OpenError::Network(error)) => {
+            return missing(&error, "--network none, or what is said to be missing");
+        }
+        Err(OpenError::Isolation(error)) => return missing(&error, next),
     };
     let found = match &backend {
         #[cfg(target_os = "linux")]
         Backend::Oci(containers) => format!("containers, by {}", containers.runtime().version()),
-        _ => String::new(),
+        _ => "namespaces, a file system and limits of its own for each environment".to_owned(),
     };
     let tried = use_sandbox(&backend, data).await;
     let limits = limits(&backend);
     backend.close().await;
     match tried {
-        Ok(()) => Containers { check: Check::ok(NAME, found), limits: Some(limits) },
-        Err(error) => missing(&error),
+        Ok(()) => Isolating { check: Check::ok(name, found), limits: Some(limits), no_egress },
+        Err(error) => missing(&error, next),
     }
 }
 

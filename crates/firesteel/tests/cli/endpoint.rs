@@ -83,7 +83,7 @@ fn an_address_without_a_server_is_exit_code_3() {
 
 #[test]
 fn what_is_no_url_of_a_server_is_exit_code_2() {
-    for url in ["127.0.0.1:9000", "https://127.0.0.1:9000", "", "http://", "::"] {
+    for url in ["127.0.0.1:9000", "ftp://127.0.0.1:9000", "", "http://", "::"] {
         let run = Program::invoke(&["f", "--endpoint", url]).run();
         run.refused(2, &["is not the URL of a server", "try:   --endpoint http://127.0.0.1:9000"]);
     }

@@ -14,29 +14,27 @@
 //! namespaces is no sandbox. Only limits may be missing, and those it tells of.
 
 mod blanks;
-mod spawner;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::Arc;
 
 use firesteel_sandbox_init::furnishing::{Furnishing, Root};
-use firesteel_sandbox_init::network::{Link, Prefix};
+use firesteel_sandbox_init::network::Link;
 use firesteel_sandbox_init::protocol::Mounts;
 use tokio::net::UnixStream;
 
 use self::blanks::Blanks;
-use self::spawner::Spawner;
 use crate::cgroup::{Enforcement, Group, Groups};
 use crate::event::Events;
 use crate::first_process::InitProgram;
 use crate::guests::Guests;
 use crate::images::Images;
 use crate::limits::Limits;
-use crate::network::{Egress, HostAddresses};
+use crate::network::Egress;
 use crate::orphans;
 use crate::sandbox::{Begun, CreateError, Sandbox, Spec, Unready};
+use crate::spawner::{self, KeptSpawner};
 use crate::system;
 
 /// What namespaces are made with, for all sandboxes of a server.
@@ -67,6 +65,11 @@ pub enum Network {
 }
 
 impl Network {
+    /// Whether each sandbox has one of its own.
+    pub(crate) fn is_own(&self) -> bool {
+        !matches!(self, Network::Host)
+    }
+
     /// What `/etc/resolv.conf` says inside.
     pub(crate) fn resolv_conf(&self) -> String {
         match self {
@@ -80,26 +83,12 @@ impl Network {
 /// Makes sandboxes. Nothing of it is left once it is dropped and its sandboxes are closed.
 #[derive(Debug)]
 pub(crate) struct Namespaces {
-    settings: Settings,
     staging: PathBuf,
     images: Images,
     guests: Guests,
     groups: Groups,
-    spawner: Mutex<Running>,
-    /// The host's own addresses, when they have changed since the start.
-    host: Mutex<Option<Vec<Prefix>>>,
+    spawner: Arc<KeptSpawner>,
     blanks: Blanks,
-}
-
-/// The spawner of a server, one at a time.
-#[derive(Debug, Default)]
-enum Running {
-    /// To be started by who needs it.
-    #[default]
-    Not,
-    Yes(Arc<Spawner>),
-    /// None is to be started any more.
-    Closed,
 }
 
 /// The size of `/tmp` that blanks have: what functions have unless they say otherwise.
@@ -109,27 +98,19 @@ impl Namespaces {
     /// Starts the spawner and makes the control groups. Blocks for some milliseconds. Must be called within an async
     /// runtime.
     pub(crate) fn open(settings: Settings) -> io::Result<Arc<Self>> {
-        let staging = settings.folder.join("root");
+        let Settings { id, folder, blanks, network, init } = settings;
+        let staging = folder.join("root");
         std::fs::create_dir_all(&staging)?;
-        let images = Images::new(settings.folder.clone());
-        let guests = Guests::new(&settings.id);
-        let groups = Groups::open(&settings.id);
-        let namespaces = Arc::new(Namespaces {
-            blanks: Blanks::new(settings.blanks),
-            settings,
+        let spawner = KeptSpawner::new(init, folder.clone(), network)?;
+        spawner.ask(|_| Ok(()))?;
+        Ok(Arc::new(Namespaces {
             staging,
-            images,
-            guests,
-            groups,
-            spawner: Mutex::default(),
-            host: Mutex::default(),
-        });
-        namespaces.spawner()?;
-        if let Network::Egress(egress) = &namespaces.settings.network {
-            let changes = HostAddresses::watch(egress.plan().host.clone())?;
-            tokio::spawn(follow_host(Arc::downgrade(&namespaces), changes));
-        }
-        Ok(namespaces)
+            images: Images::new(folder),
+            guests: Guests::new(&id),
+            groups: Groups::open(&id),
+            spawner,
+            blanks: Blanks::new(blanks),
+        }))
     }
 
     /// What holds which limit, or why nothing does.
@@ -185,19 +166,15 @@ impl Namespaces {
         for blank in self.blanks.close().await {
             blank.close().await;
         }
-        let spawner = std::mem::replace(&mut *self.lock_spawner(), Running::Closed);
-        // One that is still talked to ends right after that.
-        if let Running::Yes(spawner) = spawner
-            && let Some(spawner) = Arc::into_inner(spawner)
-        {
-            spawner.end().await;
-        }
+        self.spawner.close().await;
     }
 
     async fn make_blank(self: &Arc<Self>, id: String) -> Result<Unready, CreateError> {
         let begun = match self.begin_aside(&id).await {
             // Whatever has ended the spawner, there is another for the second time.
-            Err(CreateError::Start { source, .. }) if is_end(&source) => self.begin_aside(&id).await,
+            Err(CreateError::Start { source, .. }) if spawner::has_ended(&source) => {
+                self.begin_aside(&id).await
+            }
             begun => begun,
         };
         let (begun, link) = begun?;
@@ -225,11 +202,8 @@ impl Namespaces {
         let group = self.groups.make(&id).map_err(limit)?;
         let own_network = self.own_network();
         let theirs = theirs.into();
-        let spawner = self.spawner().map_err(start)?;
-        let made = spawner.make(own_network, &theirs, group.clone_into());
+        let made = self.spawner.ask(|spawner| spawner.make(own_network, &theirs, group.clone_into()));
         let (first_process, link) = made.map_err(|error| {
-            // It may be that it has ended; the next one begins anew.
-            self.forget(&spawner);
             // What it has made and told nobody of.
             orphans::end_orphans();
             start(error)
@@ -238,11 +212,11 @@ impl Namespaces {
     }
 
     fn own_network(&self) -> bool {
-        !matches!(self.settings.network, Network::Host)
+        self.spawner.network().is_own()
     }
 
     fn furnishing(&self, link: Option<Link>, groups: Vec<PathBuf>) -> io::Result<Furnishing> {
-        let resolv_conf = self.settings.network.resolv_conf();
+        let resolv_conf = self.spawner.network().resolv_conf();
         let guest = self.guests.next();
         Ok(Furnishing {
             groups,
@@ -258,62 +232,6 @@ impl Namespaces {
             link,
         })
     }
-
-    /// The running one, or another if that has ended.
-    fn spawner(&self) -> io::Result<Arc<Spawner>> {
-        let mut spawner = self.lock_spawner();
-        match &*spawner {
-            Running::Yes(running) => Ok(Arc::clone(running)),
-            Running::Closed => Err(io::Error::other("no more sandboxes are made")),
-            Running::Not => {
-                let egress = match &self.settings.network {
-                    Network::Egress(egress) => Some(egress),
-                    Network::None | Network::Host => None,
-                };
-                let started = Arc::new(Spawner::start(&self.settings.init, &self.settings.folder, egress)?);
-                if let Some(host) = &*self.host.lock().unwrap_or_else(PoisonError::into_inner) {
-                    started.set_host(host.clone())?;
-                }
-                *spawner = Running::Yes(Arc::clone(&started));
-                Ok(started)
-            }
-        }
-    }
-
-    fn forget(&self, failed: &Arc<Spawner>) {
-        let mut spawner = self.lock_spawner();
-        if matches!(&*spawner, Running::Yes(running) if Arc::ptr_eq(running, failed)) {
-            *spawner = Running::Not;
-        }
-    }
-
-    fn lock_spawner(&self) -> MutexGuard<'_, Running> {
-        self.spawner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Keeps what may not be reached of the host up to date, as long as sandboxes are made.
-async fn follow_host(namespaces: Weak<Namespaces>, mut changes: HostAddresses) {
-    loop {
-        let Ok(host) = changes.changed().await else {
-            // Descriptors ran out; there will be others.
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            continue;
-        };
-        let Some(namespaces) = namespaces.upgrade() else { return };
-        let told = tokio::task::spawn_blocking(move || {
-            *namespaces.host.lock().unwrap_or_else(PoisonError::into_inner) = Some(host.clone());
-            namespaces.spawner()?.set_host(host)
-        });
-        if let Ok(Err(error)) = told.await {
-            tracing::error!(%error, "new addresses of this host can be reached by functions");
-        }
-    }
-}
-
-/// Whether it is the spawner that failed, and not what it was asked to do.
-fn is_end(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 async fn become_sandbox(

@@ -44,9 +44,20 @@ pub(super) struct Config<'a> {
     pub(super) guest: &'a Confinement,
     pub(super) places: &'a [Bind],
     pub(super) tmp: Tmp,
-    pub(super) own_network: bool,
+    pub(super) network: NetworkNamespace,
     /// `None`: no group of its own.
     pub(super) cgroups_path: Option<String>,
+}
+
+/// Which network a container is in.
+#[derive(Debug)]
+pub(super) enum NetworkNamespace {
+    /// The host's.
+    Host,
+    /// A new one, with a loopback alone.
+    New,
+    /// One that is there, and what it is entered by.
+    Given(PathBuf),
 }
 
 /// What is mounted at `/tmp`.
@@ -67,8 +78,12 @@ impl Config<'_> {
         let capabilities = capabilities()?;
         let mut namespaces: Vec<Value> =
             ["pid", "mount", "ipc", "uts"].iter().map(|kind| json!({ "type": kind })).collect();
-        if self.own_network {
-            namespaces.push(json!({ "type": "network" }));
+        match &self.network {
+            NetworkNamespace::Host => {}
+            NetworkNamespace::New => namespaces.push(json!({ "type": "network" })),
+            NetworkNamespace::Given(path) => {
+                namespaces.push(json!({ "type": "network", "path": text(path)? }));
+            }
         }
         let below_proc =
             |names: &[&str]| names.iter().map(|name| format!("/proc/{name}")).collect::<Vec<_>>();

@@ -20,9 +20,12 @@
 //! what is frozen. The runtime makes no control groups: it begins in one of the server's and is shown them
 //! read-only. All it leaves is in a folder of the server's run.
 //!
+//! Where functions have a way out, the network is made by the [spawner](crate::spawner), as for namespaces, and the runtime is told
+//! to enter it: it knows nothing of routers. Otherwise it makes an empty one.
+//!
 //! Used by [`Backend`](crate::Backend), as root. Nothing is made ahead: to make a container takes 20 ms with crun and 50 with
 //! runc, to delete it 13 and 22. Refused are runtimes whose containers cannot send descriptors out, see
-//! [`FindRuntimeError::Apart`], and a way out of this host, which containers do not have.
+//! [`FindRuntimeError::Apart`].
 
 mod bundle;
 mod config;
@@ -31,7 +34,7 @@ mod runtime;
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,7 +48,7 @@ pub(crate) use self::container::Container;
 pub use self::runtime::{FindRuntimeError, OciRuntime};
 
 use self::bundle::Bundle;
-use self::config::{Config, Tmp};
+use self::config::{Config, NetworkNamespace, Tmp};
 use self::runtime::Caller;
 use crate::cgroup::{Enforcement, Group, Groups};
 use crate::event::Events;
@@ -54,6 +57,7 @@ use crate::guests::Guests;
 use crate::images::Images;
 use crate::namespace::{Network, Settings};
 use crate::sandbox::{Begun, CreateError, Sandbox, Spec};
+use crate::spawner::{self, KeptSpawner, Spawner};
 use crate::system;
 
 /// The group in which runtimes and first processes begin. No sandbox is called so.
@@ -62,8 +66,8 @@ const LOBBY: &str = "oci-runtime";
 /// Makes sandboxes. Nothing of it is left once it is dropped and its sandboxes are closed.
 #[derive(Debug)]
 pub(crate) struct Containers {
-    own_network: bool,
-    resolv_conf: String,
+    /// Not started unless there is a way out.
+    spawner: Arc<KeptSpawner>,
     guests: Guests,
     /// Bundles, the runtime's state, and what is the same for all.
     folder: PathBuf,
@@ -78,40 +82,35 @@ pub(crate) struct Containers {
 }
 
 impl Containers {
-    /// Blocks for some milliseconds.
-    pub(crate) fn open(settings: &Settings, runtime: OciRuntime) -> io::Result<Self> {
+    /// Blocks for some milliseconds. Must be called within an async runtime.
+    pub(crate) fn open(settings: Settings, runtime: OciRuntime) -> io::Result<Self> {
         if !rustix::process::geteuid().is_root() {
             return Err(io::Error::other("containers are made by root only: start the server as root"));
-        }
-        if let Network::Egress(_) = settings.network {
-            return Err(io::Error::other(
-                "containers have no way out: their network is none, or the host's (--network none or host)",
-            ));
         }
         let cgroup2 = Groups::unified_mountpoint().ok_or_else(|| {
             io::Error::other(
                 "no cgroup2 file system is mounted, which runtimes are to see: try `mount -t cgroup2`",
             )
         })?;
-        let folder = settings.folder.join("oci");
+        let Settings { id, folder: of_server, blanks: _, network, init } = settings;
+        let folder = of_server.join("oci");
         std::fs::create_dir_all(&folder)?;
-        let groups = Groups::open(&settings.id);
+        let groups = Groups::open(&id);
         let lobby = groups.make(LOBBY).map_err(io::Error::other)?;
         let caller = Caller {
             runtime,
-            starter: first_process::path(&settings.init)?,
+            starter: first_process::path(&init)?,
             state: folder.join("state"),
             place: lobby.place_below(&cgroup2),
             groups: lobby.all_entrances(),
             cgroup2,
         };
         Ok(Containers {
-            own_network: !matches!(settings.network, Network::Host),
-            resolv_conf: settings.network.resolv_conf(),
-            guests: Guests::new(&settings.id),
-            init: init_program(&settings.init, &folder)?,
+            guests: Guests::new(&id),
+            init: init_program(&init, &folder)?,
+            spawner: KeptSpawner::new(init, of_server.clone(), network)?,
             caller: Arc::new(caller),
-            images: Images::new(settings.folder.clone()),
+            images: Images::new(of_server),
             count: AtomicU64::default(),
             folder,
             _lobby: lobby,
@@ -171,6 +170,11 @@ impl Containers {
         Ok(())
     }
 
+    /// Ends the spawner. Nothing is made from then on.
+    pub(crate) async fn close(&self) {
+        self.spawner.close().await;
+    }
+
     /// Blocks for some ten milliseconds.
     fn begin(&self, spec: Spec) -> Result<Made, CreateError> {
         let Spec { id, mounts, limits, .. } = spec;
@@ -187,6 +191,8 @@ impl Containers {
         // Held until it is mounted.
         let (tmp, _disk) = self.tmp(limits.tmp_mib).map_err(start)?;
 
+        // Held until the container is in it.
+        let network = self.network().map_err(start)?;
         // Unlike names of sandboxes, nothing that a runtime might object to.
         let name = format!("c{}", self.count.fetch_add(1, Ordering::Relaxed));
         let config = Config {
@@ -195,10 +201,11 @@ impl Containers {
             guest: &guest,
             places: &mounts.binds,
             tmp,
-            own_network: self.own_network,
+            network: network.as_ref().map_or(self.unconnected(), path_of),
             cgroups_path: self.caller.cgroups_path(&name),
         };
-        let bundle = Bundle::make(self.folder.join(&name), &config, &self.resolv_conf).map_err(root)?;
+        let resolv_conf = self.spawner.network().resolv_conf();
+        let bundle = Bundle::make(self.folder.join(&name), &config, &resolv_conf).map_err(root)?;
         let container = Container::new(Arc::clone(&self.caller), name, bundle);
         let first_process = FirstProcess::cloned(|| container.run(theirs.into())).map_err(start)?;
         let begun = Begun {
@@ -207,12 +214,29 @@ impl Containers {
             stream,
             container: Some(container),
             group: Some(group),
-            own_network: self.own_network,
+            own_network: self.spawner.network().is_own(),
         };
         if let Some(group) = &begun.group {
             limits.apply(group).map_err(limit)?;
         }
         Ok(Made { begun, guest })
+    }
+
+    /// With a way out, if that is what containers have.
+    fn network(&self) -> io::Result<Option<OwnedFd>> {
+        if !matches!(self.spawner.network(), Network::Egress(_)) {
+            return Ok(None);
+        }
+        let made = match self.spawner.ask(Spawner::make_network) {
+            // Whatever has ended the spawner, there is another for the second time.
+            Err(error) if spawner::has_ended(&error) => self.spawner.ask(Spawner::make_network),
+            made => made,
+        };
+        made.map(Some)
+    }
+
+    fn unconnected(&self) -> NetworkNamespace {
+        if self.spawner.network().is_own() { NetworkNamespace::New } else { NetworkNamespace::Host }
     }
 
     fn tmp(&self, mib: u32) -> io::Result<(Tmp, Option<Disk>)> {
@@ -231,6 +255,12 @@ impl Containers {
 struct Made {
     begun: Begun,
     guest: Confinement,
+}
+
+/// A namespace that this process holds, for another that sees the same processes.
+fn path_of(namespace: &OwnedFd) -> NetworkNamespace {
+    let path = format!("/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd());
+    NetworkNamespace::Given(path.into())
 }
 
 /// What a first process that does not see them is given of control groups.

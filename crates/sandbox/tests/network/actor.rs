@@ -31,6 +31,10 @@ pub(crate) enum Order {
     EnterAsUser(Option<u32>),
     Open(RouterPlan),
     Connect(u32),
+    /// Makes a namespace that is connected, which comes with the answer.
+    Vacant,
+    /// Goes into the namespace that comes along.
+    GoInto,
     SetHost(Vec<Prefix>),
     Configure(Link),
     /// Of `ip`.
@@ -135,6 +139,18 @@ impl Actor {
         self.ask(&Order::Udp(to.parse().unwrap()))
     }
 
+    /// A namespace that is connected to it, of a router.
+    pub(crate) fn vacant(&mut self) -> OwnedFd {
+        self.must(&Order::Vacant);
+        self.frames.take_descriptor().unwrap()
+    }
+
+    pub(crate) fn go_into(&mut self, namespace: &OwnedFd) {
+        let frame = wire::frame(&Order::GoInto).unwrap();
+        assert_eq!(wire::send(&self.socket, &frame, &[namespace.as_fd()]).unwrap(), frame.len());
+        assert_eq!(self.answer(), Answer::Done);
+    }
+
     /// A socket made by it.
     pub(crate) fn socket(&mut self) -> OwnedFd {
         self.must(&Order::Socket);
@@ -170,7 +186,17 @@ pub(crate) fn main() -> ExitCode {
     let mut held = Held::default();
     loop {
         if let Some(order) = frames.take_message::<Order>().unwrap() {
-            let made = matches!(order, Order::Socket).then(|| network::unbound_socket().unwrap());
+            let made = match &order {
+                Order::Socket => Some(network::unbound_socket().unwrap()),
+                Order::Vacant => Some(network::vacant(router(&mut held)).unwrap()),
+                Order::GoInto => {
+                    let kind = Some(rustix::thread::LinkNameSpaceType::Network);
+                    let namespace = frames.take_descriptor().unwrap();
+                    rustix::thread::move_into_link_name_space(namespace.as_fd(), kind).unwrap();
+                    None
+                }
+                _ => None,
+            };
             let answer = obey(order, &mut held).unwrap_or_else(|error| Answer::Failed(error.to_string()));
             let descriptors: Vec<_> = made.iter().map(AsFd::as_fd).collect();
             wire::send(&socket, &wire::frame(&answer).unwrap(), &descriptors).unwrap();
@@ -233,7 +259,7 @@ fn obey(order: Order, held: &mut Held) -> Result<Answer, Box<dyn std::error::Err
         Order::Say(from, to) => {
             UdpSocket::bind(from)?.send_to(b"question", to)?;
         }
-        Order::Socket => {}
+        Order::Socket | Order::Vacant | Order::GoInto => {}
         Order::Serve(router, allowed) => {
             let allowed: Result<Vec<Allowed>, _> = allowed.iter().map(|text| text.parse()).collect();
             held.uplink = Some(Egress::find(allowed?)?.start(router, &InitProgram::CurrentExe)?);

@@ -13,6 +13,7 @@ use crate::scenario::Scenario;
 pub(crate) fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario { name: "the_internet_is_reached_and_nothing_else", run: internet_and_nothing_else },
+        Scenario { name: "a_network_made_before_who_is_in_it_is_as_any", run: vacant },
         Scenario { name: "what_is_allowed_is_reached", run: allowed },
         Scenario { name: "sandboxes_are_apart_whatever_is_allowed", run: everything_allowed },
         Scenario { name: "a_new_address_of_the_hosts_is_refused", run: new_address },
@@ -72,6 +73,31 @@ pub(crate) fn internet_and_nothing_else_by(nobody: &Answer) {
     // What is outside does not get in, and neither does the host, whatever route it makes itself.
     assert_ne!(world.outside.tcp(&format!("{}:80", link.address)), Answer::Reached);
     assert_ne!(Actor::here().tcp(&format!("{}:80", link.address)), Answer::Reached);
+}
+
+fn vacant() {
+    let _world = world();
+    let mut server = serve(&[]);
+    let (_other, other) = sandbox(&mut server.router);
+    let namespace = server.router.vacant();
+    // The router is where it was.
+    let (mut last, _) = sandbox(&mut server.router);
+    assert_eq!(last.tcp(&format!("{INTERNET}:80")), Answer::Reached);
+
+    let mut one = Actor::here();
+    one.go_into(&namespace);
+    drop(namespace);
+    one.listen("0.0.0.0:80");
+    assert_eq!(one.tcp(&format!("{INTERNET}:80")), Answer::Reached);
+    assert_eq!(one.tcp("127.0.0.1:80"), Answer::Reached);
+    for address in [HOST, METADATA, &other.address.to_string()] {
+        assert_eq!(one.tcp(&format!("{address}:80")), Answer::Refused, "{address}");
+    }
+    // It ends with who is in it, or with who holds it and was never in it.
+    let waiting = server.router.vacant();
+    let all = interfaces(&server.router);
+    drop((one, waiting));
+    eventually("two connections end", || interfaces(&server.router) == all - 2);
 }
 
 fn allowed() {
@@ -187,9 +213,13 @@ fn two_hundred() {
     }
     // Connections end with their sandboxes, soon.
     drop(sandboxes);
+    eventually("no interface is left", || interfaces(&server.router) == 0);
+}
+
+fn eventually(what: &str, holds: impl Fn() -> bool) {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while interfaces(&server.router) > 0 {
-        assert!(std::time::Instant::now() < deadline, "interfaces are left");
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "never: {what}");
         std::thread::yield_now();
     }
 }

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use firesteel_sandbox::namespace::Network;
 use firesteel_sandbox::oci::OciRuntime;
 use firesteel_sandbox::{Event, Exit, InitProgram, Limits, Mounts, Spec};
 use rustix::process::{PidfdFlags, Signal};
@@ -86,11 +87,11 @@ async fn one_that_cannot_be_made_leaves_nothing(host: Host) {
         id: format!("{}-second", host.id),
         folder: folder.clone(),
         blanks: 0,
-        network: firesteel_sandbox::namespace::Network::None,
+        network: Network::None,
         init: InitProgram::CurrentExe,
     };
     let runtime = OciRuntime::find(Some(host.runtime)).unwrap();
-    let broken = firesteel_sandbox::Backend::oci(&settings, runtime).unwrap();
+    let broken = firesteel_sandbox::Backend::oci(settings, runtime).unwrap();
     let init = folder.join("oci/init");
     std::fs::remove_file(&init).unwrap();
     std::fs::write(&init, "not a program").unwrap();
@@ -132,7 +133,7 @@ async fn a_killed_server_leaves_nothing_that_the_next_does_not_remove(host: Host
     // As the next server does.
     std::fs::remove_dir_all(&folder).unwrap();
     std::fs::create_dir(&folder).unwrap();
-    drop(fixture::backend(OciRuntime::find(Some(host.runtime)).unwrap(), &id, &folder));
+    drop(fixture::backend(OciRuntime::find(Some(host.runtime)).unwrap(), &id, &folder, Network::None));
     assert_eq!(groups_of(&id), Vec::<PathBuf>::new());
     assert_eq!(std::fs::read("/proc/self/mountinfo").unwrap(), mounts);
     host.close().await;
@@ -140,7 +141,8 @@ async fn a_killed_server_leaves_nothing_that_the_next_does_not_remove(host: Host
 
 /// A server with one sandbox, in which a process runs whose number on the host is written.
 pub(crate) async fn serve(runtime: &str, id: &str, folder: &str) {
-    let backend = fixture::backend(OciRuntime::find(Some(runtime)).unwrap(), id, Path::new(folder));
+    let backend =
+        fixture::backend(OciRuntime::find(Some(runtime)).unwrap(), id, Path::new(folder), Network::None);
     let spec = Spec {
         id: "of-a-server-that-dies".to_owned(),
         folder: folder.into(),

@@ -34,6 +34,10 @@ pub(crate) struct Guest {
 impl Host {
     /// Or why it cannot be.
     pub(crate) fn with(runtime: &'static str) -> Result<Self, String> {
+        Self::with_network(runtime, Network::None)
+    }
+
+    pub(crate) fn with_network(runtime: &'static str, network: Network) -> Result<Self, String> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let found = OciRuntime::find(Some(runtime)).map_err(|error| error.to_string())?;
         if !rustix::process::geteuid().is_root() {
@@ -41,7 +45,7 @@ impl Host {
         }
         let folder = tempfile::tempdir().unwrap();
         let id = format!("test-oci-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let backend = backend(found, &id, folder.path());
+        let backend = backend(found, &id, folder.path(), network);
         Ok(Self { backend, runtime, id, folder })
     }
 
@@ -89,15 +93,15 @@ impl Host {
     }
 }
 
-pub(crate) fn backend(runtime: OciRuntime, id: &str, folder: &Path) -> Backend {
+pub(crate) fn backend(runtime: OciRuntime, id: &str, folder: &Path, network: Network) -> Backend {
     let settings = Settings {
         id: id.to_owned(),
         folder: folder.to_owned(),
         blanks: 0,
-        network: Network::None,
+        network,
         init: InitProgram::CurrentExe,
     };
-    Backend::oci(&settings, runtime).unwrap()
+    Backend::oci(settings, runtime).unwrap()
 }
 
 impl Guest {

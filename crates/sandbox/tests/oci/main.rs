@@ -16,6 +16,8 @@ mod ending;
 mod fixture;
 #[cfg(target_os = "linux")]
 mod limiting;
+#[cfg(target_os = "linux")]
+mod networking;
 
 /// First argument of a server; then the runtime, a name for the server, and its folder.
 #[cfg(target_os = "linux")]
@@ -44,7 +46,7 @@ fn main() -> std::process::ExitCode {
     // First processes are told apart by being the only one there is.
     arguments.test_threads = Some(1);
     let tests = RUNTIMES.into_iter().flat_map(|runtime| {
-        let all = [confining::TESTS, limiting::TESTS, ending::TESTS].concat();
+        let all = [confining::TESTS, networking::TESTS, limiting::TESTS, ending::TESTS].concat();
         all.into_iter().map(move |(name, body)| test(runtime, name, body))
     });
     libtest_mimic::run(&arguments, tests.collect()).exit_code()

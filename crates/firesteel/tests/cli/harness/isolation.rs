@@ -1,6 +1,7 @@
-//! By what the functions of these tests are held apart: the two backends of the program, one a run of the tests.
+//! By what the functions of these tests are held apart: one backend of the program's, the same for a whole run of the tests.
 //!
-//! `FIRESTEEL_ISOLATION=namespace|process` says which; unsaid, it is namespaces where this host is sure to allow them.
+//! `FIRESTEEL_ISOLATION=namespace|oci:<runtime>|process` says which; unsaid, it is namespaces where this host is sure to
+//! allow them.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,39 +9,39 @@ use std::sync::OnceLock;
 
 use super::function::python;
 
+/// A value of `--isolation`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Isolation {
-    Namespace,
-    Process,
-}
+pub(crate) struct Isolation(&'static str);
+
+const PROCESS: Isolation = Isolation("process");
 
 impl Isolation {
     /// Of all functions in this run of the tests.
     pub(crate) fn of_this_run() -> Self {
-        static CHOSEN: OnceLock<Isolation> = OnceLock::new();
-        *CHOSEN.get_or_init(|| match std::env::var("FIRESTEEL_ISOLATION").as_deref() {
-            Ok("namespace") => Isolation::Namespace,
-            Ok("process") => Isolation::Process,
-            Ok(other) => panic!("FIRESTEEL_ISOLATION is {other}, and there are namespace and process"),
-            Err(_) if cfg!(target_os = "linux") && rustix::process::geteuid().is_root() => {
-                Isolation::Namespace
-            }
-            Err(_) => Isolation::Process,
-        })
+        static CHOSEN: OnceLock<String> = OnceLock::new();
+        Isolation(CHOSEN.get_or_init(|| match std::env::var("FIRESTEEL_ISOLATION") {
+            // What becomes of this differs from host to host, and so would what is tested.
+            Ok(name) if name == "auto" => panic!("FIRESTEEL_ISOLATION is auto: say which"),
+            Ok(name) => name,
+            Err(_) if cfg!(target_os = "linux") && rustix::process::geteuid().is_root() => "namespace".into(),
+            Err(_) => PROCESS.0.into(),
+        }))
     }
 
     /// As the program takes it.
     pub(crate) fn name(self) -> &'static str {
-        match self {
-            Isolation::Namespace => "namespace",
-            Isolation::Process => "process",
-        }
+        self.0
+    }
+
+    /// Whether folders that only their owner may read can be shown to functions. `runc` cannot, and says what to type.
+    pub(crate) fn shows_private_folders(self) -> bool {
+        self.0 != "oci:runc"
     }
 
     /// Arguments by which the scripts of these functions find what they need: their interpreter, and where they leave
     /// notes. Any paths, of targets and layers; those of no function of these tests need nothing.
     pub(crate) fn mounts<'a>(self, paths: impl Iterator<Item = &'a Path>) -> Vec<String> {
-        if self == Isolation::Process {
+        if self == PROCESS {
             return Vec::new();
         }
         let mut mounts: Vec<String> =
@@ -58,7 +59,7 @@ impl Isolation {
 
 /// Whether functions have a root, numbers of processes, and limits of their own.
 pub(crate) fn isolated() -> bool {
-    Isolation::of_this_run() == Isolation::Namespace
+    Isolation::of_this_run() != PROCESS
 }
 
 /// The notes of the function that something belongs to: a folder beside its code, or above that.

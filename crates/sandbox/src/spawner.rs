@@ -1,4 +1,8 @@
-//! The conversation with the process that makes first processes.
+//! The conversation with the process that makes first processes, and networks for those that others make.
+//!
+//! Used by [`crate::namespace`] and [`crate::oci`], by way of a [`KeptSpawner`].
+
+mod kept;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,12 +16,14 @@ use firesteel_sandbox_init::protocol::{Made, Order};
 use firesteel_sandbox_init::wire::{self, Frames};
 use rustix::process::Pid;
 
+pub(crate) use self::kept::KeptSpawner;
+
 use crate::first_process::{FirstProcess, InitProgram};
 use crate::network::{Egress, Uplink};
 
 /// A running spawner. Ends when dropped; what it has made lives on.
 #[derive(Debug)]
-pub(super) struct Spawner {
+pub(crate) struct Spawner {
     conversation: Mutex<Conversation>,
     /// Before the process, which holds the router that it leads from.
     uplink: Option<Uplink>,
@@ -32,7 +38,7 @@ struct Conversation {
 
 impl Spawner {
     /// Blocks until it is ready: some milliseconds, some ten more with a way out. Must be called within an async runtime.
-    pub(super) fn start(init: &InitProgram, folder: &Path, egress: Option<&Egress>) -> io::Result<Self> {
+    fn start(init: &InitProgram, folder: &Path, egress: Option<&Egress>) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
         let process = FirstProcess::start_as(SPAWNER_MODE, "spawner", init, folder, theirs.into())?;
         let mut conversation = Conversation { socket: ours, frames: Frames::default() };
@@ -45,7 +51,7 @@ impl Spawner {
 
     /// Makes a first process, and a way from its network to the router. Blocks for about a millisecond. Must be called
     /// within an async runtime.
-    pub(super) fn make(
+    pub(crate) fn make(
         &self,
         own_network: bool,
         control: &OwnedFd,
@@ -61,20 +67,30 @@ impl Spawner {
                     Pid::from_raw(pid).ok_or_else(senseless)
                 }
                 Made::Failed { reason } => Err(io::Error::other(reason)),
-                Made::Ready => Err(senseless()),
+                Made::Ready | Made::Network => Err(senseless()),
             }
         })?;
         let no_way = |reason| io::Error::other(format!("no way out of the sandbox: {reason}"));
         Ok((first_process, connected.map_err(no_way)?))
     }
 
+    /// Makes a network namespace with a way to the router. Blocks for about a millisecond.
+    pub(crate) fn make_network(&self) -> io::Result<OwnedFd> {
+        let mut conversation = self.lock();
+        match conversation.ask(&Order::Network, &[])? {
+            Made::Network => conversation.frames.take_descriptor().ok_or_else(senseless),
+            Made::Failed { reason } => Err(io::Error::other(reason)),
+            Made::Ready | Made::FirstProcess { .. } => Err(senseless()),
+        }
+    }
+
     /// What of the host may not be reached, from now on. Blocks for some milliseconds.
-    pub(super) fn set_host(&self, host: Vec<Prefix>) -> io::Result<()> {
+    fn set_host(&self, host: Vec<Prefix>) -> io::Result<()> {
         ready(self.lock().ask(&Order::SetHost(host), &[])?)
     }
 
     /// Ends it, and waits for that: it is no process of the server's any more then. What it has made lives on.
-    pub(super) async fn end(self) {
+    async fn end(self) {
         let Spawner { conversation, uplink, mut process } = self;
         // First, as it leads to what the process holds.
         let _ = tokio::task::spawn_blocking(move || drop(uplink)).await;
@@ -92,8 +108,13 @@ fn ready(made: Made) -> io::Result<()> {
     match made {
         Made::Ready => Ok(()),
         Made::Failed { reason } => Err(io::Error::other(reason)),
-        Made::FirstProcess { .. } => Err(senseless()),
+        Made::FirstProcess { .. } | Made::Network => Err(senseless()),
     }
+}
+
+/// Whether it is the spawner that failed, and not what it was asked to do.
+pub(crate) fn has_ended(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 impl Conversation {

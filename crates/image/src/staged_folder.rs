@@ -40,7 +40,7 @@ const OWNER_BITS: u32 = 0o700;
 const COPY_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]
-pub(crate) struct Tree {
+pub(crate) struct StagedFolder {
     /// Where the entries are written; removed on drop.
     staging: TempDir,
     /// What it will be called in the end.
@@ -73,7 +73,7 @@ enum Kind {
     },
 }
 
-impl Tree {
+impl StagedFolder {
     /// Begins a folder that will be called `into`, which must not exist or be empty. Its parent exists.
     pub(crate) fn start(into: &Path, limits: Limits) -> Result<Self, UnpackError> {
         if fs::read_dir(into).is_ok_and(|mut entries| entries.next().is_some()) {
@@ -87,7 +87,7 @@ impl Tree {
             .prefix(".unpacking-")
             .tempdir_in(parent)
             .map_err(|source| UnpackError::Write { path: parent.to_owned(), source })?;
-        Ok(Tree {
+        Ok(StagedFolder {
             staging,
             into: into.to_owned(),
             limits,
@@ -154,7 +154,7 @@ impl Tree {
         Ok(true)
     }
 
-    /// Remembers a link. Where it leads is judged by [`Tree::finish`], when all is known.
+    /// Remembers a link. Where it leads is judged by [`StagedFolder::finish`], when all is known.
     pub(crate) fn add_link(&mut self, path: &EntryPath, target: &str) -> Result<(), UnpackError> {
         link::check_target(target, self.limits.path_bytes)
             .map_err(|reason| link_error(path, target, reason))?;

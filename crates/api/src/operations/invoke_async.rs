@@ -1,0 +1,18 @@
+//! `InvokeAsync`: `POST /2014-11-13/functions/{FunctionName}/invoke-async`, what `Event` was before there were invocation types.
+//!
+//! Answered with 202, and `{"Status":202}` for a body, as its SDKs read the member from either.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use firesteel_invoke::Invoker;
+
+use super::invocation::{self, Call, InvocationType};
+use crate::error::{ApiError, REQUEST_ID, request_id_value};
+
+pub(crate) async fn answer(invoker: &Invoker, call: Call) -> Result<Response, ApiError> {
+    let id = (REQUEST_ID, request_id_value(call.request_id));
+    let json = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let request = invocation::read_as(call, invoker.store().account(), InvocationType::Event).await?;
+    invoker.asynchronous(request).await?;
+    Ok((StatusCode::ACCEPTED, [id, json], r#"{"Status":202}"#).into_response())
+}

@@ -1,0 +1,13 @@
+//! Not there yet.
+
+use crate::error::ApiError;
+use crate::front::Front;
+use crate::model::{Request, GetRuntimeManagementConfigRequest, PutRuntimeManagementConfigRequest};
+
+pub(crate) async fn put(_: Front, _: PutRuntimeManagementConfigRequest) -> Result<<PutRuntimeManagementConfigRequest as Request>::Response, ApiError> {
+    Err(ApiError::Unimplemented { operation: "PutRuntimeManagementConfig" })
+}
+
+pub(crate) async fn get(_: Front, _: GetRuntimeManagementConfigRequest) -> Result<<GetRuntimeManagementConfigRequest as Request>::Response, ApiError> {
+    Err(ApiError::Unimplemented { operation: "GetRuntimeManagementConfig" })
+}

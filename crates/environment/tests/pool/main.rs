@@ -1,0 +1,38 @@
+//! The promises of the pool, each against real environments of the process backend.
+//!
+//! One executable in three roles: the tests, the first process of the sandboxes they create, and (mode [`RUNTIME`]) the
+//! runtime of a function.
+
+#![expect(clippy::unwrap_used, reason = "a test, though not of the usual harness")]
+
+mod fixture;
+mod provisioned;
+mod retiring;
+mod runtime;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// First argument of the runtime.
+const RUNTIME: &str = "runtime";
+
+fn main() -> std::process::ExitCode {
+    firesteel_sandbox_init::enter_if_asked();
+    if std::env::args().nth(1).is_some_and(|argument| argument == RUNTIME) {
+        return runtime::main();
+    }
+    let arguments = Arguments::from_args();
+    let tests = [retiring::tests(), provisioned::tests()];
+    libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
+}
+
+/// A test as libtest-mimic wants it, in an async runtime of its own.
+fn test<F>(name: &str, body: fn() -> F) -> Trial
+where
+    F: Future<Output = ()> + 'static,
+{
+    let run = move || -> Result<(), Failed> {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(body());
+        Ok(())
+    };
+    Trial::test(name, run)
+}

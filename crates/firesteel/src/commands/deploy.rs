@@ -1,0 +1,212 @@
+//! `firesteel deploy NAME TARGET`: makes a function of a server, or gives it new code and settings.
+//!
+//! ```text
+//!  TARGET ─► runtime and handler, found out as `serve` does ─► archive ─┬─ unknown name ─► CreateFunction ─────────────┐
+//!                                                                       └─ known ─► UpdateFunctionCode ─► Configuration ├─► Active
+//!  `firesteel publish NAME` ─► PublishVersion ◄──────────────────────── --publish ◄────────────────────────────────────┘
+//! ```
+//!
+//! Of a function that is there already, only those settings change that were given.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use firesteel_image::{Limits, Package};
+use firesteel_runtimes::Interpreters;
+use http::Method;
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+use crate::advice;
+use crate::archive;
+use crate::cli::{DeployArguments, PublishArguments};
+use crate::client::{Client, part};
+use crate::exit::{Exit, Failure};
+use crate::function::name_of;
+use crate::notice::tell;
+use crate::table;
+use crate::variables_file;
+
+/// How often a function that is being made ready is looked at, and for how long.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub(crate) async fn run(arguments: DeployArguments) -> Result<Exit, Failure> {
+    let client = Client::new(&arguments.server)?;
+    let name = name_of(arguments.name.as_deref(), &arguments.target)?.to_string();
+    let code = Code::of(&arguments)?;
+    let function = format!("/2015-03-31/functions/{}", part(&name));
+    let settings = settings(&arguments)?;
+    let known = client.find(&format!("{function}/configuration")).await?;
+    match known {
+        None => create(&client, &name, &arguments, code, settings).await?,
+        Some(_) => update(&client, &function, &arguments, code, settings).await?,
+    }
+    let mut ready = settled(&client, &function).await?;
+    if arguments.publish {
+        ready = publish_version(&client, &name, None).await?;
+    }
+    report(&ready, arguments.json)
+}
+
+pub(crate) async fn publish(arguments: PublishArguments) -> Result<Exit, Failure> {
+    let client = Client::new(&arguments.server)?;
+    let version = publish_version(&client, &arguments.name, arguments.description.as_deref()).await?;
+    report(&version, arguments.json)
+}
+
+/// An archive, and how it is run.
+struct Code {
+    archive: Vec<u8>,
+    runtime: String,
+    handler: String,
+}
+
+impl Code {
+    fn of(arguments: &DeployArguments) -> Result<Self, Failure> {
+        let target = Path::new(&arguments.target);
+        let package = Package::open(target).map_err(|error| {
+            Failure::from_error(Exit::Usage, &error)
+                .try_next("a folder with the function's code, a .zip of it, or an executable")
+        })?;
+        let scratch = TempDir::new()
+            .map_err(|error| Failure::platform("no temporary folder could be made").because(&error))?;
+        let unpacked = scratch.path().join("code");
+        let unusable = |error: firesteel_image::UnpackError| {
+            Failure::usage(format!("the package {} cannot be used", target.display()))
+                .because(&error)
+                .try_next(advice::on_unpacking(&error))
+        };
+        let limits = Limits::default();
+        let folder = match &package {
+            Package::Folder(folder) => {
+                firesteel_image::measure(folder, limits).map_err(unusable)?;
+                folder.as_path()
+            }
+            Package::Zip(archive) => {
+                firesteel_image::unpack_zip(archive, &unpacked, limits).map_err(unusable)?;
+                &unpacked
+            }
+            Package::Executable(program) => {
+                firesteel_image::package_from_executable(program, &unpacked, limits).map_err(unusable)?;
+                &unpacked
+            }
+        };
+        let detected = firesteel_runtimes::detect(
+            folder,
+            None,
+            arguments.runtime.as_deref(),
+            arguments.handler.as_deref(),
+            &Interpreters::of_host(),
+        )
+        .map_err(|error| Failure::from_error(Exit::Usage, &error).try_next(advice::on_detection(&error)))?;
+        tell(format_args!("firesteel: {}", detected.why));
+        let archive = match &package {
+            // As it is: its digest is the one that its author knows.
+            Package::Zip(archive) => std::fs::read(archive),
+            Package::Folder(_) | Package::Executable(_) => archive::of_folder(folder),
+        };
+        let archive = archive.map_err(|error| {
+            Failure::usage(format!("the package {} cannot be read", target.display())).because(&error)
+        })?;
+        Ok(Code { archive, runtime: detected.runtime.to_string(), handler: detected.handler })
+    }
+}
+
+/// What was given on the command line, by the API's names.
+fn settings(arguments: &DeployArguments) -> Result<Map<String, Value>, Failure> {
+    let mut settings = Map::new();
+    let mut set = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            settings.insert(name.to_owned(), value);
+        }
+    };
+    set("MemorySize", arguments.memory.map(Value::from));
+    set("Timeout", arguments.timeout.map(Value::from));
+    set("EphemeralStorage", arguments.ephemeral_storage.map(|size| json!({ "Size": size })));
+    set("Description", arguments.description.clone().map(Value::from));
+    set("Role", arguments.role.clone().map(Value::from));
+    set("Layers", (!arguments.layer.is_empty()).then(|| Value::from(arguments.layer.clone())));
+    let variables: BTreeMap<String, String> =
+        variables_file::read(arguments.env_file.as_deref(), &arguments.env)?;
+    set("Environment", (!variables.is_empty()).then(|| json!({ "Variables": variables })));
+    Ok(settings)
+}
+
+async fn create(
+    client: &Client,
+    name: &str,
+    arguments: &DeployArguments,
+    code: Code,
+    mut settings: Map<String, Value>,
+) -> Result<(), Failure> {
+    let role = || Value::from(format!("arn:aws:iam::{}:role/firesteel", arguments.account_id));
+    settings.entry("Role").or_insert_with(role);
+    settings.insert("FunctionName".into(), name.into());
+    settings.insert("Runtime".into(), code.runtime.into());
+    settings.insert("Handler".into(), code.handler.into());
+    settings.insert("Code".into(), json!({ "ZipFile": BASE64_STANDARD.encode(&code.archive) }));
+    client.call(Method::POST, "/2015-03-31/functions", Some(&Value::Object(settings))).await?;
+    Ok(())
+}
+
+async fn update(
+    client: &Client,
+    function: &str,
+    arguments: &DeployArguments,
+    code: Code,
+    mut settings: Map<String, Value>,
+) -> Result<(), Failure> {
+    let archive = json!({ "ZipFile": BASE64_STANDARD.encode(&code.archive) });
+    client.call(Method::PUT, &format!("{function}/code"), Some(&archive)).await?;
+    settled(client, function).await?;
+    if arguments.runtime.is_some() {
+        settings.insert("Runtime".into(), code.runtime.into());
+    }
+    if arguments.handler.is_some() {
+        settings.insert("Handler".into(), code.handler.into());
+    }
+    if !settings.is_empty() {
+        let settings = Value::Object(settings);
+        client.call(Method::PUT, &format!("{function}/configuration"), Some(&settings)).await?;
+    }
+    Ok(())
+}
+
+/// The function once it can be invoked. One that never can is told of with its reason.
+async fn settled(client: &Client, function: &str) -> Result<Value, Failure> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let now = client.call(Method::GET, &format!("{function}/configuration"), None).await?;
+        let member = |name: &str| now.get(name).and_then(Value::as_str).unwrap_or_default();
+        match (member("State"), member("LastUpdateStatus")) {
+            ("Failed", _) => return Err(unready(member("StateReason"))),
+            (_, "Failed") => return Err(unready(member("LastUpdateStatusReason"))),
+            ("Pending", _) | (_, "InProgress") if tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            ("Pending", _) | (_, "InProgress") => return Err(unready("it takes too long")),
+            _ => return Ok(now),
+        }
+    }
+}
+
+fn unready(reason: &str) -> Failure {
+    Failure::platform(format!("the function was deployed and cannot be invoked: {reason}"))
+}
+
+async fn publish_version(client: &Client, name: &str, description: Option<&str>) -> Result<Value, Failure> {
+    let body = match description {
+        Some(description) => json!({ "Description": description }),
+        None => json!({}),
+    };
+    client.call(Method::POST, &format!("/2015-03-31/functions/{}/versions", part(name)), Some(&body)).await
+}
+
+/// The ARN on stdout, so that it can be used in the next command; or all that the server tells.
+fn report(function: &Value, json: bool) -> Result<Exit, Failure> {
+    table::line(&if json { function.to_string() } else { table::text(function, "FunctionArn") })
+}
