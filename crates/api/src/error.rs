@@ -247,7 +247,9 @@ impl From<InvokeError> for ApiError {
 impl From<CatalogError> for ApiError {
     fn from(error: CatalogError) -> Self {
         match error {
-            CatalogError::Refused(refusal) => ApiError::refused(refused_as(refusal.kind()), refusal.to_string()),
+            CatalogError::Refused(refusal) => {
+                ApiError::refused(refused_as(refusal.kind()), refusal.to_string())
+            }
             CatalogError::Failed(failure) => {
                 tracing::error!(error = &failure as &(dyn std::error::Error + 'static), "the catalog failed");
                 ApiError::Service
@@ -265,7 +267,9 @@ fn refused_as(kind: RefusalKind) -> &'static Exception {
         RefusalKind::PreconditionFailed => &exception::PRECONDITION_FAILED,
         RefusalKind::CodeStorageExceeded => &exception::CODE_STORAGE_EXCEEDED,
         RefusalKind::PolicyLengthExceeded => &exception::POLICY_LENGTH_EXCEEDED,
-        RefusalKind::ProvisionedConcurrencyConfigNotFound => &exception::PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND,
+        RefusalKind::ProvisionedConcurrencyConfigNotFound => {
+            &exception::PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND
+        }
         RefusalKind::CodeSigningConfigNotFound => &exception::CODE_SIGNING_CONFIG_NOT_FOUND,
         RefusalKind::Validation => &VALIDATION,
     }

@@ -2,8 +2,11 @@
 
 use crate::error::ApiError;
 use crate::front::Front;
-use crate::model::{Request, GetAccountSettingsRequest};
+use crate::model::{GetAccountSettingsRequest, Request};
 
-pub(crate) async fn settings(_: Front, _: GetAccountSettingsRequest) -> Result<<GetAccountSettingsRequest as Request>::Response, ApiError> {
+pub(crate) async fn settings(
+    _: Front,
+    _: GetAccountSettingsRequest,
+) -> Result<<GetAccountSettingsRequest as Request>::Response, ApiError> {
     Err(ApiError::Unimplemented { operation: "GetAccountSettings" })
 }
