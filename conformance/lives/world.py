@@ -50,7 +50,7 @@ def served(args, authenticates=False):
             with Server(args.firesteel, {}, *options) as server:
                 yield World(server.endpoint, KEYS, notes, None, authenticates)
             return
-        with Moto(args.moto_server) as moto, Server(args.firesteel, {}, *options, "--s3-endpoint", moto.endpoint) as server:
+        with Moto(args.moto_server) as moto, Server(args.firesteel, {}, *options, "--aws-endpoint", moto.endpoint) as server:
             yield World(server.endpoint, KEYS, notes, moto, authenticates)
 
 

@@ -44,7 +44,7 @@ def play(suite, args, differences):
             judged, written = args.judged, None
         else:
             server = stack.enter_context(Server(args.firesteel, {}, "--region", suite.region, "--account-id", suite.account,
-                                                "--s3-endpoint", moto.endpoint, *shown(), *args.option))
+                                                "--aws-endpoint", moto.endpoint, *shown(), *args.option))
             judged = server.endpoint.removeprefix("http://")
             written = Written(Path(server.folder.name) / "data", moto.address, suite.region)
         if judged == "moto":

@@ -3,6 +3,7 @@
 import base64
 import json
 import subprocess
+import uuid
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -49,9 +50,11 @@ class Door:
         self.address = endpoint.removeprefix("http://")
 
     def signed(self, method="POST", target=INVOKE, body=b"{}", **how):
-        """The parts of a request: method, target, headers, body."""
+        """The parts of a request: method, target, headers, body. As SDKs do it says, unsigned, which attempt of which call it is:
+        two calls in one second have one signature."""
         headers, target = self.signer.sign(method, self.endpoint + target, body=body, **how)
-        return method, target, {"Host": self.address, **headers}, body
+        attempt = {"amz-sdk-invocation-id": str(uuid.uuid4()), "amz-sdk-request": "attempt=1"}
+        return method, target, {"Host": self.address, **headers, **attempt}, body
 
     def ask(self, *parts):
         with Wire(self.address) as wire:
