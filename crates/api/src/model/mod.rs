@@ -14,11 +14,11 @@
 //! functions are given and give back (`Payload`) is left to those that run them: it may be large, and is not JSON.
 
 mod blob;
+mod invalid_parameter;
 mod pattern;
 mod request;
 mod response;
 mod routing;
-mod runtimes;
 mod schema;
 mod serialization;
 mod shapes;

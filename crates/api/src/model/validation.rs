@@ -10,13 +10,14 @@
 //! satisfy. Values are printed as Java prints them, and not at all if the model calls them sensitive. Of a text's
 //! constraints its pattern comes first.
 //!
-//! What the service does not leave to its model is with who knows about it, but for runtimes: see [`super::runtimes`].
+//! What the service does not leave to its model is not here: some of it is in [`super::invalid_parameter`], most of it with
+//! those whose rules they are.
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::runtimes;
+use super::invalid_parameter::{self, CONFIGURABLE_RUNTIMES, KNOWN_RUNTIMES, RUNTIME};
 use super::schema::{Bounds, Kind, Member, Shape};
 use super::shapes::OperationId;
 use crate::error::ApiError;
@@ -45,16 +46,18 @@ pub(super) fn validate(
 ) -> Result<(), ApiError> {
     let mut violations = Vec::new();
     of_members(input, given, "", &mut violations);
-    // The service looks at a function's runtime after all else, and in words of its own.
-    let runtime = runtimes::configured(operation, given);
     let found = violations.len();
+    let runtime = invalid_parameter::runtime(operation, given);
     if runtime.is_some() {
         violations.retain(|violation| violation.member != "runtime");
     }
-    match runtime {
-        _ if !violations.is_empty() => Err(ApiError::Violations(Violations(violations))),
-        Some(name) if found > 0 => Err(runtimes::unknown(name)),
-        _ => Ok(()),
+    if !violations.is_empty() {
+        return Err(ApiError::Violations(Violations(violations)));
+    }
+    let unknown_runtime = runtime.filter(|_| found > 0).map(invalid_parameter::unknown_runtime);
+    match unknown_runtime.or_else(|| invalid_parameter::name_too_long(operation, given)) {
+        Some(refusal) => Err(refusal),
+        None => Ok(()),
     }
 }
 
@@ -145,7 +148,7 @@ fn falls_short(shape: &Shape, value: &Value) -> bool {
 fn of_elements(element: &Shape) -> String {
     match element.name {
         // Recorded like this, in no list.
-        runtimes::SHAPE => format!("Member must satisfy enum value set: {}", runtimes::CONFIGURABLE),
+        RUNTIME => format!("Member must satisfy enum value set: {CONFIGURABLE_RUNTIMES}"),
         _ => format!("Member must satisfy constraint: [{}]", constraints(element).join(", ")),
     }
 }
@@ -177,7 +180,7 @@ fn constraints(shape: &Shape) -> Vec<String> {
 
 fn of_set(shape: &Shape) -> String {
     let set = match &shape.kind {
-        Kind::Text { .. } if shape.name == runtimes::SHAPE => runtimes::KNOWN.to_owned(),
+        Kind::Text { .. } if shape.name == RUNTIME => KNOWN_RUNTIMES.to_owned(),
         Kind::Text { values, .. } => format!("[{}]", values.join(", ")),
         _ => String::new(),
     };
