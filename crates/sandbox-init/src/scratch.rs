@@ -41,6 +41,8 @@ impl Disk {
     pub fn of(template: &Path) -> io::Result<Self> {
         let original = File::open(template)?;
         let image = copy(&original, template)?;
+        // To attach it the kernel waits until it is on the disk: milliseconds, in which the others would wait for the lock.
+        image.sync_data()?;
         // All sandboxes of a server would be told of the same free device, and one at a time would have it.
         original.lock()?;
         let attached = attach(&image);
