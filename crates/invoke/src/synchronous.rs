@@ -18,7 +18,7 @@ use crate::{
     Deployment, InvokeError, Invoker, Outcome, Reply, Request, Target, Throttle, ThrottleReason, started, trace,
 };
 
-const INVALID_ENTRYPOINT: &str = "Runtime.InvalidEntrypoint";
+pub(crate) const INVALID_ENTRYPOINT: &str = "Runtime.InvalidEntrypoint";
 
 /// An invocation that has begun to answer, and what its callers are told beside the answer.
 pub(crate) struct Answered {
