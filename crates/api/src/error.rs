@@ -5,7 +5,7 @@
 
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use firesteel_catalog::{CatalogError, InvalidName, ReferenceError, RefusalKind};
+use firesteel_catalog::{self as catalog, CatalogError, InvalidName, ReferenceError, RefusalKind};
 use firesteel_invoke::{InvokeError, Throttle};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -33,6 +33,10 @@ static VALIDATION: Exception =
 /// The model has `RequestTooLargeException`, with `message` and `Type`; the service was recorded with this.
 static REQUEST_ENTITY_TOO_LARGE: Exception =
     Exception { class: "RequestEntityTooLargeException", status: 413, spelling: Spelling::Upper, kind: None };
+/// Two of the model's that were recorded without their `Type`: of quotas of concurrency, and of missing code signing
+/// configurations.
+static CONCURRENCY_QUOTA: Exception = Exception { kind: None, ..exception::INVALID_PARAMETER_VALUE };
+static CODE_SIGNING_CONFIG_MISSING: Exception = Exception { kind: None, ..exception::RESOURCE_NOT_FOUND };
 
 /// Why a call was not carried out. All but `Service` are the caller's doing.
 #[derive(Debug, thiserror::Error)]
@@ -247,7 +251,7 @@ impl From<InvokeError> for ApiError {
 impl From<CatalogError> for ApiError {
     fn from(error: CatalogError) -> Self {
         match error {
-            CatalogError::Refused(refusal) => ApiError::refused(refused_as(refusal.kind()), refusal.to_string()),
+            CatalogError::Refused(refusal) => ApiError::refused(refused_as(&refusal), refusal.to_string()),
             CatalogError::Failed(failure) => {
                 tracing::error!(error = &failure as &(dyn std::error::Error + 'static), "the catalog failed");
                 ApiError::Service
@@ -257,8 +261,15 @@ impl From<CatalogError> for ApiError {
 }
 
 /// How a refusal of the catalog's is put.
-fn refused_as(kind: RefusalKind) -> &'static Exception {
-    match kind {
+fn refused_as(refusal: &catalog::Refusal) -> &'static Exception {
+    match refusal {
+        catalog::Refusal::ReservedTooMuch { .. }
+        | catalog::Refusal::ProvisionedAboveUnreserved { .. }
+        | catalog::Refusal::ProvisionedTooMuch { .. } => return &CONCURRENCY_QUOTA,
+        catalog::Refusal::CodeSigningConfigMissing { .. } => return &CODE_SIGNING_CONFIG_MISSING,
+        _ => {}
+    }
+    match refusal.kind() {
         RefusalKind::InvalidParameterValue => &exception::INVALID_PARAMETER_VALUE,
         RefusalKind::ResourceNotFound => &exception::RESOURCE_NOT_FOUND,
         RefusalKind::ResourceConflict => &exception::RESOURCE_CONFLICT,
