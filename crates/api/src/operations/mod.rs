@@ -37,6 +37,7 @@ use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::response::Response;
 use bytes::Bytes;
+use firesteel_catalog::Paging;
 use uuid::Uuid;
 
 use self::invocation::Call;
@@ -180,6 +181,11 @@ impl Control<'_> {
         let response = operation(self.front.clone(), request).await?;
         Ok(model::respond::<T>(&response, self.request_id))
     }
+}
+
+/// Which page of a list; the catalog has its own most for each.
+fn paging(marker: Option<String>, max_items: Option<i64>) -> Paging {
+    Paging { marker, max_items: max_items.and_then(|most| u32::try_from(most).ok()) }
 }
 
 async fn control_body(route: &Route, body: Body) -> Result<Bytes, ApiError> {
