@@ -11,6 +11,8 @@ use crate::variables::InvalidVariables;
 pub enum RefusalKind {
     /// `InvalidParameterValueException`
     InvalidParameterValue,
+    /// `InvalidParameterValueException`, without the `Type` that else goes with it: so it was recorded of some.
+    UntypedInvalidParameterValue,
     /// `ValidationException`
     Validation,
     /// `ResourceNotFoundException`
@@ -48,6 +50,9 @@ pub enum Refusal {
     FunctionNotFound { arn: Arn },
     #[error("Cannot find alias arn: {arn}")]
     AliasNotFound { arn: Arn },
+    /// In `UpdateAlias` alone.
+    #[error("Alias not found: {arn}")]
+    UpdatedAliasNotFound { arn: Arn },
     #[error("Function already exist: {name}")]
     FunctionExists { name: String },
     #[error("Alias already exists: {arn}")]
@@ -279,6 +284,7 @@ impl Refusal {
         match self {
             Refusal::FunctionNotFound { .. }
             | Refusal::AliasNotFound { .. }
+            | Refusal::UpdatedAliasNotFound { .. }
             | Refusal::RequestedResourceNotFound
             | Refusal::FunctionDoesNotExist
             | Refusal::NoSuchFunction
@@ -310,6 +316,10 @@ impl Refusal {
             Refusal::Constraint { .. } | Refusal::Variables(InvalidVariables::Key { .. }) => {
                 RefusalKind::Validation
             }
+            Refusal::LatestWeighted
+            | Refusal::ReservedTooMuch { .. }
+            | Refusal::ProvisionedAboveUnreserved { .. }
+            | Refusal::ProvisionedTooMuch { .. } => RefusalKind::UntypedInvalidParameterValue,
             Refusal::CodeDiffers { .. }
             | Refusal::LatestCannotBeDeleted
             | Refusal::ImageUriMissing
@@ -322,7 +332,6 @@ impl Refusal {
             | Refusal::InvalidMarker { .. }
             | Refusal::TooManyWeights
             | Refusal::SameVersionWeighted { .. }
-            | Refusal::LatestWeighted
             | Refusal::TooManyLayers
             | Refusal::LayerTwice { .. }
             | Refusal::LayerElsewhere { .. }
@@ -334,13 +343,10 @@ impl Refusal {
             | Refusal::TagsOfVersion
             | Refusal::PolicyOfLatest
             | Refusal::InvalidPrincipal
-            | Refusal::ReservedTooMuch { .. }
             | Refusal::ReservedBelowProvisioned { .. }
             | Refusal::ProvisionedLatest
             | Refusal::NotPublished
             | Refusal::ProvisionedAboveReserved
-            | Refusal::ProvisionedAboveUnreserved { .. }
-            | Refusal::ProvisionedTooMuch { .. }
             | Refusal::EventInvokeEmpty
             | Refusal::DestinationIsItself
             | Refusal::DestinationMissing { .. }
