@@ -38,6 +38,45 @@ pub(super) fn configured(operation: OperationId, given: &Map<String, Value>) -> 
     }
 }
 
+/// Those that no function may be given any more. The service has others that are past their time and still takes them.
+const RETIRED: &[&str] = &[
+    "dotnetcore1.0",
+    "dotnetcore2.0",
+    "dotnetcore2.1",
+    "dotnetcore3.1",
+    "go1.x",
+    "java8",
+    "nodejs",
+    "nodejs4.3",
+    "nodejs4.3-edge",
+    "nodejs6.10",
+    "nodejs8.10",
+    "nodejs10.x",
+    "nodejs12.x",
+    "nodejs14.x",
+    "provided",
+    "python2.7",
+    "python3.6",
+    "python3.7",
+    "ruby2.5",
+    "ruby2.7",
+];
+
+pub(super) fn is_retired(name: &str) -> bool {
+    RETIRED.contains(&name)
+}
+
+/// That a runtime was one once.
+pub(super) fn retired(name: &str) -> ApiError {
+    ApiError::refused(
+        &exception::INVALID_PARAMETER_VALUE,
+        format!(
+            "The runtime parameter of {name} is no longer supported for creating or updating AWS Lambda functions. \
+             We recommend you use a supported runtime while creating or updating functions."
+        ),
+    )
+}
+
 /// That there is no runtime of this name.
 pub(super) fn unknown(name: &str) -> ApiError {
     ApiError::refused(

@@ -54,6 +54,7 @@ pub(super) fn validate(
     match runtime {
         _ if !violations.is_empty() => Err(ApiError::Violations(Violations(violations))),
         Some(name) if found > 0 => Err(runtimes::unknown(name)),
+        Some(name) if runtimes::is_retired(name) => Err(runtimes::retired(name)),
         _ => Ok(()),
     }
 }
