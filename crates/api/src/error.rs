@@ -16,7 +16,7 @@ use crate::body::DRAIN_LIMIT_BYTES;
 use crate::model::{Exception, Spelling, Violations, exception};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
-const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+pub(crate) const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
 /// Exceptions of AWS's front door, which no model names.
 pub(crate) static ACCESS_DENIED: Exception =

@@ -60,7 +60,12 @@ impl Provisioning {
     }
 
     /// Makes what is kept what is wanted.
-    pub(crate) async fn reconcile(&self, name: &FunctionName, wanted: Vec<Wanted>, deployments: &Deployments) {
+    pub(crate) async fn reconcile(
+        &self,
+        name: &FunctionName,
+        wanted: Vec<Wanted>,
+        deployments: &Deployments,
+    ) {
         let mut planned = Vec::new();
         for Wanted { qualifier, version, count, is_reserved } in wanted {
             let spec = match deployments.of(&version).await {

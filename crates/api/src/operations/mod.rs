@@ -17,8 +17,8 @@ pub(crate) mod concurrency;
 pub(crate) mod configuration;
 pub(crate) mod event_invoke;
 pub(crate) mod event_sources;
-pub(crate) mod functions;
 pub(crate) mod function_urls;
+pub(crate) mod functions;
 pub(crate) mod invocation;
 pub(crate) mod invoke;
 pub(crate) mod invoke_async;
@@ -48,11 +48,7 @@ use crate::guard;
 use crate::model::{self, OperationId, Route};
 
 /// The answer to a request of the API.
-pub(crate) async fn answer(
-    front: &Front,
-    request: Request,
-    request_id: Uuid,
-) -> Result<Response, ApiError> {
+pub(crate) async fn answer(front: &Front, request: Request, request_id: Uuid) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let route = model::route(&parts.method, &parts.uri)?;
     use OperationId as Id;
