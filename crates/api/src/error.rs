@@ -5,7 +5,7 @@
 
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use firesteel_catalog::{self as catalog, CatalogError, InvalidName, ReferenceError, RefusalKind};
+use firesteel_catalog::{CatalogError, InvalidName, ReferenceError, RefusalKind};
 use firesteel_invoke::{InvokeError, Throttle};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -16,10 +16,10 @@ use crate::body::DRAIN_LIMIT_BYTES;
 use crate::model::{Exception, Spelling, Violations, exception};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
-const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+pub(crate) const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
 /// Exceptions of AWS's front door, which no model names.
-static ACCESS_DENIED: Exception =
+pub(crate) static ACCESS_DENIED: Exception =
     Exception { class: "AccessDeniedException", status: 403, spelling: Spelling::Upper, kind: None };
 /// Those about signatures, each with a class of its own.
 const UNAUTHENTICATED: Exception =
@@ -28,15 +28,14 @@ static SERIALIZATION: Exception =
     Exception { class: "SerializationException", status: 400, spelling: Spelling::Lower, kind: None };
 static UNKNOWN_OPERATION: Exception =
     Exception { class: "UnknownOperationException", status: 404, spelling: Spelling::Lower, kind: None };
+static UNTYPED_INVALID_PARAMETER_VALUE: Exception =
+    Exception { kind: None, ..exception::INVALID_PARAMETER_VALUE };
+static UNTYPED_RESOURCE_NOT_FOUND: Exception = Exception { kind: None, ..exception::RESOURCE_NOT_FOUND };
 static VALIDATION: Exception =
     Exception { class: "ValidationException", status: 400, spelling: Spelling::Lower, kind: None };
 /// The model has `RequestTooLargeException`, with `message` and `Type`; the service was recorded with this.
 static REQUEST_ENTITY_TOO_LARGE: Exception =
     Exception { class: "RequestEntityTooLargeException", status: 413, spelling: Spelling::Upper, kind: None };
-/// Two of the model's that were recorded without their `Type`: of quotas of concurrency, and of missing code signing
-/// configurations.
-static CONCURRENCY_QUOTA: Exception = Exception { kind: None, ..exception::INVALID_PARAMETER_VALUE };
-static CODE_SIGNING_CONFIG_MISSING: Exception = Exception { kind: None, ..exception::RESOURCE_NOT_FOUND };
 
 /// Why a call was not carried out. All but `Service` are the caller's doing.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +92,12 @@ pub(crate) enum ApiError {
     RequestTooLarge {
         /// Its name.
         operation: &'static str,
+    },
+    /// The archive inside a request is too large.
+    #[error("Zipped size must be smaller than {limit_bytes} bytes")]
+    ArchiveTooLarge {
+        /// What would have been allowed.
+        limit_bytes: usize,
     },
     /// The connection broke before the request was whole.
     #[error("The request body could not be read.")]
@@ -159,7 +164,9 @@ impl ApiError {
             ApiError::PayloadNotJson(_) | ApiError::ClientContext | ApiError::BodyUnreadable => {
                 &exception::INVALID_REQUEST_CONTENT
             }
-            ApiError::PayloadTooLarge { .. } | ApiError::RequestTooLarge { .. } => &REQUEST_ENTITY_TOO_LARGE,
+            ApiError::PayloadTooLarge { .. }
+            | ApiError::RequestTooLarge { .. }
+            | ApiError::ArchiveTooLarge { .. } => &REQUEST_ENTITY_TOO_LARGE,
             ApiError::Throttled(_) => &exception::TOO_MANY_REQUESTS,
             ApiError::RestoreFailed { timed_out: false, .. } => &exception::SNAP_START,
             ApiError::RestoreFailed { timed_out: true, .. } => &exception::SNAP_START_TIMEOUT,
@@ -251,7 +258,9 @@ impl From<InvokeError> for ApiError {
 impl From<CatalogError> for ApiError {
     fn from(error: CatalogError) -> Self {
         match error {
-            CatalogError::Refused(refusal) => ApiError::refused(refused_as(&refusal), refusal.to_string()),
+            CatalogError::Refused(refusal) => {
+                ApiError::refused(refused_as(refusal.kind()), refusal.to_string())
+            }
             CatalogError::Failed(failure) => {
                 tracing::error!(error = &failure as &(dyn std::error::Error + 'static), "the catalog failed");
                 ApiError::Service
@@ -261,22 +270,19 @@ impl From<CatalogError> for ApiError {
 }
 
 /// How a refusal of the catalog's is put.
-fn refused_as(refusal: &catalog::Refusal) -> &'static Exception {
-    match refusal {
-        catalog::Refusal::ReservedTooMuch { .. }
-        | catalog::Refusal::ProvisionedAboveUnreserved { .. }
-        | catalog::Refusal::ProvisionedTooMuch { .. } => return &CONCURRENCY_QUOTA,
-        catalog::Refusal::CodeSigningConfigMissing { .. } => return &CODE_SIGNING_CONFIG_MISSING,
-        _ => {}
-    }
-    match refusal.kind() {
+fn refused_as(kind: RefusalKind) -> &'static Exception {
+    match kind {
         RefusalKind::InvalidParameterValue => &exception::INVALID_PARAMETER_VALUE,
+        RefusalKind::UntypedInvalidParameterValue => &UNTYPED_INVALID_PARAMETER_VALUE,
         RefusalKind::ResourceNotFound => &exception::RESOURCE_NOT_FOUND,
+        RefusalKind::UntypedResourceNotFound => &UNTYPED_RESOURCE_NOT_FOUND,
         RefusalKind::ResourceConflict => &exception::RESOURCE_CONFLICT,
         RefusalKind::PreconditionFailed => &exception::PRECONDITION_FAILED,
         RefusalKind::CodeStorageExceeded => &exception::CODE_STORAGE_EXCEEDED,
         RefusalKind::PolicyLengthExceeded => &exception::POLICY_LENGTH_EXCEEDED,
-        RefusalKind::ProvisionedConcurrencyConfigNotFound => &exception::PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND,
+        RefusalKind::ProvisionedConcurrencyConfigNotFound => {
+            &exception::PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND
+        }
         RefusalKind::CodeSigningConfigNotFound => &exception::CODE_SIGNING_CONFIG_NOT_FOUND,
         RefusalKind::Validation => &VALIDATION,
     }

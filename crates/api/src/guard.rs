@@ -28,12 +28,7 @@ struct Named {
 }
 
 /// Passes who may; everybody, where nobody was asked who they are.
-pub(crate) async fn check(
-    front: &Front,
-    route: &Route,
-    parts: &Parts,
-    body: &[u8],
-) -> Result<(), ApiError> {
+pub(crate) async fn check(front: &Front, route: &Route, parts: &Parts, body: &[u8]) -> Result<(), ApiError> {
     let Some(identity) = parts.extensions.get::<Arc<Identity>>() else { return Ok(()) };
     // Every operation of the table has its permission, which a test sees to.
     let Some(permission) = permission(route.operation.name) else { return Err(ApiError::Service) };
@@ -72,21 +67,20 @@ pub(crate) async fn policy_of(
         Err(CatalogError::Refused(_)) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let document = serde_json::from_str(&text).ok();
+    Ok(evaluable(&text))
+}
+
+/// A policy as the catalog keeps it.
+pub(crate) fn evaluable(text: &str) -> Option<Policy> {
+    let document = serde_json::from_str(text).ok();
     let policy = document.as_ref().and_then(|document| Policy::of_resource(document).ok());
     if policy.is_none() {
         tracing::error!("a resource policy in the catalog cannot be evaluated, and allows nothing");
     }
-    Ok(policy)
+    policy
 }
 
-fn resource(
-    account: &Account,
-    kind: ResourceKind,
-    route: &Route,
-    parts: &Parts,
-    body: &[u8],
-) -> String {
+fn resource(account: &Account, kind: ResourceKind, route: &Route, parts: &Parts, body: &[u8]) -> String {
     let Account { region, id, .. } = account;
     let arn = |rest: String| format!("arn:aws:lambda:{region}:{id}:{rest}");
     let query = |wanted: &str| {
@@ -105,7 +99,8 @@ fn resource(
             }
         }
         ResourceKind::Layer | ResourceKind::LayerVersion => {
-            let given = query("Arn").or_else(|| route.label("LayerName").map(str::to_owned)).unwrap_or_default();
+            let given =
+                query("Arn").or_else(|| route.label("LayerName").map(str::to_owned)).unwrap_or_default();
             let layer = if given.starts_with("arn:") { given } else { arn(format!("layer:{given}")) };
             match route.label("VersionNumber") {
                 Some(number) => format!("{layer}:{number}"),

@@ -92,7 +92,8 @@ fn check(folder: &Path, acknowledged: u64) -> Result<(), Failed> {
     let file = rusqlite::Connection::open(folder.join("catalog.sqlite"))?;
     let verdict: String = file.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
     assert_eq!(verdict, "ok");
-    let broken: usize = file.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))?;
+    let broken: usize =
+        file.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))?;
     assert_eq!(broken, 0);
     drop(file);
 

@@ -17,6 +17,18 @@ Exit codes:
   130  interrupted by Ctrl-C (143: by SIGTERM)";
 
 const SERVE_HELP: &str = "\
+What is kept:
+  With --data DIR, functions that were created through the API, their code, and
+  asynchronous events that were accepted are in DIR and survive the server.
+  Without it they end with the server.
+
+Credentials (--credentials FILE):
+  {\"Credentials\": [{\"AccessKeyId\": \"…\", \"SecretAccessKey\": \"…\",
+    \"Arn\": \"arn:aws:iam::000000000000:user/alice\",
+    \"Policy\": {\"Version\": \"2012-10-17\", \"Statement\": [{\"Effect\": \"Allow\",
+      \"Action\": \"lambda:Invoke*\", \"Resource\": \"*\"}]}}]}
+  An account's root (arn:aws:iam::…:root) needs no policy.
+
 Logs:
   Every line goes to stderr and is kept in DIR/logs/aws/lambda/NAME/YYYY/MM/DD,
   where DIR is the data folder: one file per execution environment, each line with
@@ -135,8 +147,8 @@ const LOCAL_ONLY: [&str; 14] = [
 #[command(after_help = SERVE_HELP)]
 pub(crate) struct ServeArguments {
     /// Functions: NAME=TARGET, or TARGET alone for a name made from it; TARGET is a folder, a .zip or an
-    /// executable
-    #[arg(required = true, value_name = "NAME=TARGET")]
+    /// executable. They are there as long as this server runs; others are created through the API
+    #[arg(value_name = "NAME=TARGET")]
     pub(crate) functions: Vec<String>,
 
     /// Address to listen on
@@ -202,11 +214,57 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "S", default_value_t = 30)]
     pub(crate) drain_timeout: u32,
 
+    /// Invocations at a time, over all functions: the account's limit
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) account_concurrency: u32,
+
+    /// New execution environments of one function in 10 seconds; 0: no bound
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) scaling_rate: u32,
+
+    /// Requests in a second for each invocation that may run at a time, of a function and of the account; 0: no bound
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) request_rate: u32,
+
+    /// Multiply the delays and ages of asynchronous events, which are minutes and hours; for tests
+    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = factor)]
+    pub(crate) event_time_scale: f64,
+
+    #[command(flatten)]
+    pub(crate) door: DoorArguments,
+
     #[command(flatten)]
     pub(crate) function: FunctionArguments,
 
     #[command(flatten)]
     pub(crate) server: ServerArguments,
+}
+
+/// Who may call, and how this server is reached.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Callers")]
+pub(crate) struct DoorArguments {
+    /// Answer only requests that are signed with one of the credentials in this file (mode 600), and let each do what its
+    /// policy allows. Without it nobody is asked, and the server listens on loopback only
+    #[arg(long, value_name = "FILE")]
+    pub(crate) credentials: Option<PathBuf>,
+
+    /// Speak TLS, with this certificate and those that it is signed by (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+
+    /// Private key of the certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// How callers reach this server, for links to code and function URLs [default: as it listens]
+    #[arg(long, value_name = "URL")]
+    pub(crate) origin: Option<String>,
+
+    /// Where S3, SQS, SNS and EventBridge are reached, for code and for the outcomes of asynchronous events, as whoever
+    /// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of this server say [default: AWS's own]
+    #[arg(long, value_name = "URL")]
+    pub(crate) aws_endpoint: Option<String>,
 }
 
 /// A function that is to have a URL, and where that listens.

@@ -6,6 +6,7 @@
 //!                /packages/      unpacked zips and layers
 //!                /runtime/       the managed runtimes
 //!      /logs/                    what functions wrote; stays, within bounds (`logs/group.rs`)
+//!      /catalog.sqlite, …        what a server keeps (`kept.rs`)
 //! ```
 //!
 //! A run removes its folder when it ends. One that was killed could not; the next run finds such folders by
@@ -51,6 +52,11 @@ impl DataFolder {
     /// The run's name, like no other's.
     pub(crate) fn id(&self) -> &str {
         self.path.file_name().and_then(|name| name.to_str()).expect("runs are named by hexadecimal numbers")
+    }
+
+    /// The folder below which this run's is: what is kept in it outlives the run.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Where logs are kept, which outlive the run. Not made yet.

@@ -3,17 +3,20 @@
 //! ```text
 //!  TARGET ─► image: folder, zip or executable ─► code folder ─┐
 //!  --layer ─► image: layers over each other ─► /opt folder ───┼─► runtimes: which runtime and handler
-//!  flags ─► catalog: settings within AWS's limits ────────────┘      └─► invoke::plan ─► Spec
+//!  flags ─► catalog: settings within AWS's limits ────────────┘      └─► catalog: a version ─► invoke::plan ─► Spec
 //! ```
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use firesteel_catalog::{Function, FunctionName, InvalidSetting, Settings};
+use firesteel_catalog::{
+    CatalogError, Code, Configuration, Function, FunctionName, InvalidSetting, Logging, NewFunction, Refusal,
+    Settings, Settlement, SnapStart, Store, Tags, Version,
+};
 use firesteel_environment::{Credentials, Spec};
 use firesteel_image::{Limits, Package, UnpackError};
-use firesteel_invoke::plan::{self, Host};
+use firesteel_invoke::plan::{self, Folders, Host};
 use firesteel_runtimes::Runtime;
 
 use crate::advice;
@@ -26,7 +29,7 @@ use crate::variables_file;
 /// A function, ready to be served, and how it was understood.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    pub(crate) function: Function,
+    pub(crate) version: Arc<Version>,
     pub(crate) spec: Arc<Spec>,
     pub(crate) runtime: Runtime,
     /// One line for people: which runtime, which handler, and why these.
@@ -37,7 +40,9 @@ pub(crate) struct Prepared {
 #[derive(Debug)]
 pub(crate) struct Workshop<'a> {
     pub(crate) data: &'a DataFolder,
-    pub(crate) host: Host,
+    pub(crate) host: &'a Host,
+    /// Where it is kept, as long as the program runs.
+    pub(crate) store: &'a Store,
     pub(crate) server: &'a ServerArguments,
     pub(crate) arguments: &'a FunctionArguments,
     /// How many invocations an environment takes at a time, where that may be several.
@@ -72,6 +77,7 @@ impl Workshop<'_> {
 
         let mut variables = variables_file::read(arguments.env_file.as_deref(), &arguments.env)?;
         let credentials = credentials(&mut variables);
+        let code_folder = code.clone();
         let settings = Settings {
             memory_mib: arguments.memory,
             ephemeral_storage_mib: arguments.ephemeral_storage,
@@ -86,8 +92,39 @@ impl Workshop<'_> {
             ..Settings::new(name, detected.runtime.to_string(), detected.handler, code)
         };
         let function = Function::new(settings).map_err(|error| invalid_setting(&error))?;
-        let spec = self.plan(&function, &detected.runtime, credentials)?;
-        Ok(Prepared { function, spec: Arc::new(spec), runtime: detected.runtime, why: detected.why })
+        let folders =
+            Folders { code: code_folder, opt: function.opt_folder().map(Path::to_owned), keeps_alive: None };
+        let version = self.create(&function, &folders)?;
+        let spec = plan::spec(&version, &detected.runtime, &folders, credentials, self.host)
+            .map_err(|error| Failure::from_error(Exit::Usage, &error).try_next(advice::on_launch(&error)))?;
+        mount::check(&self.host.mounts, &spec.places)?;
+        Ok(Prepared { version, spec: Arc::new(spec), runtime: detected.runtime, why: detected.why })
+    }
+
+    /// Puts it into the catalog, where it is until the next start.
+    fn create(&self, function: &Function, folders: &Folders) -> Result<Arc<Version>, Failure> {
+        let new = NewFunction {
+            name: function.name().clone(),
+            configuration: configuration(function, self.server),
+            layers: Vec::new(),
+            code: Code::Folder { path: folders.code.clone(), opt: folders.opt.clone() },
+            code_signing_config: None,
+            tags: Tags::default(),
+            publish: false,
+        };
+        let ready = Settlement::Ready { image_digest: None };
+        let created = self
+            .store
+            .create_function(new)
+            .and_then(|version| Ok(self.store.settle(&version, &ready)?.unwrap_or(version)));
+        created.map_err(|error| match error {
+            CatalogError::Refused(Refusal::FunctionExists { name }) => {
+                Failure::usage(format!("the data folder has a function named `{name}` already"))
+                    .try_next("another name: NAME=TARGET, or another folder by --data")
+            }
+            CatalogError::Refused(_) => Failure::from_error(Exit::Usage, &error),
+            CatalogError::Failed(_) => Failure::from_error(Exit::Platform, &error),
+        })
     }
 
     /// JSON where invocations overlap, as on AWS: lines of text would not say whose they are.
@@ -100,19 +137,6 @@ impl Workshop<'_> {
             (Some(LogFormat::Json), _) | (None, Some(_)) => Ok(firesteel_catalog::LogFormat::Json),
             (Some(LogFormat::Text) | None, None) => Ok(firesteel_catalog::LogFormat::Text),
         }
-    }
-
-    fn plan(
-        &self,
-        function: &Function,
-        runtime: &Runtime,
-        credentials: Credentials,
-    ) -> Result<Spec, Failure> {
-        let (region, account_id) = (&self.server.region, &self.server.account_id);
-        let spec = plan::spec(function, runtime, credentials, region, account_id, &self.host)
-            .map_err(|error| Failure::from_error(Exit::Usage, &error).try_next(advice::on_launch(&error)))?;
-        mount::check(&self.host.mounts, &spec.places)?;
-        Ok(spec)
     }
 
     /// The code folder, and the layers' if there are any. A folder is used where it stands.
@@ -154,6 +178,28 @@ impl Workshop<'_> {
                 .try_next(advice::on_layers(&error))
         })?;
         Ok((code, Some(opt)))
+    }
+}
+
+/// As the catalog has them.
+fn configuration(function: &Function, server: &ServerArguments) -> Configuration {
+    Configuration {
+        role: format!("arn:aws:iam::{}:role/firesteel", server.account_id),
+        runtime: Some(function.runtime().to_owned()),
+        handler: Some(function.handler().to_owned()),
+        timeout_s: function.timeout_s(),
+        memory_mib: function.memory_mib(),
+        ephemeral_storage_mib: function.ephemeral_storage_mib(),
+        variables: Some(function.variables().clone()).filter(|variables| !variables.is_empty()),
+        logging: Logging {
+            format: function.log_format(),
+            application_level: function.application_log_level(),
+            system_level: function.system_log_level(),
+            group: None,
+        },
+        snap_start: if function.snap_start() { SnapStart::PublishedVersions } else { SnapStart::None },
+        max_concurrency: function.max_concurrency(),
+        ..Configuration::default()
     }
 }
 

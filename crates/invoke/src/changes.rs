@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use firesteel_catalog::{CatalogError, CodeDigest, FunctionName, FunctionReference, Paging, Qualifier, Store};
+use firesteel_catalog::{
+    CatalogError, CodeDigest, FunctionName, FunctionReference, Paging, Qualifier, Store,
+};
 use firesteel_environment::Progress;
 use firesteel_image::Sha256;
 
@@ -71,11 +73,7 @@ impl Invoker {
 
     /// How far provisioned concurrency of a version or alias has come; `None` where there is none.
     #[must_use]
-    pub fn provisioned(
-        &self,
-        name: &FunctionName,
-        qualifier: &Qualifier,
-    ) -> Option<Progress> {
+    pub fn provisioned(&self, name: &FunctionName, qualifier: &Qualifier) -> Option<Progress> {
         self.inner.provisioning.progress(name, qualifier)
     }
 

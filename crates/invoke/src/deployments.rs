@@ -15,7 +15,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use firesteel_catalog::{Code, CodeDigest, Reason, Settlement, State, Store, Version};
+use firesteel_catalog::{Code, CodeDigest, Reason, Settlement, Store, Version};
 use firesteel_environment::{Credentials, Pool, Spec};
 use firesteel_image::{CodeStore, ReadError, Sha256};
 use firesteel_runtimes::{LaunchError, Runtime, RuntimeError};
@@ -49,7 +49,9 @@ pub enum DeployError {
         arn: String,
     },
     /// Nothing here loads images.
-    #[error("container image {uri} cannot be loaded: functions of images are not run by this version of Firesteel")]
+    #[error(
+        "container image {uri} cannot be loaded: functions of images are not run by this version of Firesteel"
+    )]
     Image {
         /// As given.
         uri: String,
@@ -227,9 +229,4 @@ fn reason(error: &DeployError) -> Reason {
         DeployError::Code(_) | DeployError::NoStore { .. } | DeployError::BrokeOff => "InternalError",
     };
     Reason { code: code.to_owned(), text: error.to_string() }
-}
-
-/// Whether callers may invoke it, which those of `Pending` and `Failed` ones may not.
-pub(crate) fn is_invocable(version: &Version) -> bool {
-    matches!(version.state, State::Active)
 }

@@ -34,7 +34,8 @@ impl Events {
     /// Begins with what the queue holds. To be called in a runtime of tokio's.
     #[must_use]
     pub fn start(invoker: &Invoker, settings: &EventSettings) -> Self {
-        let runner = Runner { invoker: invoker.clone(), destinations: Destinations::new(&settings.destinations) };
+        let runner =
+            Runner { invoker: invoker.clone(), destinations: Destinations::new(&settings.destinations) };
         let queue = invoker.inner.queue.clone();
         Events { dispatcher: Dispatcher::start(queue, Arc::new(runner), settings.scale) }
     }
@@ -96,7 +97,10 @@ impl Executor for Runner {
         };
         let invoked = self.invoker.synchronous(request).await;
         if let Err(InvokeError::Platform(error)) = &invoked {
-            tracing::error!(error = &**error as &(dyn std::error::Error + 'static), "an asynchronous event was not run");
+            tracing::error!(
+                error = &**error as &(dyn std::error::Error + 'static),
+                "an asynchronous event was not run"
+            );
         }
         invoked.into()
     }

@@ -42,7 +42,7 @@ pub use admission::{Admission, Permit, Throttle, ThrottleReason};
 pub use bandwidth::Bandwidth;
 pub use changes::Change;
 pub use deployments::{DeployError, Deployment, Deployments};
-pub use events::{Events, EventSettings};
+pub use events::{EventSettings, Events};
 pub use firesteel_environment::{Progress, ProvisionFailure, ProvisionStatus};
 pub use streaming::{ResponseStream, StreamEnd, StreamError, StreamReply};
 

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use firesteel_catalog::{Code, Configuration, LogFormat, LogLevel, SnapStart, Variables, Version, VersionNumber};
+use firesteel_catalog::{
+    Code, Configuration, LogFormat, LogLevel, SnapStart, Variables, Version, VersionNumber,
+};
 use firesteel_environment::{Credentials, Entrypoint, InitializationType, Placed, Spec};
 use firesteel_runtimes::{Interpreters, LaunchError, Layout, Place, Places, Runtime, launch};
 
@@ -75,9 +77,7 @@ pub fn spec(
         opt: places.opt.map(|opt| opt.inside),
         runtime_dir: places.runtime_dir.inside,
         runtime_variables: launch.variables,
-        customer_variables: variables()
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect(),
+        customer_variables: variables().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
         credentials,
         log_format: match logging.format {
             LogFormat::Text => None,
@@ -101,7 +101,9 @@ pub fn spec(
 fn initialization(version: &Version) -> InitializationType {
     let Configuration { max_concurrency, snap_start, .. } = &version.configuration;
     let restored = match (&version.code, version.number) {
-        (Code::Folder { .. }, _) | (_, VersionNumber::Published(_)) => *snap_start == SnapStart::PublishedVersions,
+        (Code::Folder { .. }, _) | (_, VersionNumber::Published(_)) => {
+            *snap_start == SnapStart::PublishedVersions
+        }
         (_, VersionNumber::Latest) => false,
     };
     match (max_concurrency, restored) {

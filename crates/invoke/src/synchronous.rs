@@ -15,7 +15,8 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::{
-    Deployment, InvokeError, Invoker, Outcome, Reply, Request, Target, Throttle, ThrottleReason, started, trace,
+    Deployment, InvokeError, Invoker, Outcome, Reply, Request, Target, Throttle, ThrottleReason, started,
+    trace,
 };
 
 pub(crate) const INVALID_ENTRYPOINT: &str = "Runtime.InvalidEntrypoint";

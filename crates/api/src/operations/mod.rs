@@ -17,8 +17,8 @@ pub(crate) mod concurrency;
 pub(crate) mod configuration;
 pub(crate) mod event_invoke;
 pub(crate) mod event_sources;
-pub(crate) mod functions;
 pub(crate) mod function_urls;
+pub(crate) mod functions;
 pub(crate) mod invocation;
 pub(crate) mod invoke;
 pub(crate) mod invoke_async;
@@ -48,11 +48,7 @@ use crate::guard;
 use crate::model::{self, OperationId, Route};
 
 /// The answer to a request of the API.
-pub(crate) async fn answer(
-    front: &Front,
-    request: Request,
-    request_id: Uuid,
-) -> Result<Response, ApiError> {
+pub(crate) async fn answer(front: &Front, request: Request, request_id: Uuid) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let route = model::route(&parts.method, &parts.uri)?;
     use OperationId as Id;
@@ -169,16 +165,21 @@ struct Control<'a> {
 }
 
 impl Control<'_> {
-    /// Reads the request as its operation's, has it done, and puts the answer.
+    /// Reads the request as its operation's, has it done, and puts the answer. It is done to its end, also when the caller
+    /// goes away: a write without what follows from it would leave a function that never becomes active.
     async fn by<T, F>(self, operation: impl FnOnce(Front, T) -> F) -> Result<Response, ApiError>
     where
-        T: model::Request,
-        F: Future<Output = Result<T::Response, ApiError>>,
+        T: model::Request<Response: Send + 'static>,
+        F: Future<Output = Result<T::Response, ApiError>> + Send + 'static,
     {
         let request: T = model::read(&self.route, &self.parts, &self.body)?;
         // It may be a large archive, of which there is a copy now.
         drop(self.body);
-        let response = operation(self.front.clone(), request).await?;
+        let done = tokio::spawn(operation(self.front.clone(), request)).await;
+        let response = done.unwrap_or_else(|error| {
+            tracing::error!(%error, operation = self.route.operation.name, "an operation broke off");
+            Err(ApiError::Service)
+        })?;
         Ok(model::respond::<T>(&response, self.request_id))
     }
 }

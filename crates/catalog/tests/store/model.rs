@@ -128,9 +128,10 @@ impl Bookkeeper {
     }
 
     fn packages(&self) -> BTreeSet<CodeDigest> {
-        let contents = self.functions.values().flat_map(|function| {
-            function.versions.values().copied().chain([function.latest])
-        });
+        let contents = self
+            .functions
+            .values()
+            .flat_map(|function| function.versions.values().copied().chain([function.latest]));
         contents.map(|(seed, _)| digest(seed)).collect()
     }
 }
@@ -212,10 +213,8 @@ fn compare(store: &Store, books: &Bookkeeper) -> Result<(), TestCaseError> {
         (seed, version.configuration.timeout_s)
     };
     let listed = store.list_functions(Listed::AllVersions, &Paging::default()).unwrap().items;
-    let listed: Vec<_> = listed
-        .iter()
-        .map(|version| (version.name().to_string(), version.number, content(version)))
-        .collect();
+    let listed: Vec<_> =
+        listed.iter().map(|version| (version.name().to_string(), version.number, content(version))).collect();
     let expected: Vec<_> = books
         .functions
         .iter()

@@ -15,6 +15,7 @@ use crate::cli::{CheckArguments, HandlerLanguage, ReportFormat};
 use crate::data_folder::DataFolder;
 use crate::exit::{Exit, Failure};
 use crate::function::{self, Workshop};
+use crate::kept;
 use crate::notice::tell;
 
 /// On AWS its date and id are those of an environment; no rule looks at them.
@@ -35,9 +36,11 @@ pub(crate) async fn run(arguments: CheckArguments) -> Result<Exit, Failure> {
     let data = DataFolder::open(arguments.server.data.as_deref())?;
     // The suite's platform has no root of its own to give.
     let host = super::serve::host(&data, Layout::Host, &arguments.function.mount)?;
+    let store = kept::in_memory(kept::account(&arguments.server))?;
     let workshop = Workshop {
         data: &data,
-        host,
+        host: &host,
+        store: &store,
         server: &arguments.server,
         arguments: &arguments.function,
         max_concurrency: None,

@@ -2,14 +2,17 @@
 //!
 //! The response alone goes to stdout, everything else to stderr, so that pipes work.
 
-use std::collections::HashMap;
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use firesteel_catalog::{Catalog, FunctionReference};
+use firesteel_catalog::FunctionReference;
 use firesteel_environment::{Capacity, Folder, Limits, Pool};
-use firesteel_invoke::{InvokeError, Invoker, Outcome, Reply, Request};
+use firesteel_invoke::queue::{Queue, Slots};
+use firesteel_invoke::{
+    Admission, Deployments, InvokeError, Invoker, Outcome, Parts, Reply, Request, admission,
+};
 use firesteel_sandbox::Backend;
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
@@ -19,8 +22,9 @@ use crate::commands::invoke_endpoint;
 use crate::data_folder::DataFolder;
 use crate::event;
 use crate::exit::{Exit, Failure};
-use crate::function::{self, Workshop};
+use crate::function::{self, Prepared, Workshop};
 use crate::isolation;
+use crate::kept;
 use crate::notice::tell;
 
 pub(crate) async fn run(arguments: InvokeArguments) -> Result<Exit, Failure> {
@@ -45,9 +49,11 @@ async fn invoke(
     backend: &Backend,
 ) -> Result<Exit, Failure> {
     let host = super::serve::host(data, super::serve::layout(backend), &arguments.function.mount)?;
+    let store = Arc::new(kept::in_memory(kept::account(&arguments.server))?);
     let workshop = Workshop {
         data,
-        host,
+        host: &host,
+        store: &store,
         server: &arguments.server,
         arguments: &arguments.function,
         max_concurrency: None,
@@ -65,11 +71,14 @@ async fn invoke(
     };
     let folder = Folder { parent: data.subfolder("environments")? };
     let pool = Pool::new(limits, folder, backend.clone(), logs.output(false));
-    let mut catalog = Catalog::new(arguments.server.region.as_str(), arguments.server.account_id.as_str());
-    let name = prepared.function.name().clone();
-    let reference = FunctionReference { name: name.clone(), qualifier: None };
-    catalog.add(prepared.function).map_err(|error| Failure::from_error(Exit::Platform, &error))?;
-    let invoker = Invoker::new(catalog, HashMap::from([(name, prepared.spec)]), pool);
+    let Prepared { version, spec, .. } = prepared;
+    let reference = FunctionReference { name: version.name().clone(), qualifier: None };
+    let deployments = Deployments::new(Arc::clone(&store), None, host, pool.clone());
+    deployments.insert(&version, spec);
+    let queue =
+        Queue::open(None, Slots::default()).map_err(|error| Failure::from_error(Exit::Platform, &error))?;
+    let admission = Admission::new(admission::Limits::AWS);
+    let invoker = Invoker::new(Parts { store, deployments, pool, admission, queue, stream_bandwidth: None });
 
     let request = Request {
         reference,

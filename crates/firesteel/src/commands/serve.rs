@@ -9,10 +9,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use firesteel_catalog::Catalog;
+use firesteel_api::Front;
+use firesteel_api::authentication::{Credentials, Replay};
+use firesteel_catalog::{FunctionName, Store, Version};
 use firesteel_environment::{Capacity, Folder, Full, InitializationType, Limits, Pool, Spec};
 use firesteel_invoke::plan::Host;
-use firesteel_invoke::{Bandwidth, Invoker};
+use firesteel_invoke::queue::rules::TimeScale;
+use firesteel_invoke::{Admission, Bandwidth, Deployments, EventSettings, Events, Invoker, Parts, admission};
 use firesteel_runtimes::{Interpreters, Layout};
 use firesteel_sandbox::Backend;
 use tokio::net::TcpListener;
@@ -23,21 +26,24 @@ use tokio_util::sync::CancellationToken;
 use crate::capacity;
 use crate::cli::{Provisioned, ServeArguments, StreamBandwidth};
 use crate::data_folder::DataFolder;
+use crate::door::{self, Outside};
 use crate::exit::{Exit, Failure};
 use crate::function::{self, Workshop};
 use crate::function_urls::{self, BoundUrl};
 use crate::isolation;
+use crate::kept::Kept;
 use crate::listen::listen;
 use crate::mount::{self, Mount};
 use crate::notice::tell;
 
 pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
-    let (listener, address) = listen("--listen ", arguments.listen).await?;
+    let credentials = door::credentials(&arguments.door)?;
+    let (listener, address) = listen("--listen ", arguments.listen, credentials.is_some()).await?;
     let signals = Signals::new()?;
     raise_descriptor_limit();
     let data = DataFolder::open(arguments.server.data.as_deref())?;
     let backend = isolation::open(&arguments.server, &data, blanks(&arguments)).await?;
-    let result = serve(arguments, (listener, address), signals, &data, &backend).await;
+    let result = serve(arguments, (listener, address), credentials, signals, &data, &backend).await;
     backend.close().await;
     result
 }
@@ -45,33 +51,123 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
 async fn serve(
     arguments: ServeArguments,
     (listener, address): (TcpListener, SocketAddr),
+    credentials: Option<Arc<Credentials>>,
     signals: Signals,
     data: &DataFolder,
     backend: &Backend,
 ) -> Result<Exit, Failure> {
-    let (catalog, specs) = functions(&arguments, data, layout(backend))?;
-    let urls = function_urls::listen(&arguments, &catalog).await?;
+    let settings = door::settings(&arguments.door)?;
+    let host = host(data, layout(backend), &arguments.function.mount)?;
+    let Kept { store, code, queue } = Kept::open(&arguments.server, data, arguments.account_concurrency)?;
+    let given = functions(&arguments, data, &host, &store)?;
+    let names: Vec<FunctionName> = given.iter().map(|(version, _)| version.name().clone()).collect();
+    let urls = function_urls::listen(&arguments, &names).await?;
     let capacity = capacity::of_server(&arguments);
+    let specs: Specs =
+        given.iter().map(|(version, spec)| (version.name().clone(), Arc::clone(spec))).collect();
     capacity::check_each(&capacity, &specs)?;
     let provisioned = provisioned(&arguments, &specs, &capacity)?;
 
     let logs = super::start_logs(data, &arguments.server)?;
-    let limits = Limits {
-        capacity,
-        idle_timeout: Duration::from_secs(u64::from(arguments.idle_timeout)),
-        max_wait: Duration::from_millis(arguments.wait_ms),
-    };
-    let output = logs.output(specs.len() > 1);
+    let idle_timeout = Duration::from_secs(u64::from(arguments.idle_timeout));
+    let limits = Limits { capacity, idle_timeout, max_wait: Duration::from_millis(arguments.wait_ms) };
+    // Whose line it is can be seen only where there is one function, and no other can come.
+    let output = logs.output(specs.len() != 1);
     let pool = Pool::new(limits, Folder { parent: data.subfolder("environments")? }, backend.clone(), output);
-    let provisioned: Vec<_> = provisioned.iter().map(|(spec, count)| pool.provision(spec, *count)).collect();
-    for function in catalog.functions() {
-        tell(format_args!(
-            "firesteel: http://{address}/2015-03-31/functions/{}/invocations",
-            function.name()
-        ));
+    let provisioned: Vec<_> =
+        provisioned.into_iter().map(|(spec, count)| pool.provision(&spec, count)).collect();
+
+    let deployments = Deployments::new(Arc::clone(&store), Some(code), host, pool.clone());
+    for (version, spec) in given {
+        deployments.insert(&version, spec);
     }
-    for BoundUrl { url, address, .. } in &urls {
+    let invoker = Invoker::new(Parts {
+        store,
+        deployments,
+        pool,
+        admission: Admission::new(admission_limits(&arguments, idle_timeout)),
+        queue,
+        stream_bandwidth: match arguments.stream_bandwidth {
+            StreamBandwidth::Unlimited => None,
+            StreamBandwidth::Aws => Some(Bandwidth::AWS),
+        },
+    });
+    invoker.begin().await.map_err(|error| Failure::from_error(Exit::Platform, &error))?;
+    let outside = Outside::new(&arguments.door, &arguments.server.region);
+    let front = front(&arguments, address, credentials.as_ref(), &outside, &invoker)?;
+    let events = Events::start(&invoker, &event_settings(&arguments, &outside));
+
+    say(&arguments, address, &names, &urls, backend);
+    let grace = Duration::from_secs(u64::from(arguments.drain_timeout));
+    let stop = CancellationToken::new();
+    let mut servers = JoinSet::new();
+    servers.spawn(firesteel_api::serve(listener, front, settings, stop.clone().cancelled_owned()));
+    for BoundUrl { url, listener, .. } in urls {
+        let stop = stop.clone().cancelled_owned();
+        servers.spawn(firesteel_api::function_url::serve(listener, url, invoker.clone(), stop));
+    }
+    let result = drained(all(servers), &invoker, events, signals, stop, grace).await;
+    drop(provisioned);
+    drop(logs);
+    result
+}
+
+fn front(
+    arguments: &ServeArguments,
+    address: SocketAddr,
+    credentials: Option<&Arc<Credentials>>,
+    outside: &Outside,
+    invoker: &Invoker,
+) -> Result<Front, Failure> {
+    let region = arguments.server.region.as_str();
+    Front::new(firesteel_api::Parts {
+        invoker: invoker.clone(),
+        s3: outside.s3()?,
+        origin: door::origin(&arguments.door, address),
+        authenticator: door::authenticator(credentials, region, Replay::Refused),
+        url_authenticator: door::authenticator(credentials, region, Replay::Accepted),
+    })
+    .map_err(|error| Failure::platform("this machine has no random numbers").because(&error))
+}
+
+fn admission_limits(arguments: &ServeArguments, idle_timeout: Duration) -> admission::Limits {
+    admission::Limits {
+        account_concurrency: arguments.account_concurrency,
+        requests_per_concurrency: Some(arguments.request_rate).filter(|rate| *rate > 0),
+        new_environments_per_10_s: Some(arguments.scaling_rate).filter(|rate| *rate > 0),
+        warm_for: idle_timeout,
+        ..admission::Limits::AWS
+    }
+}
+
+fn event_settings(arguments: &ServeArguments, outside: &Outside) -> EventSettings {
+    // The command line takes none that it could not be.
+    let scale = TimeScale::new(arguments.event_time_scale).unwrap_or(TimeScale::REAL);
+    EventSettings { destinations: outside.destinations(), scale }
+}
+
+/// What people want to know of a server that has started.
+fn say(
+    arguments: &ServeArguments,
+    address: SocketAddr,
+    names: &[FunctionName],
+    urls: &[BoundUrl],
+    backend: &Backend,
+) {
+    let origin = door::origin(&arguments.door, address);
+    for name in names {
+        tell(format_args!("firesteel: {origin}/2015-03-31/functions/{name}/invocations"));
+    }
+    if names.is_empty() {
+        tell(format_args!("firesteel: {origin}/2015-03-31/functions/ is the Lambda API"));
+    }
+    for BoundUrl { url, address, .. } in urls {
         tell(format_args!("firesteel: http://{address}/ is the URL of {}", url.function));
+    }
+    if arguments.server.data.is_none() && names.is_empty() {
+        tell(format_args!(
+            "firesteel: functions that are created end with this server; --data DIR keeps them"
+        ));
     }
     match backend {
         Backend::Process => {
@@ -89,24 +185,6 @@ async fn serve(
             ));
         }
     }
-
-    let invoker =
-        Invoker::new(catalog, specs, pool).with_stream_bandwidth(match arguments.stream_bandwidth {
-            StreamBandwidth::Unlimited => None,
-            StreamBandwidth::Aws => Some(Bandwidth::AWS),
-        });
-    let grace = Duration::from_secs(u64::from(arguments.drain_timeout));
-    let stop = CancellationToken::new();
-    let mut servers = JoinSet::new();
-    servers.spawn(firesteel_api::serve(listener, invoker.clone(), stop.clone().cancelled_owned()));
-    for BoundUrl { url, listener, .. } in urls {
-        let stop = stop.clone().cancelled_owned();
-        servers.spawn(firesteel_api::function_url::serve(listener, url, invoker.clone(), stop));
-    }
-    let result = drained(all(servers), &invoker, signals, stop, grace).await;
-    drop(provisioned);
-    drop(logs);
-    result
 }
 
 /// The end of the last of them, or the first that fails, which is the end of the others.
@@ -121,6 +199,7 @@ async fn all(mut servers: JoinSet<std::io::Result<()>>) -> std::io::Result<()> {
 async fn drained(
     server: impl Future<Output = std::io::Result<()>>,
     invoker: &Invoker,
+    events: Events,
     mut signals: Signals,
     stop: CancellationToken,
     grace: Duration,
@@ -139,7 +218,10 @@ async fn drained(
         grace.as_secs()
     ));
     let in_order = async {
+        let deadline = tokio::time::Instant::now() + grace;
         let finished = tokio::time::timeout(grace, &mut server).await;
+        // What is still running of them runs again, if it is kept.
+        events.shutdown(deadline.saturating_duration_since(tokio::time::Instant::now())).await;
         invoker.shutdown(if finished.is_ok() { grace } else { Duration::ZERO }).await;
     };
     tokio::select! {
@@ -183,37 +265,42 @@ pub(super) fn host(data: &DataFolder, layout: Layout, mounts: &[Mount]) -> Resul
 }
 
 pub(crate) type Specs = HashMap<firesteel_catalog::FunctionName, Arc<Spec>>;
-type Functions = (Catalog, Specs);
+type Given = Vec<(Arc<Version>, Arc<Spec>)>;
 
-fn functions(arguments: &ServeArguments, data: &DataFolder, layout: Layout) -> Result<Functions, Failure> {
+/// Those of the command line.
+fn functions(
+    arguments: &ServeArguments,
+    data: &DataFolder,
+    host: &Host,
+    store: &Store,
+) -> Result<Given, Failure> {
     let workshop = Workshop {
         data,
-        host: host(data, layout, &arguments.function.mount)?,
+        host,
+        store,
         server: &arguments.server,
         arguments: &arguments.function,
         max_concurrency: arguments.max_concurrency,
     };
-    let mut catalog = Catalog::new(arguments.server.region.as_str(), arguments.server.account_id.as_str());
-    let mut specs = HashMap::new();
+    let mut given: Given = Vec::new();
     let mut compiled = HashSet::new();
     for argument in &arguments.functions {
         let (name, target) = named_target(argument);
         let name = function::name_of(name, target)?;
         // Before anything is unpacked: each name has one folder to unpack into.
-        if specs.contains_key(&name) {
+        if given.iter().any(|(version, _)| *version.name() == name) {
             return Err(Failure::usage(format!("two functions are named `{name}`"))
                 .try_next("give each its own name: NAME=TARGET"));
         }
         let prepared = workshop.prepare(name.clone(), target)?;
         tell(format_args!("firesteel: {name}: {}", prepared.why));
         if compiled.insert(prepared.runtime) {
-            let Host { interpreters, runtime_dir, .. } = &workshop.host;
+            let Host { interpreters, runtime_dir, .. } = host;
             firesteel_runtimes::compile_bootstraps(&prepared.runtime, interpreters, runtime_dir);
         }
-        catalog.add(prepared.function).map_err(|error| Failure::from_error(Exit::Usage, &error))?;
-        specs.insert(name, prepared.spec);
+        given.push((prepared.version, prepared.spec));
     }
-    Ok((catalog, specs))
+    Ok(given)
 }
 
 /// What is to be kept initialised, and how many of each.

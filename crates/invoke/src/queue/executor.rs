@@ -158,7 +158,8 @@ mod tests {
             })
         };
         let payload = Bytes::from_static(b"1");
-        let throttled = InvokeError::from(Throttle::by_concurrency(ThrottleReason::ConcurrentInvocationLimitExceeded));
+        let throttled =
+            InvokeError::from(Throttle::by_concurrency(ThrottleReason::ConcurrentInvocationLimitExceeded));
         for (invoked, expected) in [
             (reply(Outcome::Success(payload.clone())), RunOutcome::Success),
             (reply(Outcome::FunctionError(payload)), RunOutcome::FunctionError),
