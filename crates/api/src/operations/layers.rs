@@ -10,7 +10,7 @@
 use firesteel_catalog::{
     AboutLayer, Account, LayerFilter, LayerVersion, NewLayerStatement, NewLayerVersion, timestamp_text,
 };
-use firesteel_image::{S3Object, Sha256};
+use firesteel_image::S3Object;
 
 use super::code::{self, Source};
 use crate::error::ApiError;
@@ -177,7 +177,7 @@ fn source(content: LayerVersionContentInput) -> Result<Source, ApiError> {
 fn shown(front: &Front, version: LayerVersion) -> GetLayerVersionResponse {
     let content = LayerVersionContentOutput {
         location: Some(code::link(front, version.sha256)),
-        code_sha256: Some(Sha256::from(version.sha256.0).to_base64()),
+        code_sha256: Some(version.sha256.base64()),
         code_size: Some(i64::try_from(version.size_bytes).unwrap_or(i64::MAX)),
         ..LayerVersionContentOutput::default()
     };
