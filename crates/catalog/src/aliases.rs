@@ -105,7 +105,9 @@ impl Store {
     ) -> Result<Alias> {
         self.write(function_name, |transaction| {
             let function = self.function_of_alias(transaction, function_name, name)?;
-            let mut alias = self.existing_alias(transaction, function, function_name, name)?;
+            let alias = self.find_alias(transaction, function, function_name, name)?;
+            let missing = || Refusal::UpdatedAliasNotFound { arn: self.alias_arn(function_name, name) };
+            let mut alias = alias.ok_or_else(missing)?;
             RevisionOf::Function.expect(update.revision_id.as_deref(), &alias.revision_id)?;
             alias.version = update.version.unwrap_or(alias.version);
             let weights = update.weights.unwrap_or_else(|| alias.additional.into_iter().collect());

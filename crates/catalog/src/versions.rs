@@ -13,7 +13,7 @@ use crate::refusal::{Refusal, RevisionOf};
 use crate::rows::{FunctionId, VERSION_COLUMNS};
 use crate::settling::check_settled;
 use crate::store::{Result, Store};
-use crate::version::{Version, VersionNumber};
+use crate::version::{Reason, State, Version, VersionNumber};
 
 const PAGE: u32 = 50;
 
@@ -64,12 +64,19 @@ impl Store {
             return Ok(published);
         }
         let number = last + 1;
+        // A version that is made of an update is not itself updated, it is created.
+        let (state, last_update) = match latest.is_unsettled() {
+            true => (State::Pending(Reason::creating()), None),
+            false => (latest.state.clone(), latest.last_update.clone()),
+        };
         transaction
             .prepare_cached("INSERT OR REPLACE INTO version_sequence (name, last) VALUES (?1, ?2)")?
             .execute(params![name.as_str(), number])?;
         let mut version = Version {
             arn: self.account.function_arn(name, Some(&Qualifier::Version(number))),
             number: VersionNumber::Published(number),
+            state,
+            last_update,
             revision_id: revision_id(),
             ..latest.clone()
         };

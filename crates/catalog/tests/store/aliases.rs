@@ -55,6 +55,8 @@ fn an_alias_lives_and_holds_its_version() {
 
         store.delete_alias(&name("f"), "prod").unwrap();
         store.delete_alias(&name("f"), "prod").unwrap();
+        let not_updated = words(store.update_alias(&name("f"), "prod", AliasUpdate::default()));
+        assert_eq!(not_updated, format!("Alias not found: {FUNCTION_ARN}:f:prod"));
         let missing = words(store.alias(&name("f"), "prod"));
         assert_eq!(missing, format!("Cannot find alias arn: {FUNCTION_ARN}:f:prod"));
     });

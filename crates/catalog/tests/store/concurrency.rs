@@ -57,7 +57,7 @@ fn a_hundred_stay_unreserved() {
         "Specified ReservedConcurrentExecutions for function decreases account's \
          UnreservedConcurrentExecution below its minimum value of [100]."
     );
-    assert_eq!(refused.kind(), RefusalKind::InvalidParameterValue);
+    assert_eq!(refused.kind(), RefusalKind::UntypedInvalidParameterValue);
     assert!(store.put_reserved_concurrency(&name("f"), 51).is_err());
     assert!(store.put_reserved_concurrency(&name("f"), 4000).is_err());
     store.put_reserved_concurrency(&name("f"), 49).unwrap();

@@ -274,6 +274,22 @@ fn pages_are_complete_and_versions_follow_their_function() {
 }
 
 #[test]
+fn a_version_made_of_an_update_is_created_while_the_function_is_updated() {
+    with_each_store(|store| {
+        create(store, "f", 1);
+        let update = CodeUpdate { publish: true, ..code_update(package(2)) };
+        let version = store.update_code(&name("f"), update).unwrap().version;
+        assert_eq!((version.number, version.state.name()), (VersionNumber::Published(1), "Pending"));
+        assert_eq!(version.last_update, None);
+        let latest = store.function(&reference("f")).unwrap().version;
+        assert_eq!(latest.state, State::Active);
+        assert!(matches!(latest.last_update, Some(LastUpdate::InProgress(_))));
+        let settled = store.settle(&version, &READY).unwrap().unwrap();
+        assert_eq!((&settled.state, &settled.last_update), (&State::Active, &Some(LastUpdate::Successful)));
+    });
+}
+
+#[test]
 fn a_deletion_tells_what_it_set_free() {
     with_each_store(|store| {
         let first = create(store, "f", 1);

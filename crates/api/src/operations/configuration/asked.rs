@@ -87,6 +87,7 @@ pub(in crate::operations) fn update(
         logging: request.logging_config.as_ref().map(logging),
         snap_start: snap_start(request.snap_start.as_ref(), runtime)?,
         image: request.image_config.as_ref().map(image),
+        max_concurrency: request.capacity_provider_config.as_ref().and_then(max_concurrency),
         shown,
     })
 }
