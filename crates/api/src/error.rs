@@ -19,7 +19,7 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-reques
 pub(crate) const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
 /// Exceptions of AWS's front door, which no model names.
-static ACCESS_DENIED: Exception =
+pub(crate) static ACCESS_DENIED: Exception =
     Exception { class: "AccessDeniedException", status: 403, spelling: Spelling::Upper, kind: None };
 /// Those about signatures, each with a class of its own.
 const UNAUTHENTICATED: Exception =
@@ -90,6 +90,12 @@ pub(crate) enum ApiError {
         /// Its name.
         operation: &'static str,
     },
+    /// The archive inside a request is too large.
+    #[error("Zipped size must be smaller than {limit_bytes} bytes")]
+    ArchiveTooLarge {
+        /// What would have been allowed.
+        limit_bytes: usize,
+    },
     /// The connection broke before the request was whole.
     #[error("The request body could not be read.")]
     BodyUnreadable,
@@ -155,7 +161,9 @@ impl ApiError {
             ApiError::PayloadNotJson(_) | ApiError::ClientContext | ApiError::BodyUnreadable => {
                 &exception::INVALID_REQUEST_CONTENT
             }
-            ApiError::PayloadTooLarge { .. } | ApiError::RequestTooLarge { .. } => &REQUEST_ENTITY_TOO_LARGE,
+            ApiError::PayloadTooLarge { .. }
+            | ApiError::RequestTooLarge { .. }
+            | ApiError::ArchiveTooLarge { .. } => &REQUEST_ENTITY_TOO_LARGE,
             ApiError::Throttled(_) => &exception::TOO_MANY_REQUESTS,
             ApiError::RestoreFailed { timed_out: false, .. } => &exception::SNAP_START,
             ApiError::RestoreFailed { timed_out: true, .. } => &exception::SNAP_START_TIMEOUT,

@@ -2,6 +2,7 @@
 //! long it takes to open: medians and 99th percentiles, one call at a time, on disk.
 //!
 //! `cargo bench -p firesteel-catalog [-- FUNCTIONS]`
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Row, Transaction, params};
 
+use crate::arn::Arn;
 use crate::functions::revision_id;
 use crate::name::{FunctionName, Qualifier};
 use crate::paging::{Page, Paging};
@@ -17,7 +18,7 @@ const COLUMNS: &str = "name, number, additional_number, additional_weight, descr
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alias {
     /// Its ARN.
-    pub arn: crate::arn::Arn,
+    pub arn: Arn,
     /// Never all digits.
     pub name: String,
     /// What it points to.
@@ -197,7 +198,7 @@ impl Store {
         self.function_id(connection, function_name, Some(&version.qualifier()))
     }
 
-    pub(crate) fn alias_arn(&self, function_name: &FunctionName, name: &str) -> crate::arn::Arn {
+    pub(crate) fn alias_arn(&self, function_name: &FunctionName, name: &str) -> Arn {
         self.account.function_arn(function_name, Some(&Qualifier::Alias(name.to_owned())))
     }
 

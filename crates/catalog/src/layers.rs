@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::CodeDigest;
 use crate::functions::Deleted;
+use crate::packages::{check_code_storage, stored_digest, unreferenced};
 use crate::paging::{Page, Paging};
 use crate::refusal::Refusal;
-use crate::rows::{check_code_storage, stored_digest, unreferenced};
 use crate::store::{Result, Store};
 use crate::timestamps::{from_stored, now};
 use crate::version::AttachedLayer;

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use crate::functions::{Deleted, check_settled, delete_version, revision_id};
+use crate::functions::{Deleted, delete_version, revision_id};
 use crate::name::{FunctionName, Qualifier};
+use crate::packages::unreferenced;
 use crate::paging::{Page, Paging};
 use crate::reference::FunctionReference;
 use crate::refusal::{Refusal, RevisionOf};
-use crate::rows::{FunctionId, VERSION_COLUMNS, unreferenced};
+use crate::rows::{FunctionId, VERSION_COLUMNS};
+use crate::settling::check_settled;
 use crate::store::{Result, Store};
 use crate::version::{Version, VersionNumber};
 
@@ -33,8 +35,10 @@ impl Store {
             let function = self.function_id(transaction, name, None)?;
             let latest = self.latest(transaction, function, name)?;
             RevisionOf::Function.expect(publication.revision_id.as_deref(), &latest.revision_id)?;
-            let current = latest.code.sha256().unwrap_or_default();
-            if let Some(given) = publication.code_sha256.as_ref().filter(|given| **given != current) {
+            // Folders have no digest to compare.
+            if let (Some(given), Some(current)) = (&publication.code_sha256, latest.code.sha256())
+                && *given != current
+            {
                 return Err(Refusal::CodeDiffers { given: given.clone(), current }.into());
             }
             check_settled(&latest)?;

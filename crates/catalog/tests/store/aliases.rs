@@ -41,7 +41,7 @@ fn an_alias_lives_and_holds_its_version() {
         let update = AliasUpdate {
             version: Some(VersionNumber::Published(2)),
             weights: Some(weights.clone()),
-            revision_id: Some(created.revision_id.clone()),
+            revision_id: Some(created.revision_id),
             ..AliasUpdate::default()
         };
         let updated = store.update_alias(&name("f"), "prod", update.clone()).unwrap();

@@ -23,7 +23,7 @@ fn a_function_is_pending_until_its_code_is_ready() {
             ("Pending", "Creating", "The function is being created.")
         );
         assert_eq!(created.last_update, None);
-        assert_eq!(store.unsettled().unwrap(), [created.clone()]);
+        assert_eq!(store.unsettled().unwrap(), std::slice::from_ref(&created));
         assert_eq!(*store.function(&reference("f")).unwrap().version, *created);
 
         let ready = store.settle(&created, &READY).unwrap().unwrap();

@@ -106,7 +106,7 @@ fn functions_keep_their_copy() {
 
         // A tool that sends the whole list again with each change does not lose the layer.
         let again = ConfigurationUpdate { timeout_s: Some(4), ..ConfigurationUpdate::default() };
-        let same = [layer.arn.clone()];
+        let same = [layer.arn];
         let updated = store.update_configuration(&name("f"), again, Some(&same), None).unwrap();
         store.settle(&updated.version, &READY).unwrap();
         assert_eq!(updated.version.layers, created.layers);

@@ -1,0 +1,96 @@
+"""The life that `cargo lambda` gives a function: deployed, deployed again, invoked."""
+
+import json
+import re
+import subprocess
+import tempfile
+
+from caller import environment
+from report import Mismatch, equal, holds
+from stage import ROLE
+
+LIMIT_S = 60
+
+
+class CargoLambda:
+    def __init__(self, program, bootstrap, world):
+        self.program = program
+        self.bootstrap = bootstrap
+        self.world = world
+
+    def run(self, command, *arguments):
+        with tempfile.TemporaryDirectory(prefix="firesteel-lives-") as folder:
+            done = subprocess.run([str(self.program), "lambda", command, "--endpoint-url", self.world.endpoint, "--region", "us-east-1",
+                                   *arguments], capture_output=True, text=True, timeout=LIMIT_S, stdin=subprocess.DEVNULL, cwd=folder,
+                                  env=environment(**self.world.keys, HOME=folder, XDG_CACHE_HOME=folder))
+        return done
+
+    def succeeded(self, command, *arguments):
+        done = self.run(command, *arguments)
+        if done.returncode != 0:
+            raise Mismatch(f"exit {done.returncode}: {done.stderr.strip()}")
+        return done.stdout
+
+    def deploy(self, *arguments):
+        return json.loads(self.succeeded("deploy", "--iam-role", ROLE, "--binary-path", str(self.bootstrap), "--output-format", "json",
+                                         *arguments, "greeter"))
+
+    def invoke(self, name="greeter", **event):
+        return self.run("invoke", "--remote", "--data-ascii", json.dumps(event), "--output-format", "json", name)
+
+
+def deploy(cargo):
+    deployed = cargo.deploy()
+    equal(deployed["function_arn"], "arn:aws:lambda:us-east-1:000000000000:function:greeter", "ARN")
+
+
+def invoke(cargo):
+    done = cargo.invoke(name="Ada")
+    equal(done.returncode, 0, f"exit ({done.stderr.strip()})")
+    equal(json.loads(done.stdout)["message"], "Hello, Ada!", "message")
+
+
+def deploy_with_other_settings(cargo):
+    cargo.deploy("--memory", "256", "--timeout", "7", "--env-var", "GREETING=hei", "--tag", "team=blue")
+    invoke(cargo)
+
+
+def deploy_with_an_alias(cargo):
+    cargo.deploy("--alias", "live", "--description", "for callers")
+    done = cargo.run("invoke", "--remote", "--alias", "live", "--data-ascii", '{"name": "Eve"}', "--output-format", "json", "greeter")
+    equal(done.returncode, 0, f"exit ({done.stderr.strip()})")
+    equal(json.loads(done.stdout)["message"], "Hello, Eve!", "message")
+
+
+def deploy_with_a_url(cargo):
+    deployed = cargo.deploy("--enable-function-url")
+    holds(re.match(r"https?://", deployed.get("function_url") or ""), f"a URL wanted, {deployed} seen")
+    cargo.deploy("--disable-function-url")
+
+
+def deploy_a_layer(cargo):
+    """An extension, as it calls what is published as a layer."""
+    published = json.loads(cargo.succeeded("deploy", "--extension", "--binary-path", str(cargo.bootstrap), "--output-format", "json", "watcher"))
+    equal(published["extension_arn"], "arn:aws:lambda:us-east-1:000000000000:layer:watcher:1", "ARN")
+
+
+def invoke_what_is_not_there(cargo):
+    done = cargo.invoke("nobody")
+    holds(done.returncode != 0 and "ResourceNotFound" in done.stderr, f"a refusal wanted, exit {done.returncode}: {done.stderr}")
+
+
+CHECKS = [deploy, invoke, deploy_with_other_settings, deploy_with_an_alias, deploy_with_a_url, deploy_a_layer, invoke_what_is_not_there]
+
+
+def check(report, args, served):
+    names = [(f"cargo lambda: {each.__name__.replace('_', ' ')}", each) for each in CHECKS]
+    if not any(report.wanted(name) for name, _ in names):
+        return
+    if args.cargo_lambda is None or args.rust_hello is None or not args.rust_hello.is_file():
+        for name, _ in names:
+            report.skip(name, "needs --cargo-lambda, and a program to deploy: --rust-hello")
+        return
+    with served(args) as world:
+        cargo = CargoLambda(args.cargo_lambda, args.rust_hello.resolve(), world)
+        for name, each in names:
+            report.check(name, each, cargo)
