@@ -1,6 +1,7 @@
 //! Aliases. Answers are those that were recorded of the service.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -11,10 +12,10 @@ const ALIASES: &str = "/2015-03-31/functions/f/aliases";
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
-        test("an_alias_leads_to_the_version_it_points_to", |server| async move { lifecycle(&server).await }),
-        test("a_weighted_alias_leads_to_both_its_versions", |server| async move { weighted(&server).await }),
-        test("routing_that_cannot_be_is_refused", |server| async move { refused(&server).await }),
-        test("an_alias_that_there_is_not_has_many_words", |server| async move { missing(&server).await }),
+        test("an_alias_leads_to_the_version_it_points_to", lifecycle),
+        test("a_weighted_alias_leads_to_both_its_versions", weighted),
+        test("routing_that_cannot_be_is_refused", refused),
+        test("an_alias_that_there_is_not_has_many_words", missing),
     ]
 }
 
@@ -37,8 +38,8 @@ fn shown(name: &str, version: &str, description: &str) -> Value {
     })
 }
 
-async fn lifecycle(server: &Server) {
-    two_versions(server).await;
+async fn lifecycle(server: Arc<Server>) {
+    two_versions(&server).await;
     let asked = json!({"Name": "prod", "FunctionVersion": "1", "Description": "d"});
     let created = server.post(ALIASES, &asked).await.json(201);
     assert_eq!(comparable(&created), shown("prod", "1", "d"));
@@ -72,8 +73,8 @@ async fn lifecycle(server: &Server) {
     server.get(&path).await.refusal(404, "ResourceNotFoundException");
 }
 
-async fn weighted(server: &Server) {
-    two_versions(server).await;
+async fn weighted(server: Arc<Server>) {
+    two_versions(&server).await;
     let routing = json!({"AdditionalVersionWeights": {"2": 0.5}});
     let asked = json!({"Name": "both", "FunctionVersion": "1", "RoutingConfig": routing});
     let created = server.post(ALIASES, &asked).await.json(201);
@@ -91,8 +92,8 @@ async fn weighted(server: &Server) {
     assert_eq!(comparable(&unshared), shown("both", "1", ""));
 }
 
-async fn refused(server: &Server) {
-    two_versions(server).await;
+async fn refused(server: Arc<Server>) {
+    two_versions(&server).await;
     let weights = |name: &str, version: &str, weights: Value| {
         let routing = json!({"AdditionalVersionWeights": weights});
         json!({"Name": name, "FunctionVersion": version, "RoutingConfig": routing})
@@ -144,7 +145,7 @@ async fn refused(server: &Server) {
     assert_eq!(again, format!("Alias already exists: {}", arn("function:f:x")));
 }
 
-async fn missing(server: &Server) {
+async fn missing(server: Arc<Server>) {
     server.create("f").await;
     let path = format!("{ALIASES}/x");
     let words = |text: &str| format!("{text}: {}", arn("function:f:x"));

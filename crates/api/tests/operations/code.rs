@@ -1,5 +1,7 @@
 //! Packages: where they may come from, which are refused, and the links by which they are had again.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::Path;
 use axum::http::StatusCode;
@@ -16,30 +18,25 @@ const INVALID: &str = "InvalidParameterValueException";
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
-        test("a_link_leads_to_the_archive_as_it_was_uploaded", |server| async move { link(&server).await }),
-        test("what_is_no_package_is_refused", |server| async move { refused(&server).await }),
-        test(
-            "an_archive_in_a_request_has_a_limit_of_its_own",
-            |server| async move { too_large(&server).await },
-        ),
-        test_with("a_package_unpacks_to_less_than_the_limit", small, |server| async move {
-            unzipped(&server).await
-        }),
-        test_with("the_store_has_a_limit", full, |server| async move { storage(&server).await }),
-        test_with("a_package_can_be_an_object_of_s3", objects, |server| async move { object(&server).await }),
-        test("a_store_of_objects_that_is_down_is_no_mistake", |server| async move { down(&server).await }),
+        test("a_link_leads_to_the_archive_as_it_was_uploaded", link),
+        test("what_is_no_package_is_refused", refused),
+        test("an_archive_in_a_request_has_a_limit_of_its_own", too_large),
+        test_with("a_package_unpacks_to_less_than_the_limit", small, unzipped),
+        test_with("the_store_has_a_limit", full, storage),
+        test_with("a_package_can_be_an_object_of_s3", objects, object),
+        test("a_store_of_objects_that_is_down_is_no_mistake", down),
     ]
 }
 
-fn create(code: Value) -> Value {
-    with(new_function("f"), json!({"Code": code}))
+fn create(code: &Value) -> Value {
+    with(new_function("f"), &json!({"Code": code}))
 }
 
 fn zip(archive: &[u8]) -> Value {
     json!({"ZipFile": package::base64(archive)})
 }
 
-async fn link(server: &Server) {
+async fn link(server: Arc<Server>) {
     let archive = package::function("f");
     server.create("f").await;
     let whole = server.get(&format!("{FUNCTIONS}/f")).await.json(200);
@@ -53,7 +50,7 @@ async fn link(server: &Server) {
     server.get(link).await.refusal(404, "ResourceNotFoundException");
 }
 
-async fn refused(server: &Server) {
+async fn refused(server: Arc<Server>) {
     let damaged = "Could not unzip uploaded file. Please check your file, then try to upload again.";
     let empty = "Uploaded file must be a non-empty zip";
     for (archive, text) in [
@@ -62,13 +59,13 @@ async fn refused(server: &Server) {
         (&package::archive(&[]), empty),
         (&package::archive(&[("../outside", b"x")]), damaged),
     ] {
-        assert_eq!(server.post(FUNCTIONS, &create(zip(archive))).await.refusal(400, INVALID), text);
+        assert_eq!(server.post(FUNCTIONS, &create(&zip(archive))).await.refusal(400, INVALID), text);
     }
     assert_eq!(server.code.packages_bytes(), 0);
 }
 
-async fn too_large(server: &Server) {
-    let answer = server.post(FUNCTIONS, &create(zip(&vec![0; 52_428_801]))).await;
+async fn too_large(server: Arc<Server>) {
+    let answer = server.post(FUNCTIONS, &create(&zip(&vec![0; 52_428_801]))).await;
     let expected = json!({"Message": "Zipped size must be smaller than 52428800 bytes"});
     assert_eq!(answer.json(413), expected, "recorded without a Type");
     assert_eq!(answer.error_type.as_deref(), Some("RequestEntityTooLargeException"));
@@ -79,8 +76,8 @@ fn small() -> Given {
     Given { code: StoreLimits { package, ..StoreLimits::default() }, ..Given::default() }
 }
 
-async fn unzipped(server: &Server) {
-    let of = |bytes: usize| create(zip(&package::archive(&[("file", &vec![0; bytes])])));
+async fn unzipped(server: Arc<Server>) {
+    let of = |bytes: usize| create(&zip(&package::archive(&[("file", &vec![0; bytes])])));
     let refusal = server.post(FUNCTIONS, &of(11)).await.refusal(400, INVALID);
     assert_eq!(refusal, "Unzipped size must be smaller than 10 bytes");
     server.post(FUNCTIONS, &of(10)).await.json(201);
@@ -90,7 +87,7 @@ fn full() -> Given {
     Given { code: StoreLimits { packages_bytes: 100, ..StoreLimits::default() }, ..Given::default() }
 }
 
-async fn storage(server: &Server) {
+async fn storage(server: Arc<Server>) {
     let refusal = server.post(FUNCTIONS, &new_function("f")).await;
     assert_eq!(refusal.refusal(400, "CodeStorageExceededException"), "Code storage limit exceeded.");
 }
@@ -121,7 +118,7 @@ fn objects() -> Given {
     Given { s3_endpoint: Some(endpoint), ..Given::default() }
 }
 
-async fn object(server: &Server) {
+async fn object(server: Arc<Server>) {
     let of = |bucket: &str, key: &str| json!({"S3Bucket": bucket, "S3Key": key});
     for (code, status, error_type, text) in [
         (
@@ -145,10 +142,10 @@ async fn object(server: &Server) {
              secret/f.zip. S3 Error Code: AccessDenied. S3 Error Message: Access Denied",
         ),
     ] {
-        assert_eq!(server.post(FUNCTIONS, &create(code)).await.refusal(status, error_type), text);
+        assert_eq!(server.post(FUNCTIONS, &create(&code)).await.refusal(status, error_type), text);
     }
     let archive = package::function("of-s3");
-    let created = server.post(FUNCTIONS, &create(of("code", "folder/f.zip"))).await.json(201);
+    let created = server.post(FUNCTIONS, &create(&of("code", "folder/f.zip"))).await.json(201);
     assert_eq!(created["CodeSha256"], package::code_sha256(&archive));
     server.settled("f").await;
     assert_eq!(server.invoke("f").await["package"], "of-s3");
@@ -160,8 +157,8 @@ async fn object(server: &Server) {
     missing.refusal(400, INVALID);
 }
 
-async fn down(server: &Server) {
+async fn down(server: Arc<Server>) {
     let code = json!({"S3Bucket": "code", "S3Key": "f.zip"});
-    let refusal = server.post(FUNCTIONS, &create(code)).await.refusal(500, "ServiceException");
+    let refusal = server.post(FUNCTIONS, &create(&code)).await.refusal(500, "ServiceException");
     assert_eq!(refusal, "s3://code/f.zip cannot be fetched: the store does not answer.");
 }

@@ -1,5 +1,7 @@
 //! Functions: created, looked at, changed, listed, deleted. Answers are those that were recorded of the service.
 
+use std::sync::Arc;
+
 use axum::http::Method;
 use firesteel_catalog::{AboutLayer, CodeDigest, NewLayerVersion};
 use firesteel_image::{Limits, Sha256, StoreLimits};
@@ -11,45 +13,25 @@ use crate::package;
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
-        test(
-            "a_function_lives_from_its_creation_to_its_deletion",
-            |server| async move { life(&server).await },
-        ),
-        test("what_is_run_is_the_code_that_was_uploaded_last", |server| async move { runs(&server).await }),
-        test(
-            "a_dry_run_shows_what_would_be_and_keeps_nothing",
-            |server| async move { dry_run(&server).await },
-        ),
-        test("an_update_can_be_published_at_once", |server| async move { published_update(&server).await }),
-        test(
-            "functions_are_listed_with_or_without_their_versions",
-            |server| async move { list(&server).await },
-        ),
-        test(
-            "versions_are_deleted_one_by_one_or_all_together",
-            |server| async move { delete(&server).await },
-        ),
-        test("what_there_is_not_is_not_found", |server| async move { missing(&server).await }),
-        test("what_cannot_be_a_function_is_refused", |server| async move { refused(&server).await }),
-        test("a_revision_that_is_past_is_refused", |server| async move { revisions(&server).await }),
-        test("a_function_of_an_image_says_why_it_cannot_run", |server| async move { image(&server).await }),
-        test(
-            "a_runtime_that_is_not_here_is_told_by_the_state",
-            |server| async move { runtime(&server).await },
-        ),
-        test("what_the_catalog_refuses_does_not_stay_in_the_store", |server| async move {
-            leftovers(&server).await
-        }),
-        test(
-            "a_caller_who_goes_away_leaves_no_function_pending",
-            |server| async move { gone(&server).await },
-        ),
-        test_with("code_and_layers_have_one_limit", small, |server| async move { too_large(&server).await }),
+        test("a_function_lives_from_its_creation_to_its_deletion", life),
+        test("what_is_run_is_the_code_that_was_uploaded_last", runs),
+        test("a_dry_run_shows_what_would_be_and_keeps_nothing", dry_run),
+        test("an_update_can_be_published_at_once", published_update),
+        test("functions_are_listed_with_or_without_their_versions", list),
+        test("versions_are_deleted_one_by_one_or_all_together", delete),
+        test("what_there_is_not_is_not_found", missing),
+        test("what_cannot_be_a_function_is_refused", refused),
+        test("a_revision_that_is_past_is_refused", revisions),
+        test("a_function_of_an_image_says_why_it_cannot_run", image),
+        test("a_runtime_that_is_not_here_is_told_by_the_state", runtime),
+        test("what_the_catalog_refuses_does_not_stay_in_the_store", leftovers),
+        test("a_caller_who_goes_away_leaves_no_function_pending", gone),
+        test_with("code_and_layers_have_one_limit", small, too_large),
     ]
 }
 
 /// All that is shown of a function that was asked for with no more than it needs.
-fn shown(name: &str, also: Value) -> Value {
+fn shown(name: &str, also: &Value) -> Value {
     let least = json!({
         "Architectures": ["x86_64"],
         "CodeSha256": "<sha256>",
@@ -101,36 +83,36 @@ fn updating() -> Value {
     })
 }
 
-async fn life(server: &Server) {
+async fn life(server: Arc<Server>) {
     let path = &format!("{FUNCTIONS}/f");
     let archive = package::function("one");
-    let asked = with(new_function("f"), json!({"Code": {"ZipFile": package::base64(&archive)}}));
+    let asked = with(new_function("f"), &json!({"Code": {"ZipFile": package::base64(&archive)}}));
     let created = server.post(FUNCTIONS, &asked).await.json(201);
-    assert_eq!(comparable(&created), shown("f", pending()));
+    assert_eq!(comparable(&created), shown("f", &pending()));
     assert_eq!(created["CodeSha256"], package::code_sha256(&archive));
     assert_eq!(created["CodeSize"], archive.len());
 
     let settled = server.settled("f").await;
-    assert_eq!(comparable(&settled), shown("f", active()));
+    assert_eq!(comparable(&settled), shown("f", &active()));
     assert_ne!(settled["RevisionId"], created["RevisionId"]);
     let whole = server.get(path).await.json(200);
     let code = json!({"Location": "<link>", "RepositoryType": "S3"});
-    assert_eq!(comparable(&whole), json!({"Code": code, "Configuration": shown("f", active())}));
+    assert_eq!(comparable(&whole), json!({"Code": code, "Configuration": shown("f", &active())}));
     let latest = server.get(&format!("{path}?Qualifier=$LATEST")).await.json(200);
     assert_eq!(latest["Configuration"]["FunctionArn"], arn("function:f:$LATEST"));
 
     let update = json!({"Description": "d", "Timeout": 9, "Environment": {"Variables": {"KEY": "v"}}});
     let updated = server.put(&format!("{path}/configuration"), &update).await.json(200);
     let changed = json!({"Description": "d", "Timeout": 9, "Environment": {"Variables": {"KEY": "v"}}});
-    assert_eq!(comparable(&updated), shown("f", with(updating(), changed.clone())));
-    assert_eq!(comparable(&server.settled("f").await), shown("f", with(active(), changed)));
+    assert_eq!(comparable(&updated), shown("f", &with(updating(), &changed.clone())));
+    assert_eq!(comparable(&server.settled("f").await), shown("f", &with(active(), &changed)));
 
     server.delete(path).await.nothing();
     let gone = server.get(path).await.refusal(404, "ResourceNotFoundException");
     assert_eq!(gone, format!("Function not found: {}", arn("function:f")));
 }
 
-async fn runs(server: &Server) {
+async fn runs(server: Arc<Server>) {
     server.create("f").await;
     assert_eq!(server.invoke("f").await, json!({"event": {"n": 1}, "package": "f", "version": "$LATEST"}));
     let updated = server.update_code("f", "other", json!({"Architectures": ["arm64"]})).await;
@@ -142,7 +124,7 @@ async fn runs(server: &Server) {
     assert!(server.code.zip(first).is_err());
 }
 
-async fn dry_run(server: &Server) {
+async fn dry_run(server: Arc<Server>) {
     server.create("f").await;
     let before = server.get(&format!("{FUNCTIONS}/f")).await.json(200)["Configuration"].clone();
     let archive = package::function("other");
@@ -158,29 +140,29 @@ async fn dry_run(server: &Server) {
         .refusal(400, "InvalidParameterValueException");
 }
 
-async fn published_update(server: &Server) {
+async fn published_update(server: Arc<Server>) {
     server.create("f").await;
     let update = json!({"ZipFile": package::base64(&package::function("other")), "Publish": true});
     let published = server.put(&format!("{FUNCTIONS}/f/code"), &update).await.json(200);
     let version = json!({"FunctionArn": arn("function:f:1"), "Version": "1"});
-    assert_eq!(comparable(&published), shown("f", with(pending(), version.clone())));
-    assert_eq!(comparable(&server.settled("f:1").await), shown("f", with(active(), version)));
+    assert_eq!(comparable(&published), shown("f", &with(pending(), &version.clone())));
+    assert_eq!(comparable(&server.settled("f:1").await), shown("f", &with(active(), &version)));
     assert_eq!(server.invoke("f:1").await["package"], "other");
 }
 
-async fn list(server: &Server) {
+async fn list(server: Arc<Server>) {
     for name in ["b", "a"] {
         server.create(name).await;
     }
     server.post(&format!("{FUNCTIONS}/a/versions"), &json!({})).await.json(201);
     let listed = server.get(FUNCTIONS).await.json(200);
-    let latest = |name| shown(name, json!({}));
+    let latest = |name| shown(name, &json!({}));
     assert_eq!(comparable(&listed), json!({"Functions": [latest("a"), latest("b")]}));
 
     let all = server.get(&format!("{FUNCTIONS}/?FunctionVersion=ALL")).await.json(200);
     let qualified = |name, version: &str| {
         let arn = arn(&format!("function:{name}:{version}"));
-        shown(name, json!({"FunctionArn": arn, "Version": version}))
+        shown(name, &json!({"FunctionArn": arn, "Version": version}))
     };
     let expected = [qualified("a", "$LATEST"), qualified("a", "1"), qualified("b", "$LATEST")];
     assert_eq!(comparable(&all), json!({"Functions": expected}));
@@ -194,7 +176,7 @@ async fn list(server: &Server) {
     server.get(&format!("{FUNCTIONS}?FunctionVersion=1")).await.refusal(400, "ValidationException");
 }
 
-async fn delete(server: &Server) {
+async fn delete(server: Arc<Server>) {
     server.create("f").await;
     server.update_code("f", "one", json!({"Publish": true})).await;
     server.update_code("f", "two", json!({"Publish": true})).await;
@@ -227,7 +209,7 @@ async fn delete(server: &Server) {
     assert!(server.code.zip(Sha256::of(&package::function("two"))).is_err());
 }
 
-async fn missing(server: &Server) {
+async fn missing(server: Arc<Server>) {
     let update = json!({"ZipFile": package::base64(&package::function("f"))});
     let path = format!("{FUNCTIONS}/f");
     let not_found = format!("Function not found: {}", arn("function:f"));
@@ -254,7 +236,7 @@ async fn missing(server: &Server) {
     }
 }
 
-async fn refused(server: &Server) {
+async fn refused(server: Arc<Server>) {
     server.create("f").await;
     let zip = package::base64(&package::function("x"));
     let image = json!({"ImageUri": "registry/image:1"});
@@ -323,7 +305,7 @@ async fn refused(server: &Server) {
              value less than or equal to 900",
         ),
     ] {
-        let answer = server.post(FUNCTIONS, &with(new_function("g"), members)).await;
+        let answer = server.post(FUNCTIONS, &with(new_function("g"), &members)).await;
         assert_eq!(answer.refusal(status, error_type), text);
     }
     let to_image = server.put(&format!("{FUNCTIONS}/f/code"), &image).await;
@@ -334,7 +316,7 @@ async fn refused(server: &Server) {
     server.get(&format!("{FUNCTIONS}/g")).await.refusal(404, "ResourceNotFoundException");
 }
 
-async fn revisions(server: &Server) {
+async fn revisions(server: Arc<Server>) {
     server.create("f").await;
     let path = format!("{FUNCTIONS}/f");
     let present = server.settled("f").await["RevisionId"].clone();
@@ -354,7 +336,7 @@ async fn revisions(server: &Server) {
     server.put(&to_configuration, &timeout(&settled["RevisionId"])).await.json(200);
 }
 
-async fn image(server: &Server) {
+async fn image(server: Arc<Server>) {
     let asked = json!({
         "FunctionName": "f",
         "Role": ROLE,
@@ -384,8 +366,8 @@ async fn image(server: &Server) {
     assert_eq!(updated.get("ImageConfigResponse"), None);
 }
 
-async fn runtime(server: &Server) {
-    server.post(FUNCTIONS, &with(new_function("f"), json!({"Runtime": "java21"}))).await.json(201);
+async fn runtime(server: Arc<Server>) {
+    server.post(FUNCTIONS, &with(new_function("f"), &json!({"Runtime": "java21"}))).await.json(201);
     let failed = server.settled("f").await;
     assert_eq!((&failed["State"], &failed["StateReasonCode"]), (&json!("Failed"), &json!("InvalidRuntime")));
     assert_eq!(failed.get("LastUpdateStatus"), None);
@@ -396,22 +378,22 @@ async fn runtime(server: &Server) {
     assert_eq!(server.invoke("f").await["package"], "f");
 }
 
-async fn leftovers(server: &Server) {
+async fn leftovers(server: Arc<Server>) {
     server.create("f").await;
     let archive = package::function("other");
     let code = json!({"Code": {"ZipFile": package::base64(&archive)}});
-    let again = with(new_function("f"), code.clone());
+    let again = with(new_function("f"), &code);
     server.post(FUNCTIONS, &again).await.refusal(409, "ResourceConflictException");
     let past = json!({"ZipFile": package::base64(&archive), "RevisionId": "past"});
     server.put(&format!("{FUNCTIONS}/f/code"), &past).await.refusal(412, "PreconditionFailedException");
     assert!(server.code.zip(Sha256::of(&archive)).is_err());
     // The same package, needed by another function, stays.
-    server.post(FUNCTIONS, &with(new_function("g"), code)).await.json(201);
+    server.post(FUNCTIONS, &with(new_function("g"), &code)).await.json(201);
     server.post(FUNCTIONS, &again).await.refusal(409, "ResourceConflictException");
     assert!(server.code.zip(Sha256::of(&archive)).is_ok());
 }
 
-async fn gone(server: &Server) {
+async fn gone(server: Arc<Server>) {
     let request = new_function("f");
     let creating = server.post(FUNCTIONS, &request);
     // Long enough for the operation to begin, and for nothing else.
@@ -436,7 +418,7 @@ fn small() -> Given {
 }
 
 /// Of 1 000 bytes here.
-async fn too_large(server: &Server) {
+async fn too_large(server: Arc<Server>) {
     let layer = |name: &str, bytes: usize| {
         let stored = server.code.put_bytes(&package::archive(&[(name, &vec![b'x'; bytes])])).unwrap();
         let (sha256, size_bytes) = (CodeDigest(stored.sha256.into()), stored.size_bytes);
@@ -446,7 +428,7 @@ async fn too_large(server: &Server) {
     let (half, rest) = (layer("half", 500), layer("rest", 400));
     let code = |bytes: usize| package::base64(&package::archive(&[("code", &vec![b'x'; bytes])]));
     let asked = |bytes: usize, layers: &[&String]| {
-        with(new_function("f"), json!({"Code": {"ZipFile": code(bytes)}, "Layers": layers}))
+        with(new_function("f"), &json!({"Code": {"ZipFile": code(bytes)}, "Layers": layers}))
     };
     let text = |bytes: usize| {
         format!(

@@ -242,7 +242,7 @@ pub(crate) fn new_function(name: &str) -> Value {
 }
 
 /// The request, with these members besides or instead.
-pub(crate) fn with(mut request: Value, members: Value) -> Value {
+pub(crate) fn with(mut request: Value, members: &Value) -> Value {
     request.as_object_mut().unwrap().extend(members.as_object().cloned().unwrap());
     request
 }

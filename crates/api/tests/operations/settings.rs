@@ -1,5 +1,7 @@
 //! Settings of functions, as they were asked for and as they are shown; and those of the account.
 
+use std::sync::Arc;
+
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
@@ -7,11 +9,11 @@ use crate::harness::{FUNCTIONS, Server, new_function, test, with};
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
-        test("what_was_asked_for_is_shown", |server| async move { asked(&server).await }),
-        test("an_update_changes_what_it_names", |server| async move { updated(&server).await }),
-        test("log_levels_come_and_go_with_json", |server| async move { logging(&server).await }),
-        test("snapshots_are_of_published_versions", |server| async move { snap_start(&server).await }),
-        test("the_account_is_told_what_it_has", |server| async move { account(&server).await }),
+        test("what_was_asked_for_is_shown", asked),
+        test("an_update_changes_what_it_names", updated),
+        test("log_levels_come_and_go_with_json", logging),
+        test("snapshots_are_of_published_versions", snap_start),
+        test("the_account_is_told_what_it_has", account),
     ]
 }
 
@@ -47,9 +49,9 @@ fn check(shown: &Value, expected: &Value) {
     }
 }
 
-async fn asked(server: &Server) {
+async fn asked(server: Arc<Server>) {
     let vpc = json!({"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]});
-    let asked = with(with(new_function("f"), settings()), json!({"VpcConfig": vpc}));
+    let asked = with(with(new_function("f"), &settings()), &json!({"VpcConfig": vpc}));
     let created = server.post(FUNCTIONS, &asked).await.json(201);
     check(&created, &settings());
     let shown = json!({
@@ -57,13 +59,13 @@ async fn asked(server: &Server) {
     });
     assert_eq!(created["VpcConfig"], shown);
     let settled = server.settled("f").await;
-    check(&settled, &with(settings(), json!({"State": "Active", "VpcConfig": shown})));
+    check(&settled, &with(settings(), &json!({"State": "Active", "VpcConfig": shown})));
 }
 
-async fn updated(server: &Server) {
+async fn updated(server: Arc<Server>) {
     server.create("f").await;
     let update =
-        with(settings(), json!({"Role": "arn:aws:iam::111122223333:role/other", "Handler": "other"}));
+        with(settings(), &json!({"Role": "arn:aws:iam::111122223333:role/other", "Handler": "other"}));
     let mut expected = update.clone();
     // It is the code's, and so not among what is updated here.
     expected["Architectures"] = json!(["x86_64"]);
@@ -91,7 +93,7 @@ async fn updated(server: &Server) {
     );
 }
 
-async fn logging(server: &Server) {
+async fn logging(server: Arc<Server>) {
     server.create("f").await;
     let text = json!({"LogFormat": "Text", "LogGroup": "/aws/lambda/f"});
     let json_with = |application: &str| {
@@ -112,8 +114,8 @@ async fn logging(server: &Server) {
     }
 }
 
-async fn snap_start(server: &Server) {
-    let request = with(new_function("f"), json!({"Runtime": "python3.12"}));
+async fn snap_start(server: Arc<Server>) {
+    let request = with(new_function("f"), &json!({"Runtime": "python3.12"}));
     server.post(FUNCTIONS, &request).await.json(201);
     server.settled("f").await;
     let apply = json!({"SnapStart": {"ApplyOn": "PublishedVersions"}});
@@ -131,7 +133,7 @@ async fn snap_start(server: &Server) {
     );
 }
 
-async fn account(server: &Server) {
+async fn account(server: Arc<Server>) {
     server.create("f").await;
     let size = server.settled("f").await["CodeSize"].clone();
     let settings = server.get("/2016-08-19/account-settings").await.json(200);
