@@ -1,7 +1,7 @@
 //! Development tasks, run as `cargo xtask TASK`.
 //!
-//! One folder per task: `bench` measures, `shapes` writes the model of the API. `floor` is a part of `bench` that needs a process of its own, and is of
-//! no use by hand. Under the name of one of its guests, the program is that guest.
+//! One folder per task: `bench` measures, `shapes` writes the model of the API. `floor` is a part of `bench` that needs a
+//! process of its own, and is of no use by hand. Under the name of one of its guests, the program is that guest.
 
 #![forbid(unsafe_code)]
 

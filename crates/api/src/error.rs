@@ -16,10 +16,10 @@ use crate::body::DRAIN_LIMIT_BYTES;
 use crate::model::{Exception, Spelling, Violations, exception};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
-const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+pub(crate) const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
 /// Exceptions of AWS's front door, which no model names.
-static ACCESS_DENIED: Exception =
+pub(crate) static ACCESS_DENIED: Exception =
     Exception { class: "AccessDeniedException", status: 403, spelling: Spelling::Upper, kind: None };
 /// Those about signatures, each with a class of its own.
 const UNAUTHENTICATED: Exception =
@@ -28,6 +28,9 @@ static SERIALIZATION: Exception =
     Exception { class: "SerializationException", status: 400, spelling: Spelling::Lower, kind: None };
 static UNKNOWN_OPERATION: Exception =
     Exception { class: "UnknownOperationException", status: 404, spelling: Spelling::Lower, kind: None };
+static UNTYPED_INVALID_PARAMETER_VALUE: Exception =
+    Exception { kind: None, ..exception::INVALID_PARAMETER_VALUE };
+static UNTYPED_RESOURCE_NOT_FOUND: Exception = Exception { kind: None, ..exception::RESOURCE_NOT_FOUND };
 static VALIDATION: Exception =
     Exception { class: "ValidationException", status: 400, spelling: Spelling::Lower, kind: None };
 /// The model has `RequestTooLargeException`, with `message` and `Type`; the service was recorded with this.
@@ -89,6 +92,12 @@ pub(crate) enum ApiError {
     RequestTooLarge {
         /// Its name.
         operation: &'static str,
+    },
+    /// The archive inside a request is too large.
+    #[error("Zipped size must be smaller than {limit_bytes} bytes")]
+    ArchiveTooLarge {
+        /// What would have been allowed.
+        limit_bytes: usize,
     },
     /// The connection broke before the request was whole.
     #[error("The request body could not be read.")]
@@ -155,7 +164,9 @@ impl ApiError {
             ApiError::PayloadNotJson(_) | ApiError::ClientContext | ApiError::BodyUnreadable => {
                 &exception::INVALID_REQUEST_CONTENT
             }
-            ApiError::PayloadTooLarge { .. } | ApiError::RequestTooLarge { .. } => &REQUEST_ENTITY_TOO_LARGE,
+            ApiError::PayloadTooLarge { .. }
+            | ApiError::RequestTooLarge { .. }
+            | ApiError::ArchiveTooLarge { .. } => &REQUEST_ENTITY_TOO_LARGE,
             ApiError::Throttled(_) => &exception::TOO_MANY_REQUESTS,
             ApiError::RestoreFailed { timed_out: false, .. } => &exception::SNAP_START,
             ApiError::RestoreFailed { timed_out: true, .. } => &exception::SNAP_START_TIMEOUT,
@@ -262,7 +273,9 @@ impl From<CatalogError> for ApiError {
 fn refused_as(kind: RefusalKind) -> &'static Exception {
     match kind {
         RefusalKind::InvalidParameterValue => &exception::INVALID_PARAMETER_VALUE,
+        RefusalKind::UntypedInvalidParameterValue => &UNTYPED_INVALID_PARAMETER_VALUE,
         RefusalKind::ResourceNotFound => &exception::RESOURCE_NOT_FOUND,
+        RefusalKind::UntypedResourceNotFound => &UNTYPED_RESOURCE_NOT_FOUND,
         RefusalKind::ResourceConflict => &exception::RESOURCE_CONFLICT,
         RefusalKind::PreconditionFailed => &exception::PRECONDITION_FAILED,
         RefusalKind::CodeStorageExceeded => &exception::CODE_STORAGE_EXCEEDED,

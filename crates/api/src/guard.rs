@@ -67,12 +67,17 @@ pub(crate) async fn policy_of(
         Err(CatalogError::Refused(_)) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let document = serde_json::from_str(&text).ok();
+    Ok(evaluable(&text))
+}
+
+/// A policy as the catalog keeps it.
+pub(crate) fn evaluable(text: &str) -> Option<Policy> {
+    let document = serde_json::from_str(text).ok();
     let policy = document.as_ref().and_then(|document| Policy::of_resource(document).ok());
     if policy.is_none() {
         tracing::error!("a resource policy in the catalog cannot be evaluated, and allows nothing");
     }
-    Ok(policy)
+    policy
 }
 
 fn resource(account: &Account, kind: ResourceKind, route: &Route, parts: &Parts, body: &[u8]) -> String {

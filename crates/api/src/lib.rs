@@ -4,7 +4,7 @@
 //!  request ─┬─ authentication: who sent it ─► operations ─┬─ of functions that run ──────► invoke::Invoker
 //!           │                                             └─ all others ─► catalog::Store ─► what changed ─► Invoker
 //!           ├─ a link to code ─► the archive
-//!           └─ a function URL ─► function_url ─► invoke::Invoker
+//!           └─ a function URL, by host or path ─► function_url ─► invoke::Invoker
 //! ```
 //!
 //! Only this crate knows paths, header names, status codes and the JSON of errors. Connections are accepted, bounded and
@@ -62,6 +62,10 @@ async fn handle(State(front): State<Front>, request: Request) -> Response {
 }
 
 async fn answer(front: &Front, request: Request, request_id: Uuid) -> Result<Response, ApiError> {
+    // First, for paths and signatures of such requests are their function's and their URL's affair.
+    if let Some(address) = function_url::Address::of(&request) {
+        return Ok(function_url::answer(front, address, request, request_id).await);
+    }
     if operations::code::is_link(request.uri()) {
         return operations::code::download(front, request.uri()).await;
     }

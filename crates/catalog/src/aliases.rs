@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Row, Transaction, params};
 
+use crate::arn::Arn;
 use crate::functions::revision_id;
 use crate::name::{FunctionName, Qualifier};
 use crate::paging::{Page, Paging};
@@ -17,7 +18,7 @@ const COLUMNS: &str = "name, number, additional_number, additional_weight, descr
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alias {
     /// Its ARN.
-    pub arn: crate::arn::Arn,
+    pub arn: Arn,
     /// Never all digits.
     pub name: String,
     /// What it points to.
@@ -104,7 +105,9 @@ impl Store {
     ) -> Result<Alias> {
         self.write(function_name, |transaction| {
             let function = self.function_of_alias(transaction, function_name, name)?;
-            let mut alias = self.existing_alias(transaction, function, function_name, name)?;
+            let alias = self.find_alias(transaction, function, function_name, name)?;
+            let missing = || Refusal::UpdatedAliasNotFound { arn: self.alias_arn(function_name, name) };
+            let mut alias = alias.ok_or_else(missing)?;
             RevisionOf::Function.expect(update.revision_id.as_deref(), &alias.revision_id)?;
             alias.version = update.version.unwrap_or(alias.version);
             let weights = update.weights.unwrap_or_else(|| alias.additional.into_iter().collect());
@@ -197,7 +200,7 @@ impl Store {
         self.function_id(connection, function_name, Some(&version.qualifier()))
     }
 
-    pub(crate) fn alias_arn(&self, function_name: &FunctionName, name: &str) -> crate::arn::Arn {
+    pub(crate) fn alias_arn(&self, function_name: &FunctionName, name: &str) -> Arn {
         self.account.function_arn(function_name, Some(&Qualifier::Alias(name.to_owned())))
     }
 

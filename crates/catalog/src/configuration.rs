@@ -82,6 +82,7 @@ pub struct ConfigurationUpdate {
     pub snap_start: Option<SnapStart>,
     /// Replaces it whole; the default takes it away.
     pub image: Option<ImageConfig>,
+    pub max_concurrency: Option<u16>,
     /// Each member replaces one of the same name; `null` takes it away.
     pub shown: Map<String, Value>,
 }
@@ -183,7 +184,7 @@ impl Configuration {
             logging,
             snap_start: update.snap_start.unwrap_or(self.snap_start),
             image: update.image.unwrap_or_else(|| self.image.clone()),
-            max_concurrency: self.max_concurrency,
+            max_concurrency: update.max_concurrency.or(self.max_concurrency),
             shown,
         })
     }

@@ -1,25 +1,24 @@
 //! Functions: made, looked at, changed, listed, deleted.
 //!
-//! A new or changed `$LATEST` is *unsettled* until somebody who can tell whether its code runs says so by
-//! [`Store::settle`]; until then further changes are refused, as AWS refuses them. Which ones were left
-//! unsettled by a crash, [`Store::unsettled`] tells.
+//! A new or changed `$LATEST` is unsettled (see [`crate::settling`]); until it is settled, further changes are
+//! refused, as AWS refuses them.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Transaction, params};
 use uuid::Uuid;
 
 use crate::code::{Code, CodeDigest, PackageType};
 use crate::code_signing::use_code_signing_config;
+use crate::concurrency::read_reserved;
 use crate::configuration::{Architecture, Configuration, ConfigurationUpdate};
 use crate::name::{FunctionName, Qualifier};
+use crate::packages::{check_code_storage, unreferenced};
 use crate::paging::{Page, Paging};
 use crate::reference::FunctionReference;
 use crate::refusal::{Refusal, RevisionOf};
-use crate::rows::{
-    VERSION_COLUMNS, check_code_storage, find_function, is_referenced, stored_digest, unreferenced,
-};
+use crate::rows::{VERSION_COLUMNS, find_function};
+use crate::settling::check_settled;
 use crate::store::{Result, Store};
 use crate::tags::{TaggedResource, Tags};
 use crate::timestamps::now;
@@ -102,18 +101,6 @@ pub enum Listed {
     AllVersions,
 }
 
-/// What came of making a version's code ready.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Settlement {
-    /// It can be invoked.
-    Ready {
-        /// What an image's reference meant.
-        image_digest: Option<String>,
-    },
-    /// It cannot.
-    Failed(Reason),
-}
-
 impl Store {
     /// Makes a function, `Pending`; with `publish` the answer is version 1.
     pub fn create_function(&self, new: NewFunction) -> Result<Arc<Version>> {
@@ -163,13 +150,10 @@ impl Store {
     pub fn function(&self, reference: &FunctionReference) -> Result<FunctionDescription> {
         self.read(|connection| {
             let (function, version) = self.referenced_version(connection, reference)?;
-            let reserved = "SELECT reserved_concurrency FROM function WHERE id = ?1";
             Ok(FunctionDescription {
                 version: Arc::new(version),
                 tags: self.read_tags(connection, &TaggedResource::Function(reference.name.clone()))?,
-                reserved_concurrency: connection
-                    .prepare_cached(reserved)?
-                    .query_row([function], |row| row.get(0))?,
+                reserved_concurrency: read_reserved(connection, function)?,
             })
         })
     }
@@ -249,59 +233,19 @@ impl Store {
         })
     }
 
-    /// Says what came of making a version's code ready. None if that version is gone or has been replaced, or
-    /// if it was said before.
-    pub fn settle(&self, version: &Version, settlement: &Settlement) -> Result<Option<Arc<Version>>> {
-        let name = version.name();
-        self.write(name, |transaction| {
-            let Some(mut present) = self.find_instance(transaction, name, version.instance)? else {
-                return Ok(None);
-            };
-            if !present.is_unsettled() {
-                return Ok(None);
-            }
-            (present.state, present.last_update) = match settlement {
-                Settlement::Ready { image_digest } => {
-                    if let Code::Image { digest, .. } = &mut present.code {
-                        digest.clone_from(image_digest);
-                    }
-                    (State::Active, Some(LastUpdate::Successful))
-                }
-                Settlement::Failed(reason) => match present.state {
-                    State::Pending(_) => (State::Failed(reason.clone()), None),
-                    state => (state, Some(LastUpdate::Failed(reason.clone()))),
-                },
-            };
-            present.revision_id = revision_id();
-            self.update_version_state(transaction, &present)?;
-            Ok(Some(Arc::new(present)))
-        })
-    }
-
-    /// Versions of which nothing has been said yet.
-    pub fn unsettled(&self) -> Result<Vec<Arc<Version>>> {
-        self.read(|connection| {
-            let select = format!(
-                "SELECT {VERSION_COLUMNS}, function.name FROM version
-                 JOIN function ON function.id = version.function
-                 WHERE unsettled ORDER BY instance"
-            );
-            self.versions(connection.prepare_cached(&select)?.query([])?)
-        })
-    }
-
     /// Functions by name.
     pub fn list_functions(&self, listed: Listed, paging: &Paging) -> Result<Page<Arc<Version>>> {
         let (after_name, after_number) = paging.after::<(String, u64)>()?.unwrap_or_default();
-        let condition = match listed {
-            Listed::Latest => "function.name > ?1 AND version.number = 0 AND ?2 >= 0",
-            Listed::AllVersions => "(function.name, version.number) > (?1, ?2)",
+        let shown = match listed {
+            Listed::Latest => "version.number = 0",
+            Listed::AllVersions => "TRUE",
         };
         self.read(|connection| {
             let select = format!(
                 "SELECT {VERSION_COLUMNS}, function.name FROM function
                  JOIN version ON version.function = function.id
-                 WHERE {condition} ORDER BY function.name, version.number LIMIT ?3"
+                 WHERE {shown} AND function.name >= ?1 AND (function.name > ?1 OR version.number > ?2)
+                 ORDER BY function.name, version.number LIMIT ?3"
             );
             let mut statement = connection.prepare_cached(&select)?;
             let rows = statement.query(params![after_name, after_number, paging.limit(PAGE)])?;
@@ -331,28 +275,6 @@ impl Store {
         })
     }
 
-    /// Every package that a version or a layer needs: what else the store of code has may go.
-    pub fn referenced_code(&self) -> Result<HashSet<CodeDigest>> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT code_sha256 FROM version WHERE code_sha256 IS NOT NULL
-                 UNION SELECT code_sha256 FROM version_layer UNION SELECT code_sha256 FROM layer_version",
-            )?;
-            let mut rows = statement.query([])?;
-            let mut packages = HashSet::new();
-            while let Some(row) = rows.next()? {
-                packages.insert(stored_digest(&row.get::<_, String>(0)?)?);
-            }
-            Ok(packages)
-        })
-    }
-
-    /// Whether a version or a layer needs the package: asked again before it is removed, for somebody may
-    /// have begun to need it since.
-    pub fn is_code_referenced(&self, package: CodeDigest) -> Result<bool> {
-        self.read(|connection| is_referenced(connection, package))
-    }
-
     /// Rows of [`VERSION_COLUMNS`] and the function's name.
     pub(crate) fn versions(&self, mut rows: rusqlite::Rows<'_>) -> Result<Vec<Arc<Version>>> {
         let mut versions = Vec::new();
@@ -361,26 +283,6 @@ impl Store {
             versions.push(Arc::new(self.version_from_row(&name, row)?));
         }
         Ok(versions)
-    }
-
-    fn find_instance(
-        &self,
-        connection: &Connection,
-        name: &FunctionName,
-        instance: u64,
-    ) -> Result<Option<Version>> {
-        let select = format!("SELECT {VERSION_COLUMNS} FROM version WHERE instance = ?1");
-        let mut statement = connection.prepare_cached(&select)?;
-        let mut rows = statement.query([instance])?;
-        rows.next()?.map(|row| self.version_from_row(name, row)).transpose()
-    }
-}
-
-/// Changes wait for what was changed before.
-pub(crate) fn check_settled(version: &Version) -> Result<()> {
-    match version.is_unsettled() {
-        true => Err(Refusal::UpdateInProgress { arn: version.function_arn() }.into()),
-        false => Ok(()),
     }
 }
 

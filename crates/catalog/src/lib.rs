@@ -1,17 +1,29 @@
-//! Functions: their names, their settings, and which of them a request means.
+//! Functions and everything that AWS lets one attach to them: durable truth, in SQLite.
 //!
 //! ```text
-//!  path part + Qualifier ──► FunctionReference ──► Catalog::find ──► Arc<Function>
-//!        (name.rs, arn.rs, reference.rs)           (catalog.rs)      (function.rs)
+//!  path part + Qualifier ──► FunctionReference ─┬─► Store::resolve ──► Arc<Resolved>   invocations: from memory
+//!     (name.rs, arn.rs, reference.rs)           │     (resolve.rs, store/cache.rs)
+//!                                               └─► Store::…       ──► one operation   control: one transaction
+//!                                                     (a module for each noun)
 //! ```
 //!
-//! Only this crate knows how AWS spells a function's name and which settings it accepts. Every value
-//! of these types has been checked once, where it was made, so nobody checks it again.
+//! | what | modules |
+//! |---|---|
+//! | functions and their versions | `functions`, `settling`, `versions`, `aliases`; made of `version`, `configuration`, `logging`, `variables`, `code` |
+//! | attached to a version or alias (`attachments`) | `permissions`, `concurrency`, `event_invoke`, `function_urls`, `runtime_management` |
+//! | attached to a function | `concurrency`, `recursion`, `code_signing`, `tags` |
+//! | beside functions | `layers`, `layer_policies`, `event_sources`, `account`, `packages` |
+//! | what all are made of | `store` (the file), `rows`, `paging`, `policy`, `refusal`, `timestamps` |
 //!
-//! Called by the front door (to find the function a request names) and by `serve` (to fill the
-//! catalog). It does no I/O: it neither opens the code folder it is told of nor asks whether the
-//! runtime exists on this host, and it knows nothing of status codes; a refusal carries the words
-//! AWS uses and the data to choose the code from.
+//! Only this crate knows how AWS spells a function's name, which settings it accepts, and how all that is
+//! stored. Whoever asks has had the shapes of single members checked by AWS's model; here is refused what
+//! depends on what is there, in AWS's words ([`Refusal`]). Status codes and JSON are the front door's.
+//!
+//! Called by the front door, by the invoker (what an invocation means) and by `serve`. Synchronous; it
+//! neither opens packages nor asks whether a runtime exists on this host: what came of that, it is told
+//! ([`Store::settle`]).
+//!
+//! Beside the store there is [`Catalog`], the functions of one command line, in memory.
 #![forbid(unsafe_code)]
 
 mod account;
@@ -33,6 +45,7 @@ mod layer_policies;
 mod layers;
 mod logging;
 mod name;
+mod packages;
 mod paging;
 mod permissions;
 mod policy;
@@ -42,6 +55,7 @@ mod refusal;
 mod resolve;
 mod rows;
 mod runtime_management;
+mod settling;
 mod store;
 mod tags;
 mod timestamps;
@@ -61,7 +75,7 @@ pub use event_invoke::{Destinations, EventInvokeConfig, EventInvokeSettings, Eve
 pub use event_sources::{EventSourceMapping, MAPPING_STATE, MAPPING_STATE_REASON, MappingFilter};
 pub use function::{Function, InvalidSetting, Settings};
 pub use function_urls::{AuthType, Cors, FunctionUrl, InvokeMode, UrlSettings, UrlUpdate};
-pub use functions::{CodeUpdate, Deleted, FunctionDescription, Listed, NewFunction, Settlement, Updated};
+pub use functions::{CodeUpdate, Deleted, FunctionDescription, Listed, NewFunction, Updated};
 pub use layer_policies::NewLayerStatement;
 pub use layers::{AboutLayer, LayerFilter, LayerVersion, NewLayerVersion};
 pub use logging::{LogFormat, LogLevel, Logging, LoggingUpdate};
@@ -73,9 +87,10 @@ pub use reference::{FunctionReference, ReferenceError};
 pub use refusal::{Refusal, RefusalKind, RevisionOf};
 pub use resolve::{Alternative, Resolved, Target};
 pub use runtime_management::{RuntimeManagement, UpdateRuntimeOn};
+pub use settling::Settlement;
 pub use store::{CatalogError, OpenError, Store, StoreFailure};
 pub use tags::{TaggedResource, Tags};
-pub use timestamps::text as timestamp_text;
+pub use timestamps::timestamp_text;
 pub use variables::{InvalidVariables, RESERVED_KEYS, Variables};
 pub use version::{AttachedLayer, LastUpdate, Reason, State, Version, VersionNumber};
 pub use versions::Publication;

@@ -11,10 +11,14 @@ use crate::variables::InvalidVariables;
 pub enum RefusalKind {
     /// `InvalidParameterValueException`
     InvalidParameterValue,
+    /// `InvalidParameterValueException`, without the `Type` that else goes with it: so it was recorded of some.
+    UntypedInvalidParameterValue,
     /// `ValidationException`
     Validation,
     /// `ResourceNotFoundException`
     ResourceNotFound,
+    /// `ResourceNotFoundException`, likewise without.
+    UntypedResourceNotFound,
     /// `ResourceConflictException`
     ResourceConflict,
     /// `PreconditionFailedException`
@@ -48,6 +52,9 @@ pub enum Refusal {
     FunctionNotFound { arn: Arn },
     #[error("Cannot find alias arn: {arn}")]
     AliasNotFound { arn: Arn },
+    /// In `UpdateAlias` alone.
+    #[error("Alias not found: {arn}")]
+    UpdatedAliasNotFound { arn: Arn },
     #[error("Function already exist: {name}")]
     FunctionExists { name: String },
     #[error("Alias already exists: {arn}")]
@@ -279,6 +286,7 @@ impl Refusal {
         match self {
             Refusal::FunctionNotFound { .. }
             | Refusal::AliasNotFound { .. }
+            | Refusal::UpdatedAliasNotFound { .. }
             | Refusal::RequestedResourceNotFound
             | Refusal::FunctionDoesNotExist
             | Refusal::NoSuchFunction
@@ -286,8 +294,8 @@ impl Refusal {
             | Refusal::NoPolicy
             | Refusal::NoPolicyFound { .. }
             | Refusal::EventInvokeConfigNotFound { .. }
-            | Refusal::CodeSigningConfigMissing { .. }
             | Refusal::LayerVersionNotFound { .. } => RefusalKind::ResourceNotFound,
+            Refusal::CodeSigningConfigMissing { .. } => RefusalKind::UntypedResourceNotFound,
             Refusal::ProvisionedConcurrencyConfigNotFound => {
                 RefusalKind::ProvisionedConcurrencyConfigNotFound
             }
@@ -310,6 +318,10 @@ impl Refusal {
             Refusal::Constraint { .. } | Refusal::Variables(InvalidVariables::Key { .. }) => {
                 RefusalKind::Validation
             }
+            Refusal::LatestWeighted
+            | Refusal::ReservedTooMuch { .. }
+            | Refusal::ProvisionedAboveUnreserved { .. }
+            | Refusal::ProvisionedTooMuch { .. } => RefusalKind::UntypedInvalidParameterValue,
             Refusal::CodeDiffers { .. }
             | Refusal::LatestCannotBeDeleted
             | Refusal::ImageUriMissing
@@ -322,7 +334,6 @@ impl Refusal {
             | Refusal::InvalidMarker { .. }
             | Refusal::TooManyWeights
             | Refusal::SameVersionWeighted { .. }
-            | Refusal::LatestWeighted
             | Refusal::TooManyLayers
             | Refusal::LayerTwice { .. }
             | Refusal::LayerElsewhere { .. }
@@ -334,13 +345,10 @@ impl Refusal {
             | Refusal::TagsOfVersion
             | Refusal::PolicyOfLatest
             | Refusal::InvalidPrincipal
-            | Refusal::ReservedTooMuch { .. }
             | Refusal::ReservedBelowProvisioned { .. }
             | Refusal::ProvisionedLatest
             | Refusal::NotPublished
             | Refusal::ProvisionedAboveReserved
-            | Refusal::ProvisionedAboveUnreserved { .. }
-            | Refusal::ProvisionedTooMuch { .. }
             | Refusal::EventInvokeEmpty
             | Refusal::DestinationIsItself
             | Refusal::DestinationMissing { .. }

@@ -2,11 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use crate::account::AccountLimits;
-use crate::code::CodeDigest;
 use crate::name::{FunctionName, Qualifier};
 use crate::refusal::Refusal;
-use crate::store::{Result, Store, StoreFailure};
+use crate::store::{Result, Store};
 use crate::timestamps;
 use crate::variables::Variables;
 use crate::version::{Record, Version, VersionNumber};
@@ -131,33 +129,6 @@ pub(crate) fn find_function(connection: &Connection, name: &FunctionName) -> Res
     Ok(statement.query_row([name.as_str()], |row| row.get(0)).optional()?)
 }
 
-/// Of these packages, those that nothing in the catalog needs any more.
-pub(crate) fn unreferenced(
-    connection: &Connection,
-    packages: impl IntoIterator<Item = CodeDigest>,
-) -> Result<Vec<CodeDigest>> {
-    let mut packages: Vec<CodeDigest> = packages.into_iter().collect();
-    packages.sort_unstable();
-    packages.dedup();
-    let mut free = Vec::new();
-    for package in packages {
-        if !is_referenced(connection, package)? {
-            free.push(package);
-        }
-    }
-    Ok(free)
-}
-
-/// Whether a version or a layer needs the package.
-pub(crate) fn is_referenced(connection: &Connection, package: CodeDigest) -> Result<bool> {
-    let mut statement = connection.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM version WHERE code_sha256 = ?1)
-             OR EXISTS (SELECT 1 FROM version_layer WHERE code_sha256 = ?1)
-             OR EXISTS (SELECT 1 FROM layer_version WHERE code_sha256 = ?1)",
-    )?;
-    Ok(statement.query_row([package.to_string()], |row| row.get(0))?)
-}
-
 fn record(version: &Version) -> Result<String> {
     let version = version.clone();
     let record = Record {
@@ -171,19 +142,4 @@ fn record(version: &Version) -> Result<String> {
         published_description: version.published_description,
     };
     Ok(serde_json::to_string(&record)?)
-}
-
-/// Refuses what has just been written if it is too much.
-pub(crate) fn check_code_storage(connection: &Connection, limits: &AccountLimits) -> Result<()> {
-    let mut usage = connection.prepare_cached("SELECT code_size_bytes FROM usage")?;
-    let used: u64 = usage.query_row([], |row| row.get(0))?;
-    match used > limits.total_code_size_bytes {
-        true => Err(Refusal::CodeStorageExceeded.into()),
-        false => Ok(()),
-    }
-}
-
-/// A digest as it was written.
-pub(crate) fn stored_digest(text: &str) -> Result<CodeDigest> {
-    text.parse().map_err(|_| StoreFailure::Digest { text: text.to_owned() }.into())
 }

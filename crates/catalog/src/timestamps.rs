@@ -12,6 +12,6 @@ pub(crate) fn from_stored(ms: i64) -> Timestamp {
 }
 
 /// `2025-01-01T00:00:00.000+0000`, for the members that are strings in AWS's model.
-pub fn text(timestamp: Timestamp) -> String {
+pub fn timestamp_text(timestamp: Timestamp) -> String {
     timestamp.strftime("%Y-%m-%dT%H:%M:%S%.3f+0000").to_string()
 }

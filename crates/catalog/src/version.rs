@@ -19,7 +19,7 @@ use crate::arn::Arn;
 use crate::code::{Code, CodeDigest};
 use crate::configuration::Configuration;
 use crate::name::{FunctionName, Qualifier};
-use crate::timestamps;
+use crate::timestamps::timestamp_text;
 
 /// A version as it was stored; never changed, only replaced.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,7 +127,7 @@ impl Version {
 
     /// `LastModified` as AWS prints it: `2025-01-01T00:00:00.000+0000`.
     pub fn last_modified_text(&self) -> String {
-        timestamps::text(self.last_modified)
+        timestamp_text(self.last_modified)
     }
 
     /// Every package it needs.

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use crate::functions::{Deleted, check_settled, delete_version, revision_id};
+use crate::functions::{Deleted, delete_version, revision_id};
 use crate::name::{FunctionName, Qualifier};
+use crate::packages::unreferenced;
 use crate::paging::{Page, Paging};
 use crate::reference::FunctionReference;
 use crate::refusal::{Refusal, RevisionOf};
-use crate::rows::{FunctionId, VERSION_COLUMNS, unreferenced};
+use crate::rows::{FunctionId, VERSION_COLUMNS};
+use crate::settling::check_settled;
 use crate::store::{Result, Store};
-use crate::version::{Version, VersionNumber};
+use crate::version::{Reason, State, Version, VersionNumber};
 
 const PAGE: u32 = 50;
 
@@ -33,8 +35,10 @@ impl Store {
             let function = self.function_id(transaction, name, None)?;
             let latest = self.latest(transaction, function, name)?;
             RevisionOf::Function.expect(publication.revision_id.as_deref(), &latest.revision_id)?;
-            let current = latest.code.sha256().unwrap_or_default();
-            if let Some(given) = publication.code_sha256.as_ref().filter(|given| **given != current) {
+            // Folders have no digest to compare.
+            if let (Some(given), Some(current)) = (&publication.code_sha256, latest.code.sha256())
+                && *given != current
+            {
                 return Err(Refusal::CodeDiffers { given: given.clone(), current }.into());
             }
             check_settled(&latest)?;
@@ -60,12 +64,19 @@ impl Store {
             return Ok(published);
         }
         let number = last + 1;
+        // A version that is made of an update is not itself updated, it is created.
+        let (state, last_update) = match latest.is_unsettled() {
+            true => (State::Pending(Reason::creating()), None),
+            false => (latest.state.clone(), latest.last_update.clone()),
+        };
         transaction
             .prepare_cached("INSERT OR REPLACE INTO version_sequence (name, last) VALUES (?1, ?2)")?
             .execute(params![name.as_str(), number])?;
         let mut version = Version {
             arn: self.account.function_arn(name, Some(&Qualifier::Version(number))),
             number: VersionNumber::Published(number),
+            state,
+            last_update,
             revision_id: revision_id(),
             ..latest.clone()
         };

@@ -40,12 +40,15 @@ impl Disk {
     /// Without root, loop devices or room on the disk of the image.
     pub fn of(template: &Path) -> io::Result<Self> {
         let original = File::open(template)?;
-        let image = copy(&original, template)?;
+        let image = empty_like(&original, template)?;
         // All sandboxes of a server would be told of the same free device, and one at a time would have it.
         original.lock()?;
         let attached = attach(&image);
         original.unlock()?;
         let (device, path) = attached?;
+        // After it was attached, for which the kernel waits until all of an image is on the disk: milliseconds, and others
+        // wait for the lock.
+        copy(&original, &image)?;
         Ok(Disk { path, _device: device })
     }
 
@@ -70,12 +73,16 @@ fn mount_image(template: &Path, at: &Path) -> io::Result<()> {
 }
 
 /// Without a name, so that it goes with its last user.
-fn copy(original: &File, template: &Path) -> io::Result<File> {
+fn empty_like(original: &File, template: &Path) -> io::Result<File> {
     let folder = template.parent().unwrap_or(Path::new("/"));
     let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
-    let copy = File::from(rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)?);
+    let image = File::from(rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)?);
+    image.set_len(original.metadata()?.len())?;
+    Ok(image)
+}
+
+fn copy(original: &File, image: &File) -> io::Result<()> {
     let length = original.metadata()?.len();
-    copy.set_len(length)?;
     let mut at = 0;
     // Only what is written: most of an empty file system is a hole.
     while at < length {
@@ -84,13 +91,13 @@ fn copy(original: &File, template: &Path) -> io::Result<File> {
         let (mut from, mut to) = (data, data);
         while from < hole {
             let rest = usize::try_from(hole - from).unwrap_or(usize::MAX);
-            if rustix::fs::copy_file_range(original, Some(&mut from), &copy, Some(&mut to), rest)? == 0 {
+            if rustix::fs::copy_file_range(original, Some(&mut from), image, Some(&mut to), rest)? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
         at = hole;
     }
-    Ok(copy)
+    Ok(())
 }
 
 const LOOP_CTL_GET_FREE: u64 = 0x4C82;

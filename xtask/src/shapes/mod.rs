@@ -3,7 +3,7 @@
 //! ```text
 //! service.rs     the model's file, as parsed
 //! recorded.rs    where the service was recorded to differ from its model
-//! operations.rs  exceptions.rs  types.rs  schema.rs    the four sections of the file
+//! operations.rs  exceptions.rs  structs.rs  schema.rs    the four sections of the file
 //! names.rs       the model's names as Rust has them
 //! ```
 //!
@@ -21,7 +21,7 @@ mod operations;
 mod recorded;
 mod schema;
 mod service;
-mod types;
+mod structs;
 
 use service::{ModelError, Service};
 
@@ -76,7 +76,7 @@ fn source(service: &Service) -> Result<String, ModelError> {
     let sections = [
         HEADER.to_owned(),
         operations::section(service)?,
-        types::section(service)?,
+        structs::section(service)?,
         schema::section(service)?,
         exceptions::section(service)?,
     ];

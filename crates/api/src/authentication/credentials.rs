@@ -258,6 +258,7 @@ fn account_of(arn: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authorization::{Access, Caller, Context, decide};
     use std::os::unix::fs::PermissionsExt;
 
     fn one(members: &str) -> String {
@@ -304,6 +305,20 @@ mod tests {
             assert!(matches!(refused(&text), E::Arn { .. }), "{arn}");
         }
         assert!(matches!(refused(&format!(r#"{{"Credentials": [{{{ALICE}}}, {{{ALICE}}}]}}"#)), E::Twice(_)));
+    }
+
+    #[test]
+    fn who_has_no_policy_may_nothing_unless_he_is_root() {
+        for (who, allowed) in [("user/alice", false), ("root", true)] {
+            let credentials = Credentials::parse(&one(&ALICE.replace("user/alice", who))).unwrap();
+            let access = Access {
+                caller: Caller::Identity(&credentials.find("AK").unwrap().identity),
+                action: "lambda:ListFunctions",
+                resource: "*",
+                context: Context::default(),
+            };
+            assert_eq!(decide(access, None).is_ok(), allowed, "{who}");
+        }
     }
 
     #[test]

@@ -87,6 +87,15 @@ impl Authenticator {
     }
 }
 
+/// The access key that a request says it is signed with: where there are no credentials, nobody can tell whether it is.
+///
+/// # Errors
+///
+/// It is not signed, or its signature is not in its form.
+pub(crate) fn claimed_key(head: &Parts) -> Result<String, Refusal> {
+    Ok(Claim::of(head)?.access_key_id)
+}
+
 /// A request whose head is plausible, and whose body is still to come.
 #[derive(Debug)]
 pub struct Pending<'a> {

@@ -29,6 +29,7 @@ use crate::authentication::Identity;
 
 pub use self::condition::Context;
 pub use self::operation::{Permission, ResourceKind, permission};
+pub(crate) use self::pattern::matches;
 pub use self::policy::{InvalidPolicy, Policy};
 
 /// Who wants something.

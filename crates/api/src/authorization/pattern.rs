@@ -1,7 +1,7 @@
 //! Patterns of policies: `*` is any text, `?` any one character.
 
 /// Whether all of `text` fits. Takes at most the product of both lengths.
-pub(super) fn matches(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let (mut pattern, mut text) = (pattern, text);
     // Where to go on with one character more, when what follows the last star does not fit.
     let mut retry: Option<(&str, &str)> = None;

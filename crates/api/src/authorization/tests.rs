@@ -1,5 +1,4 @@
 use super::*;
-use crate::authentication::{Authenticator, Credentials};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -160,17 +159,6 @@ fn refusals_are_worded_as_aws_words_them() {
     let denied = identity(ALICE, Some(&policy(&[statement("Deny", "*", "*")])));
     let text = decide(access(Caller::Identity(&denied)), None).unwrap_err().to_string();
     assert!(text.ends_with("function:orders with an explicit deny in an identity-based policy"), "{text}");
-}
-
-#[test]
-fn the_root_of_an_account_needs_no_policy() {
-    let file = r#"{"Credentials": [{"AccessKeyId": "ROOT", "SecretAccessKey": "s",
-        "Arn": "arn:aws:iam::123456789012:root"}]}"#;
-    assert!(Credentials::parse(file).is_ok());
-    let mut root = identity("arn:aws:iam::123456789012:root", None);
-    root.policy = Policy::everything();
-    assert_eq!(asked(Caller::Identity(&root), Context::default(), None), Ok(()));
-    let _: fn(_, String, _) -> Authenticator = Authenticator::new;
 }
 
 #[test]

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::head::HOP_BY_HOP;
+use crate::authentication::Identity;
 
 /// The route, and the stage, of every function URL.
 const DEFAULT: &str = "$default";
@@ -27,9 +28,13 @@ pub(super) struct Arrival<'a> {
     pub(super) request_id: Uuid,
     pub(super) trace: &'a str,
     pub(super) source_ip: IpAddr,
-    /// Where the URL listens.
+    /// Where the URL is, as the caller sees it.
     pub(super) port: u16,
+    /// It came by TLS.
+    pub(super) is_encrypted: bool,
     pub(super) url_id: &'a str,
+    /// Who sent it, if that was asked.
+    pub(super) caller: Option<&'a Identity>,
     pub(super) time: jiff::Timestamp,
 }
 
@@ -54,9 +59,11 @@ struct Event<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RequestContext<'a> {
-    /// Nobody is asked who they are.
-    account_id: &'static str,
+    /// The caller's, or `anonymous` where nobody is asked who they are.
+    account_id: &'a str,
     api_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorizer: Option<Authorizer<'a>>,
     domain_name: String,
     domain_prefix: &'a str,
     http: Http<'a>,
@@ -67,6 +74,41 @@ struct RequestContext<'a> {
     time: String,
     /// In milliseconds.
     time_epoch: i64,
+}
+
+#[derive(Serialize)]
+struct Authorizer<'a> {
+    iam: Iam<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Iam<'a> {
+    access_key: &'a str,
+    account_id: &'a str,
+    caller_id: &'a str,
+    /// There is neither Cognito here nor an organization: always null, and there all the same.
+    cognito_identity: (),
+    principal_org_id: (),
+    user_arn: &'a str,
+    user_id: &'a str,
+}
+
+impl<'a> From<&'a Identity> for Authorizer<'a> {
+    fn from(caller: &'a Identity) -> Self {
+        let Identity { access_key_id, arn, account, user_id, .. } = caller;
+        Authorizer {
+            iam: Iam {
+                access_key: access_key_id,
+                account_id: account,
+                caller_id: user_id,
+                cognito_identity: (),
+                principal_org_id: (),
+                user_arn: arn,
+                user_id,
+            },
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -94,8 +136,9 @@ pub(super) fn event(request: &Parts, body: &[u8], arrival: &Arrival<'_>) -> Vec<
         headers: headers(&request.headers, arrival),
         query_string_parameters: parameters(query),
         request_context: RequestContext {
-            account_id: "anonymous",
+            account_id: arrival.caller.map_or("anonymous", |caller| &caller.account),
             api_id: arrival.url_id,
+            authorizer: arrival.caller.map(Authorizer::from),
             // What the caller knows this URL by, as on AWS: links made from it lead back here.
             domain_name: joined(&request.headers, &header::HOST).unwrap_or_default(),
             domain_prefix: arrival.url_id,
@@ -134,7 +177,7 @@ fn headers<'a>(headers: &'a HeaderMap, arrival: &Arrival<'_>) -> BTreeMap<&'a st
         .and_modify(|before| before.push_str(&format!(", {address}")))
         .or_insert(address);
     seen.insert("x-forwarded-port", arrival.port.to_string());
-    seen.insert("x-forwarded-proto", "http".into());
+    seen.insert("x-forwarded-proto", if arrival.is_encrypted { "https" } else { "http" }.into());
     seen.insert("x-amzn-trace-id", arrival.trace.to_owned());
     seen
 }
@@ -198,13 +241,24 @@ mod tests {
     use serde_json::json;
 
     fn of(request: axum::http::request::Builder, body: &[u8]) -> Value {
+        from(request, body, None, false)
+    }
+
+    fn from(
+        request: axum::http::request::Builder,
+        body: &[u8],
+        caller: Option<&Identity>,
+        is_encrypted: bool,
+    ) -> Value {
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let arrival = Arrival {
             request_id: Uuid::nil(),
             trace: "Root=1-5759e988-bd862e3fe1be46a994272793",
             source_ip: [127, 0, 0, 1].into(),
             port: 9001,
+            is_encrypted,
             url_id: "0123456789abcdef0123456789abcdef",
+            caller,
             time: "2021-09-07T22:50:22.123Z".parse().unwrap(),
         };
         serde_json::from_slice(&event(&parts, body, &arrival)).unwrap()
@@ -274,6 +328,33 @@ mod tests {
         }
         assert_eq!((&event["rawQueryString"], &event["isBase64Encoded"]), (&json!(""), &json!(false)));
         assert_eq!(event["requestContext"]["http"].get("userAgent"), None);
+        assert_eq!(event["requestContext"].get("authorizer"), None);
+    }
+
+    #[test]
+    fn who_signed_is_told() {
+        let caller = Identity {
+            access_key_id: "AKIDEXAMPLE".into(),
+            arn: "arn:aws:iam::123456789012:user/alice".into(),
+            account: "123456789012".into(),
+            user_id: "AIDAEXAMPLE".into(),
+            policy: crate::authorization::Policy::default(),
+        };
+        let event = from(Request::get("/"), b"", Some(&caller), true);
+        assert_eq!(event["requestContext"]["accountId"], "123456789012");
+        assert_eq!(
+            event["requestContext"]["authorizer"],
+            json!({"iam": {
+                "accessKey": "AKIDEXAMPLE",
+                "accountId": "123456789012",
+                "callerId": "AIDAEXAMPLE",
+                "cognitoIdentity": null,
+                "principalOrgId": null,
+                "userArn": "arn:aws:iam::123456789012:user/alice",
+                "userId": "AIDAEXAMPLE",
+            }})
+        );
+        assert_eq!(event["headers"]["x-forwarded-proto"], "https");
     }
 
     #[test]

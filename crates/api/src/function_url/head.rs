@@ -4,8 +4,8 @@
 //! {"statusCode": 200, "headers": {"content-type": "text/html"}, "cookies": ["a=1; Path=/"]}
 //! ```
 //!
-//! The same members stand in a buffered answer and in the prelude of a streamed one. Header values may be numbers and
-//! booleans too. What no HTTP response can carry is refused; what belongs to the connection is the front end's affair
+//! The same members stand in a buffered answer and in the prelude of a streamed one. A status may be a text of digits, as
+//! was recorded of the service; header values may be numbers and booleans too. What no HTTP response can carry is refused; what belongs to the connection is the front end's affair
 //! and left out.
 
 use axum::body::Body;
@@ -36,9 +36,25 @@ pub(super) struct Head {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Members {
-    status_code: Option<u16>,
+    status_code: Option<StatusCodeMember>,
     headers: Option<Map<String, Value>>,
     cookies: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "Value")]
+struct StatusCodeMember(u16);
+
+impl TryFrom<Value> for StatusCodeMember {
+    type Error = &'static str;
+
+    fn try_from(value: Value) -> Result<Self, Self::Error> {
+        let number = match &value {
+            Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
+            value => value.as_u64().and_then(|number| number.try_into().ok()),
+        };
+        number.map(StatusCodeMember).ok_or("the status code is no number")
+    }
 }
 
 /// What no HTTP response can carry.
@@ -58,7 +74,7 @@ impl Members {
     /// Without a status it is 200.
     pub(super) fn head(self) -> Result<Head, InvalidHead> {
         let mut head = Head::default();
-        if let Some(code) = self.status_code {
+        if let Some(StatusCodeMember(code)) = self.status_code {
             let status = StatusCode::from_u16(code).ok().filter(|status| !status.is_informational());
             head.status = status.ok_or(InvalidHead::Status(code))?;
         }
@@ -133,6 +149,12 @@ mod tests {
     }
 
     #[test]
+    fn a_status_may_be_a_text() {
+        assert_eq!(head(r#"{"statusCode":"418"}"#).unwrap().status, StatusCode::IM_A_TEAPOT);
+        assert_eq!(head(r#"{"statusCode":"99"}"#), Err(InvalidHead::Status(99)));
+    }
+
+    #[test]
     fn all_members_are_optional() {
         assert_eq!(head("{}").unwrap(), Head::default());
         assert_eq!(head(r#"{"statusCode":null,"headers":null,"cookies":null}"#).unwrap(), Head::default());
@@ -163,7 +185,10 @@ mod tests {
     #[test]
     fn members_of_another_type_are_refused() {
         for json in [
-            r#"{"statusCode":"200"}"#,
+            r#"{"statusCode":""}"#,
+            r#"{"statusCode":"+200"}"#,
+            r#"{"statusCode":"200 OK"}"#,
+            r#"{"statusCode":true}"#,
             r#"{"statusCode":200.5}"#,
             r#"{"statusCode":-1}"#,
             r#"{"headers":[]}"#,

@@ -100,7 +100,7 @@ mod tests {
             "",
             "hello",
             r#"{"statusCode":200}x"#,
-            r#"{"statusCode":"200"}"#,
+            r#"{"statusCode":"OK"}"#,
             r#"{"statusCode":200.0}"#,
             r#"{"statusCode":999999}"#,
             r#"{"statusCode":200,"body":{"a":1}}"#,

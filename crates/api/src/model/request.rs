@@ -8,13 +8,9 @@ use super::schema::{Kind, Location, Member};
 use super::serialization::{self, Malformed};
 use crate::error::ApiError;
 
-/// The members of `input`, each under its name in the model. What was not sent is not there.
-pub(super) fn assemble(
-    input: &[Member],
-    route: &Route,
-    parts: &Parts,
-    body: &[u8],
-) -> Result<Map<String, Value>, ApiError> {
+/// The members of the operation's input, each under its name in the model. What was not sent is not there.
+pub(super) fn assemble(route: &Route, parts: &Parts, body: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    let input = route.input;
     let of_body = input.iter().any(|member| matches!(member.location, Location::Body));
     let mut assembled = if of_body { in_body(input, body)? } else { Map::new() };
     for member in input {
@@ -90,7 +86,7 @@ mod tests {
 
     fn assembled(parts: &Parts, body: &str) -> Result<Value, ApiError> {
         let route = route(&parts.method, &parts.uri).unwrap();
-        let assembled = assemble(route.operation.input.unwrap(), &route, parts, body.as_bytes());
+        let assembled = assemble(&route, parts, body.as_bytes());
         assembled.map(Value::Object)
     }
 

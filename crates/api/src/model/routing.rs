@@ -7,7 +7,7 @@
 use axum::http::{Method, Uri};
 use percent_encoding::percent_decode_str;
 
-use super::schema::{Operation, Segment};
+use super::schema::{Member, Operation, Segment};
 use super::shapes::OPERATIONS;
 use crate::error::ApiError;
 
@@ -18,6 +18,8 @@ const SEGMENTS_LIMIT: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) operation: &'static Operation,
+    /// What the request must be.
+    pub(super) input: &'static [Member],
     labels: Vec<(&'static str, String)>,
 }
 
@@ -32,9 +34,7 @@ pub(crate) fn route(method: &Method, uri: &Uri) -> Result<Route, ApiError> {
     });
     // Of two with one path, the one that the query names.
     let operation = matching.max_by_key(|operation| operation.query.is_some()).ok_or_else(unknown)?;
-    if operation.input.is_none() {
-        return Err(ApiError::Unimplemented { operation: operation.name });
-    }
+    let input = operation.input.ok_or(ApiError::Unimplemented { operation: operation.name })?;
     let mut labels = Vec::new();
     for (segment, piece) in operation.path.iter().zip(pieces) {
         if let Segment::Label(name) = segment {
@@ -42,7 +42,7 @@ pub(crate) fn route(method: &Method, uri: &Uri) -> Result<Route, ApiError> {
             labels.push((*name, decoded.into_owned()));
         }
     }
-    Ok(Route { operation, labels })
+    Ok(Route { operation, input, labels })
 }
 
 impl Route {

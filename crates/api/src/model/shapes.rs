@@ -355,7 +355,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         ],
         query: None,
         success: 204,
-        answer: Answer::Json,
+        answer: Answer::Empty,
         input: Some(DELETE_CODE_SIGNING_CONFIG_REQUEST),
         errors: &[
             &exception::INVALID_PARAMETER_VALUE,
@@ -2431,10 +2431,6 @@ pub(crate) struct DeleteCodeSigningConfigRequest {
     pub(crate) code_signing_config_arn: String,
 }
 
-#[derive(Clone, Default, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct DeleteCodeSigningConfigResponse {}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct DeleteEventSourceMappingRequest {
@@ -2551,7 +2547,7 @@ pub(crate) struct EphemeralStorage {
     pub(crate) size: i64,
 }
 
-#[derive(Clone, Default, Serialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct EventSourceMappingConfiguration {
     #[serde(rename = "UUID", skip_serializing_if = "Option::is_none")]
@@ -2659,7 +2655,7 @@ pub(crate) struct FilterCriteria {
     pub(crate) filters: Option<Vec<Filter>>,
 }
 
-#[derive(Clone, Default, Serialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct FilterCriteriaError {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -2888,8 +2884,10 @@ pub(crate) struct GetFunctionCodeSigningConfigRequest {
 #[derive(Clone, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct GetFunctionCodeSigningConfigResponse {
-    pub(crate) code_signing_config_arn: String,
-    pub(crate) function_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) code_signing_config_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) function_name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -3991,7 +3989,7 @@ impl Request for DeleteAliasRequest {
 }
 impl Request for DeleteCodeSigningConfigRequest {
     const OPERATION: OperationId = OperationId::DeleteCodeSigningConfig;
-    type Response = DeleteCodeSigningConfigResponse;
+    type Response = ();
 }
 impl Request for DeleteEventSourceMappingRequest {
     const OPERATION: OperationId = OperationId::DeleteEventSourceMapping;
@@ -4229,6 +4227,109 @@ impl Request for UpdateFunctionUrlConfigRequest {
     const OPERATION: OperationId = OperationId::UpdateFunctionUrlConfig;
     type Response = UpdateFunctionUrlConfigResponse;
 }
+
+/// How the request of each operation is read, to hold types and constraints against each other.
+#[cfg(test)]
+pub(super) static READERS: &[(&str, Reader)] = &[
+    ("AddLayerVersionPermission", |given| AddLayerVersionPermissionRequest::deserialize(given).map(drop)),
+    ("AddPermission", |given| AddPermissionRequest::deserialize(given).map(drop)),
+    ("CreateAlias", |given| CreateAliasRequest::deserialize(given).map(drop)),
+    ("CreateCodeSigningConfig", |given| CreateCodeSigningConfigRequest::deserialize(given).map(drop)),
+    ("CreateEventSourceMapping", |given| CreateEventSourceMappingRequest::deserialize(given).map(drop)),
+    ("CreateFunction", |given| CreateFunctionRequest::deserialize(given).map(drop)),
+    ("CreateFunctionUrlConfig", |given| CreateFunctionUrlConfigRequest::deserialize(given).map(drop)),
+    ("DeleteAlias", |given| DeleteAliasRequest::deserialize(given).map(drop)),
+    ("DeleteCodeSigningConfig", |given| DeleteCodeSigningConfigRequest::deserialize(given).map(drop)),
+    ("DeleteEventSourceMapping", |given| DeleteEventSourceMappingRequest::deserialize(given).map(drop)),
+    ("DeleteFunction", |given| DeleteFunctionRequest::deserialize(given).map(drop)),
+    ("DeleteFunctionCodeSigningConfig", |given| {
+        DeleteFunctionCodeSigningConfigRequest::deserialize(given).map(drop)
+    }),
+    ("DeleteFunctionConcurrency", |given| DeleteFunctionConcurrencyRequest::deserialize(given).map(drop)),
+    ("DeleteFunctionEventInvokeConfig", |given| {
+        DeleteFunctionEventInvokeConfigRequest::deserialize(given).map(drop)
+    }),
+    ("DeleteFunctionUrlConfig", |given| DeleteFunctionUrlConfigRequest::deserialize(given).map(drop)),
+    ("DeleteLayerVersion", |given| DeleteLayerVersionRequest::deserialize(given).map(drop)),
+    ("DeleteProvisionedConcurrencyConfig", |given| {
+        DeleteProvisionedConcurrencyConfigRequest::deserialize(given).map(drop)
+    }),
+    ("GetAccountSettings", |given| GetAccountSettingsRequest::deserialize(given).map(drop)),
+    ("GetAlias", |given| GetAliasRequest::deserialize(given).map(drop)),
+    ("GetCodeSigningConfig", |given| GetCodeSigningConfigRequest::deserialize(given).map(drop)),
+    ("GetEventSourceMapping", |given| GetEventSourceMappingRequest::deserialize(given).map(drop)),
+    ("GetFunction", |given| GetFunctionRequest::deserialize(given).map(drop)),
+    ("GetFunctionCodeSigningConfig", |given| {
+        GetFunctionCodeSigningConfigRequest::deserialize(given).map(drop)
+    }),
+    ("GetFunctionConcurrency", |given| GetFunctionConcurrencyRequest::deserialize(given).map(drop)),
+    ("GetFunctionConfiguration", |given| GetFunctionConfigurationRequest::deserialize(given).map(drop)),
+    ("GetFunctionEventInvokeConfig", |given| {
+        GetFunctionEventInvokeConfigRequest::deserialize(given).map(drop)
+    }),
+    ("GetFunctionRecursionConfig", |given| GetFunctionRecursionConfigRequest::deserialize(given).map(drop)),
+    ("GetFunctionUrlConfig", |given| GetFunctionUrlConfigRequest::deserialize(given).map(drop)),
+    ("GetLayerVersion", |given| GetLayerVersionRequest::deserialize(given).map(drop)),
+    ("GetLayerVersionByArn", |given| GetLayerVersionByArnRequest::deserialize(given).map(drop)),
+    ("GetLayerVersionPolicy", |given| GetLayerVersionPolicyRequest::deserialize(given).map(drop)),
+    ("GetPolicy", |given| GetPolicyRequest::deserialize(given).map(drop)),
+    ("GetProvisionedConcurrencyConfig", |given| {
+        GetProvisionedConcurrencyConfigRequest::deserialize(given).map(drop)
+    }),
+    ("GetRuntimeManagementConfig", |given| GetRuntimeManagementConfigRequest::deserialize(given).map(drop)),
+    ("Invoke", |given| InvocationRequest::deserialize(given).map(drop)),
+    ("InvokeAsync", |given| InvokeAsyncRequest::deserialize(given).map(drop)),
+    ("InvokeWithResponseStream", |given| InvokeWithResponseStreamRequest::deserialize(given).map(drop)),
+    ("ListAliases", |given| ListAliasesRequest::deserialize(given).map(drop)),
+    ("ListCodeSigningConfigs", |given| ListCodeSigningConfigsRequest::deserialize(given).map(drop)),
+    ("ListEventSourceMappings", |given| ListEventSourceMappingsRequest::deserialize(given).map(drop)),
+    ("ListFunctionEventInvokeConfigs", |given| {
+        ListFunctionEventInvokeConfigsRequest::deserialize(given).map(drop)
+    }),
+    ("ListFunctionUrlConfigs", |given| ListFunctionUrlConfigsRequest::deserialize(given).map(drop)),
+    ("ListFunctions", |given| ListFunctionsRequest::deserialize(given).map(drop)),
+    ("ListFunctionsByCodeSigningConfig", |given| {
+        ListFunctionsByCodeSigningConfigRequest::deserialize(given).map(drop)
+    }),
+    ("ListLayerVersions", |given| ListLayerVersionsRequest::deserialize(given).map(drop)),
+    ("ListLayers", |given| ListLayersRequest::deserialize(given).map(drop)),
+    ("ListProvisionedConcurrencyConfigs", |given| {
+        ListProvisionedConcurrencyConfigsRequest::deserialize(given).map(drop)
+    }),
+    ("ListTags", |given| ListTagsRequest::deserialize(given).map(drop)),
+    ("ListVersionsByFunction", |given| ListVersionsByFunctionRequest::deserialize(given).map(drop)),
+    ("PublishLayerVersion", |given| PublishLayerVersionRequest::deserialize(given).map(drop)),
+    ("PublishVersion", |given| PublishVersionRequest::deserialize(given).map(drop)),
+    ("PutFunctionCodeSigningConfig", |given| {
+        PutFunctionCodeSigningConfigRequest::deserialize(given).map(drop)
+    }),
+    ("PutFunctionConcurrency", |given| PutFunctionConcurrencyRequest::deserialize(given).map(drop)),
+    ("PutFunctionEventInvokeConfig", |given| {
+        PutFunctionEventInvokeConfigRequest::deserialize(given).map(drop)
+    }),
+    ("PutFunctionRecursionConfig", |given| PutFunctionRecursionConfigRequest::deserialize(given).map(drop)),
+    ("PutProvisionedConcurrencyConfig", |given| {
+        PutProvisionedConcurrencyConfigRequest::deserialize(given).map(drop)
+    }),
+    ("PutRuntimeManagementConfig", |given| PutRuntimeManagementConfigRequest::deserialize(given).map(drop)),
+    ("RemoveLayerVersionPermission", |given| {
+        RemoveLayerVersionPermissionRequest::deserialize(given).map(drop)
+    }),
+    ("RemovePermission", |given| RemovePermissionRequest::deserialize(given).map(drop)),
+    ("TagResource", |given| TagResourceRequest::deserialize(given).map(drop)),
+    ("UntagResource", |given| UntagResourceRequest::deserialize(given).map(drop)),
+    ("UpdateAlias", |given| UpdateAliasRequest::deserialize(given).map(drop)),
+    ("UpdateCodeSigningConfig", |given| UpdateCodeSigningConfigRequest::deserialize(given).map(drop)),
+    ("UpdateEventSourceMapping", |given| UpdateEventSourceMappingRequest::deserialize(given).map(drop)),
+    ("UpdateFunctionCode", |given| UpdateFunctionCodeRequest::deserialize(given).map(drop)),
+    ("UpdateFunctionConfiguration", |given| UpdateFunctionConfigurationRequest::deserialize(given).map(drop)),
+    ("UpdateFunctionEventInvokeConfig", |given| {
+        UpdateFunctionEventInvokeConfigRequest::deserialize(given).map(drop)
+    }),
+    ("UpdateFunctionUrlConfig", |given| UpdateFunctionUrlConfigRequest::deserialize(given).map(drop)),
+];
+#[cfg(test)]
+type Reader = fn(serde_json::Value) -> serde_json::Result<()>;
 
 static ACCELERATOR_CONFIG: Shape = Shape {
     name: "AcceleratorConfig",

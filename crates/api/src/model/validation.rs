@@ -10,14 +10,15 @@
 //! satisfy. Values are printed as Java prints them, and not at all if the model calls them sensitive. Of a text's
 //! constraints its pattern comes first.
 //!
-//! What the service does not leave to its model is with who knows about it, but for runtimes: see [`super::runtimes`].
+//! What the service does not leave to its model is not here: some of it is in [`super::invalid_parameter`], most of it with
+//! those whose rules they are.
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::runtimes;
-use super::schema::{Bounds, Kind, Member, Shape};
+use super::invalid_parameter::{self, CONFIGURABLE_RUNTIMES, KNOWN_RUNTIMES, RUNTIME};
+use super::schema::{Bounds, Kind, Location, Member, Shape};
 use super::shapes::OperationId;
 use crate::error::ApiError;
 
@@ -45,17 +46,19 @@ pub(super) fn validate(
 ) -> Result<(), ApiError> {
     let mut violations = Vec::new();
     of_members(input, given, "", &mut violations);
-    // The service looks at a function's runtime after all else, and in words of its own.
-    let runtime = runtimes::configured(operation, given);
     let found = violations.len();
+    let runtime = invalid_parameter::runtime(operation, given);
     if runtime.is_some() {
         violations.retain(|violation| violation.member != "runtime");
     }
-    match runtime {
-        _ if !violations.is_empty() => Err(ApiError::Violations(Violations(violations))),
-        Some(name) if found > 0 => Err(runtimes::unknown(name)),
-        _ => Ok(()),
+    if !violations.is_empty() {
+        return Err(ApiError::Violations(Violations(violations)));
     }
+    let unknown_runtime = runtime.filter(|_| found > 0).map(invalid_parameter::unknown_runtime);
+    let refusal = unknown_runtime
+        .or_else(|| runtime.and_then(invalid_parameter::retired_runtime))
+        .or_else(|| invalid_parameter::name_too_long(operation, given));
+    refusal.map_or(Ok(()), Err)
 }
 
 fn of_members(members: &[Member], given: &Map<String, Value>, path: &str, violations: &mut Vec<Violation>) {
@@ -63,6 +66,8 @@ fn of_members(members: &[Member], given: &Map<String, Value>, path: &str, violat
         let at = || joined(path, member.name);
         match given.get(member.name) {
             Some(value) => of_value(member.shape, value, &at(), violations),
+            // A body that nobody has read yet may well be there.
+            None if matches!(member.location, Location::Payload) => {}
             None if member.required => violations.push(Violation {
                 value: Some("null".to_owned()),
                 member: at(),
@@ -145,7 +150,7 @@ fn falls_short(shape: &Shape, value: &Value) -> bool {
 fn of_elements(element: &Shape) -> String {
     match element.name {
         // Recorded like this, in no list.
-        runtimes::SHAPE => format!("Member must satisfy enum value set: {}", runtimes::CONFIGURABLE),
+        RUNTIME => format!("Member must satisfy enum value set: {CONFIGURABLE_RUNTIMES}"),
         _ => format!("Member must satisfy constraint: [{}]", constraints(element).join(", ")),
     }
 }
@@ -177,7 +182,7 @@ fn constraints(shape: &Shape) -> Vec<String> {
 
 fn of_set(shape: &Shape) -> String {
     let set = match &shape.kind {
-        Kind::Text { .. } if shape.name == runtimes::SHAPE => runtimes::KNOWN.to_owned(),
+        Kind::Text { .. } if shape.name == RUNTIME => KNOWN_RUNTIMES.to_owned(),
         Kind::Text { values, .. } => format!("[{}]", values.join(", ")),
         _ => String::new(),
     };

@@ -37,6 +37,7 @@ use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::response::Response;
 use bytes::Bytes;
+use firesteel_catalog::Paging;
 use uuid::Uuid;
 
 use self::invocation::Call;
@@ -164,18 +165,28 @@ struct Control<'a> {
 }
 
 impl Control<'_> {
-    /// Reads the request as its operation's, has it done, and puts the answer.
+    /// Reads the request as its operation's, has it done, and puts the answer. It is done to its end, also when the caller
+    /// goes away: a write without what follows from it would leave a function that never becomes active.
     async fn by<T, F>(self, operation: impl FnOnce(Front, T) -> F) -> Result<Response, ApiError>
     where
-        T: model::Request,
-        F: Future<Output = Result<T::Response, ApiError>>,
+        T: model::Request<Response: Send + 'static>,
+        F: Future<Output = Result<T::Response, ApiError>> + Send + 'static,
     {
         let request: T = model::read(&self.route, &self.parts, &self.body)?;
         // It may be a large archive, of which there is a copy now.
         drop(self.body);
-        let response = operation(self.front.clone(), request).await?;
+        let done = tokio::spawn(operation(self.front.clone(), request)).await;
+        let response = done.unwrap_or_else(|error| {
+            tracing::error!(%error, operation = self.route.operation.name, "an operation broke off");
+            Err(ApiError::Service)
+        })?;
         Ok(model::respond::<T>(&response, self.request_id))
     }
+}
+
+/// Which page of a list; the catalog has its own most for each.
+fn paging(marker: Option<String>, max_items: Option<i64>) -> Paging {
+    Paging { marker, max_items: max_items.and_then(|most| u32::try_from(most).ok()) }
 }
 
 async fn control_body(route: &Route, body: Body) -> Result<Bytes, ApiError> {

@@ -1,26 +1,18 @@
-//! Not there yet.
+//! Tags of functions, event source mappings and code signing configurations.
 
 use crate::error::ApiError;
 use crate::front::Front;
-use crate::model::{ListTagsRequest, Request, TagResourceRequest, UntagResourceRequest};
+use crate::model::{ListTagsRequest, ListTagsResponse, TagResourceRequest, UntagResourceRequest};
 
-pub(crate) async fn tag(
-    _: Front,
-    _: TagResourceRequest,
-) -> Result<<TagResourceRequest as Request>::Response, ApiError> {
-    Err(ApiError::Unimplemented { operation: "TagResource" })
+pub(crate) async fn tag(front: Front, request: TagResourceRequest) -> Result<(), ApiError> {
+    front.catalog(move |store| store.tag_resource(&request.resource, &request.tags)).await
 }
 
-pub(crate) async fn untag(
-    _: Front,
-    _: UntagResourceRequest,
-) -> Result<<UntagResourceRequest as Request>::Response, ApiError> {
-    Err(ApiError::Unimplemented { operation: "UntagResource" })
+pub(crate) async fn untag(front: Front, request: UntagResourceRequest) -> Result<(), ApiError> {
+    front.catalog(move |store| store.untag_resource(&request.resource, &request.tag_keys)).await
 }
 
-pub(crate) async fn list(
-    _: Front,
-    _: ListTagsRequest,
-) -> Result<<ListTagsRequest as Request>::Response, ApiError> {
-    Err(ApiError::Unimplemented { operation: "ListTags" })
+pub(crate) async fn list(front: Front, request: ListTagsRequest) -> Result<ListTagsResponse, ApiError> {
+    let tags = front.catalog(move |store| store.tags(&request.resource)).await?;
+    Ok(ListTagsResponse { tags: Some(tags) })
 }

@@ -41,7 +41,7 @@ fn an_alias_lives_and_holds_its_version() {
         let update = AliasUpdate {
             version: Some(VersionNumber::Published(2)),
             weights: Some(weights.clone()),
-            revision_id: Some(created.revision_id.clone()),
+            revision_id: Some(created.revision_id),
             ..AliasUpdate::default()
         };
         let updated = store.update_alias(&name("f"), "prod", update.clone()).unwrap();
@@ -55,6 +55,8 @@ fn an_alias_lives_and_holds_its_version() {
 
         store.delete_alias(&name("f"), "prod").unwrap();
         store.delete_alias(&name("f"), "prod").unwrap();
+        let not_updated = words(store.update_alias(&name("f"), "prod", AliasUpdate::default()));
+        assert_eq!(not_updated, format!("Alias not found: {FUNCTION_ARN}:f:prod"));
         let missing = words(store.alias(&name("f"), "prod"));
         assert_eq!(missing, format!("Cannot find alias arn: {FUNCTION_ARN}:f:prod"));
     });

@@ -57,7 +57,7 @@ fn a_hundred_stay_unreserved() {
         "Specified ReservedConcurrentExecutions for function decreases account's \
          UnreservedConcurrentExecution below its minimum value of [100]."
     );
-    assert_eq!(refused.kind(), RefusalKind::InvalidParameterValue);
+    assert_eq!(refused.kind(), RefusalKind::UntypedInvalidParameterValue);
     assert!(store.put_reserved_concurrency(&name("f"), 51).is_err());
     assert!(store.put_reserved_concurrency(&name("f"), 4000).is_err());
     store.put_reserved_concurrency(&name("f"), 49).unwrap();
@@ -92,7 +92,7 @@ fn environments_are_kept_ready_for_a_version_or_an_alias() {
             "Version is pointed by a Provisioned Concurrency alias"
         );
         assert_eq!(store.resolve(&reference("f:prod")).unwrap().provisioned_for_alias, Some(2));
-        assert_eq!(store.all_provisioned_concurrency().unwrap(), [put.clone()]);
+        assert_eq!(store.all_provisioned_concurrency().unwrap(), std::slice::from_ref(&put));
         let page = store.list_provisioned_concurrency(&name("f"), &Paging::default()).unwrap();
         assert_eq!(page.items, [put]);
 

@@ -3,6 +3,7 @@
 use firesteel_catalog::{
     Architecture, Code, CodeUpdate, Configuration, ConfigurationUpdate, ImageConfig, LastUpdate, Listed,
     LogFormat, LogLevel, LoggingUpdate, NewFunction, Paging, Reason, RefusalKind, Settlement, State, Store,
+    VersionNumber,
 };
 
 use crate::fixture::*;
@@ -23,7 +24,7 @@ fn a_function_is_pending_until_its_code_is_ready() {
             ("Pending", "Creating", "The function is being created.")
         );
         assert_eq!(created.last_update, None);
-        assert_eq!(store.unsettled().unwrap(), [created.clone()]);
+        assert_eq!(store.unsettled().unwrap(), std::slice::from_ref(&created));
         assert_eq!(*store.function(&reference("f")).unwrap().version, *created);
 
         let ready = store.settle(&created, &READY).unwrap().unwrap();
@@ -273,6 +274,22 @@ fn pages_are_complete_and_versions_follow_their_function() {
 }
 
 #[test]
+fn a_version_made_of_an_update_is_created_while_the_function_is_updated() {
+    with_each_store(|store| {
+        create(store, "f", 1);
+        let update = CodeUpdate { publish: true, ..code_update(package(2)) };
+        let version = store.update_code(&name("f"), update).unwrap().version;
+        assert_eq!((version.number, version.state.name()), (VersionNumber::Published(1), "Pending"));
+        assert_eq!(version.last_update, None);
+        let latest = store.function(&reference("f")).unwrap().version;
+        assert_eq!(latest.state, State::Active);
+        assert!(matches!(latest.last_update, Some(LastUpdate::InProgress(_))));
+        let settled = store.settle(&version, &READY).unwrap().unwrap();
+        assert_eq!((&settled.state, &settled.last_update), (&State::Active, &Some(LastUpdate::Successful)));
+    });
+}
+
+#[test]
 fn a_deletion_tells_what_it_set_free() {
     with_each_store(|store| {
         let first = create(store, "f", 1);
@@ -315,9 +332,12 @@ fn functions_named_on_the_command_line_are_gone_with_the_next_start() {
     let created = store.create_function(new_function("fleeting", code)).unwrap();
     assert_eq!((created.code.sha256(), created.code.size_bytes()), (None, 0));
     store.settle(&created, &READY).unwrap();
+    publish(&store, "fleeting");
     drop(store);
     let store = Store::open(folder.path(), account()).unwrap();
     let page = store.list_functions(Listed::Latest, &Paging::default()).unwrap();
     assert_eq!(page.items.iter().map(|version| version.name().as_str()).collect::<Vec<_>>(), ["kept"]);
     assert_eq!(store.account_usage().unwrap().functions, 1);
+    create(&store, "fleeting", 1);
+    assert_eq!(publish(&store, "fleeting").number, VersionNumber::Published(1), "another function");
 }

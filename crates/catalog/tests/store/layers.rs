@@ -11,8 +11,8 @@ const LAYER_ARN: &str = "arn:aws:lambda:eu-west-1:111122223333:layer";
 
 fn layer_for(store: &Store, layer: &str, seed: u8, runtimes: &[&str]) -> LayerVersion {
     let about = AboutLayer {
-        compatible_runtimes: runtimes.iter().map(|runtime| (*runtime).into()).collect(),
-        compatible_architectures: vec!["x86_64".into()],
+        compatible_runtimes: Some(runtimes.iter().map(|runtime| (*runtime).into()).collect()),
+        compatible_architectures: Some(vec!["x86_64".into()]),
         ..AboutLayer::default()
     };
     store
@@ -106,7 +106,7 @@ fn functions_keep_their_copy() {
 
         // A tool that sends the whole list again with each change does not lose the layer.
         let again = ConfigurationUpdate { timeout_s: Some(4), ..ConfigurationUpdate::default() };
-        let same = [layer.arn.clone()];
+        let same = [layer.arn];
         let updated = store.update_configuration(&name("f"), again, Some(&same), None).unwrap();
         store.settle(&updated.version, &READY).unwrap();
         assert_eq!(updated.version.layers, created.layers);

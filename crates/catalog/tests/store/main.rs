@@ -1,4 +1,5 @@
 //! The store, noun by noun, in memory and on disk, by its public face.
+#![expect(clippy::unwrap_used, reason = "every function here is part of a test")]
 
 mod aliases;
 mod code_signing;

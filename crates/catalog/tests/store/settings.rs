@@ -33,7 +33,7 @@ fn a_pinned_runtime_is_named() {
         store.put_runtime_management(&reference("f:1"), &pinned).unwrap();
         assert_eq!(store.runtime_management(&reference("f:1")).unwrap(), pinned);
         assert_eq!(store.runtime_management(&reference("f")).unwrap(), RuntimeManagement::default());
-        let nameless = RuntimeManagement { runtime_version_arn: None, ..pinned.clone() };
+        let nameless = RuntimeManagement { runtime_version_arn: None, ..pinned };
         assert!(
             words(store.put_runtime_management(&reference("f"), &nameless)).contains("RuntimeVersionArn")
         );

@@ -118,8 +118,12 @@ fn create_and_update_publish_at_once() {
         assert_eq!((first.number, first.state.name()), (VersionNumber::Published(1), "Pending"));
         let unsettled = store.unsettled().unwrap();
         assert_eq!(unsettled.len(), 2, "$LATEST and the version");
-        for version in unsettled {
-            store.settle(&version, &READY).unwrap().unwrap();
+        let settled = store.settle(&unsettled[1], &READY).unwrap().unwrap();
+        assert_eq!(settled.number, VersionNumber::Published(1));
+        assert_eq!(store.settle(&unsettled[0], &READY).unwrap(), None, "what is true of one is true of both");
+        assert!(store.unsettled().unwrap().is_empty());
+        for path in ["f", "f:1"] {
+            assert_eq!(store.function(&reference(path)).unwrap().version.state.name(), "Active");
         }
         let mut update = code_update(package(2));
         update.publish = true;

@@ -143,7 +143,7 @@ fn what_is_no_answer_is_a_bad_gateway() {
     let server = buffered(BODY);
     let mut client = server.url_client("f");
     for returned in
-        ["no json", r#"{"statusCode": "200"}"#, r#"{"statusCode": 200, "body": {}}"#, r#"{"statusCode": 20}"#]
+        ["no json", r#"{"statusCode": "OK"}"#, r#"{"statusCode": 200, "body": {}}"#, r#"{"statusCode": 20}"#]
     {
         bad_gateway(&client.post("/", &[TEXT], returned.as_bytes()));
     }

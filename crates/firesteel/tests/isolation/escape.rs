@@ -22,7 +22,7 @@ use crate::expectations::{By, End, MEMORY_MIB, ROWS, Row};
 use crate::guests;
 use crate::harness::client::Reply;
 use crate::harness::function::Function;
-use crate::harness::process::marked;
+use crate::harness::process::{eventually, marked};
 use crate::harness::server::Server;
 use crate::harness::{self};
 use crate::neighbour::{self, Neighbour};
@@ -191,6 +191,17 @@ impl Stage {
         self.server.invoke_named(function, &[], &event.to_string())
     }
 
+    /// Waits until what an attempt started has ended, which takes a busy machine its time: the next one is not to be refused
+    /// processes for want of room.
+    #[track_caller]
+    fn settle(&self, by: By) {
+        eventually("what was started has ended", || {
+            let reply = self.attempt(by, "see_processes", json!({ "at_most": u32::MAX }));
+            let answer: Value = serde_json::from_str(&reply.text()).unwrap_or_default();
+            answer["detail"].as_object().is_some_and(|seen| seen.len() < 20)
+        });
+    }
+
     /// Nothing hostile is asked of a function that has any.
     #[track_caller]
     fn has_no_rights(&self, by: By) {
@@ -265,6 +276,9 @@ fn every_attempt_is_refused_or_contained_and_the_neighbour_notices_nothing() {
             reply
         });
         wrongs.extend(wrong(row, &reply));
+        if row.eats {
+            stage.settle(row.by);
+        }
         stage.has_no_rights(row.by);
         neighbour.ask();
     }

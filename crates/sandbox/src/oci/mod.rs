@@ -56,6 +56,7 @@ use crate::first_process::{self, FirstProcess, InitProgram};
 use crate::guests::Guests;
 use crate::images::Images;
 use crate::namespace::{Network, Settings};
+use crate::orphans;
 use crate::sandbox::{Begun, CreateError, Sandbox, Spec};
 use crate::spawner::{self, KeptSpawner, Spawner};
 use crate::system;
@@ -207,7 +208,11 @@ impl Containers {
         let resolv_conf = self.spawner.network().resolv_conf();
         let bundle = Bundle::make(self.folder.join(&name), &config, &resolv_conf).map_err(root)?;
         let container = Container::new(Arc::clone(&self.caller), name, bundle);
-        let first_process = FirstProcess::cloned(|| container.run(theirs.into())).map_err(start)?;
+        let first_process = FirstProcess::cloned(|| container.run(theirs.into())).map_err(|error| {
+            // One that was killed while the runtime was not done with it is left to this process, which nobody told of it.
+            orphans::end_orphans();
+            start(error)
+        })?;
         let begun = Begun {
             id: id.clone(),
             first_process,

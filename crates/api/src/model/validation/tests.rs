@@ -178,7 +178,7 @@ fn one_member_that_falls_short() {
         (
             O::ListLayers,
             json!({"CompatibleRuntime": "runtimedoesnotexist"}),
-            format!("Value 'runtimedoesnotexist' at 'compatibleRuntime' failed to satisfy constraint: Member must satisfy enum value set: {}", runtimes::KNOWN),
+            format!("Value 'runtimedoesnotexist' at 'compatibleRuntime' failed to satisfy constraint: Member must satisfy enum value set: {KNOWN_RUNTIMES}"),
         ),
         // Not recorded: members of structures in lists, by the rule that AWS's other services show.
         (
@@ -203,10 +203,9 @@ fn all_that_falls_short_is_told_at_once() {
     let expected = format!(
         "2 validation errors detected: \
          Value '[invalidruntime, invalidruntime2, nodejs20.x]' at 'compatibleRuntimes' failed to satisfy constraint: \
-         Member must satisfy enum value set: {}; \
+         Member must satisfy enum value set: {CONFIGURABLE_RUNTIMES}; \
          Value '[invalidarch, x86_64]' at 'compatibleArchitectures' failed to satisfy constraint: \
-         Member must satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64], Member must not be null]",
-        runtimes::CONFIGURABLE
+         Member must satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64], Member must not be null]"
     );
     check(OperationId::PublishLayerVersion, &given, &expected);
     // The order of one member's constraints is recorded of a bucket's name in `CreateFunction`.
@@ -241,6 +240,42 @@ fn an_unknown_runtime_is_an_invalid_parameter() {
         );
         assert!(text.ends_with("provided.al2, java8.al2] or be a valid ARN"), "{text}");
     }
+}
+
+/// Recorded of eight of them.
+#[test]
+fn a_retired_runtime_is_an_invalid_parameter() {
+    for name in ["go1.x", "java8", "nodejs14.x", "provided"] {
+        let given = function(json!({"Runtime": name}));
+        let refusal = refusal(OperationId::CreateFunction, &given).unwrap();
+        assert_eq!(refusal.class(), "InvalidParameterValueException");
+        assert_eq!(
+            refusal.to_string(),
+            format!(
+                "The runtime parameter of {name} is no longer supported for creating or updating AWS Lambda \
+                 functions. We recommend you use a supported runtime while creating or updating functions."
+            )
+        );
+    }
+}
+
+/// Recorded. Other operations find no such function, and an ARN has a longer bound of its own.
+#[test]
+fn a_name_too_long_is_an_invalid_parameter() {
+    let long = "a".repeat(65);
+    let given = function(json!({"FunctionName": long}));
+    let refusal = refusal(OperationId::CreateFunction, &given).unwrap();
+    assert_eq!(refusal.class(), "InvalidParameterValueException");
+    let expected = format!(
+        "1 validation error detected: Value '{long}' at 'functionName' failed to satisfy constraint: \
+         Member must have length less than or equal to 64"
+    );
+    assert_eq!(refusal.to_string(), expected);
+    assert!(self::refusal(OperationId::GetFunction, &json!({"FunctionName": long})).is_none());
+    let given = function(json!({"FunctionName": format!("111122223333:function:{}", "a".repeat(119))}));
+    let expected = "1 validation error detected: Value '111122223333:function:aaa";
+    let text = self::refusal(OperationId::CreateFunction, &given).unwrap().to_string();
+    assert!(text.starts_with(expected) && text.ends_with("less than or equal to 140"), "{text}");
 }
 
 #[test]
@@ -325,7 +360,7 @@ proptest! {
             let Ok(request) = axum::http::Request::builder().method(method).uri(uri).body(()) else { continue };
             let (parts, ()) = request.into_parts();
             if let Ok(route) = routing::route(&parts.method, &parts.uri) {
-                let _ = request::assemble(route.operation.input.unwrap(), &route, &parts, body.as_bytes());
+                let _ = request::assemble(&route, &parts, body.as_bytes());
             }
         }
     }

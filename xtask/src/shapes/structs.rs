@@ -1,15 +1,19 @@
-//! One struct per structure of requests and responses, and which request is whose.
+//! One struct per structure of requests and responses, which request is whose, and for tests a way to all of them.
 
 use std::collections::BTreeSet;
 
 use super::names;
 use super::service::{Answer, Member, ModelError, Service, Shape};
 
+/// Answers that are read too: what callers choose of them is kept as they show it.
+const KEPT: &[&str] = &["EventSourceMappingConfiguration"];
+
 pub(super) fn section(service: &Service) -> Result<String, ModelError> {
     let requests: BTreeSet<_> =
         service.present().map(|(_, operation)| operation.input.shape.as_str()).collect();
     let mut responses = BTreeSet::new();
     let mut pairs = String::new();
+    let mut readers = String::new();
     for (name, operation) in service.present() {
         let request = &operation.input.shape;
         let response = match (&operation.output, service.answer(operation)?) {
@@ -20,6 +24,7 @@ pub(super) fn section(service: &Service) -> Result<String, ModelError> {
             // Nothing, or what is not JSON.
             _ => "()",
         };
+        readers.push_str(&format!("({name:?}, |given| {request}::deserialize(given).map(drop)),"));
         pairs.push_str(&format!(
             "impl Request for {request} {{
                 const OPERATION: OperationId = OperationId::{name};
@@ -27,7 +32,8 @@ pub(super) fn section(service: &Service) -> Result<String, ModelError> {
             }}\n"
         ));
     }
-    let read = service.reachable(requests.iter().copied())?;
+    let kept = KEPT.iter().copied().filter(|name| service.shapes.contains_key(*name));
+    let read = service.reachable(requests.iter().copied().chain(kept))?;
     let written = service.reachable(responses.iter().copied())?;
     let mut text = String::new();
     for name in read.union(&written) {
@@ -45,7 +51,17 @@ pub(super) fn section(service: &Service) -> Result<String, ModelError> {
         };
         text.push_str(&structure(service, name, shape, derives)?);
     }
-    Ok(text + &pairs)
+    text.push_str(&pairs);
+    text.push_str(&format!(
+        "
+        /// How the request of each operation is read, to hold types and constraints against each other.
+        #[cfg(test)]
+        pub(super) static READERS: &[(&str, Reader)] = &[{readers}];
+        #[cfg(test)]
+        type Reader = fn(serde_json::Value) -> serde_json::Result<()>;
+        "
+    ));
+    Ok(text)
 }
 
 fn structure(service: &Service, name: &str, shape: &Shape, derives: &str) -> Result<String, ModelError> {
@@ -132,6 +148,7 @@ mod tests {
             "pub(crate) r#type: Option<String>,\n",
             "const OPERATION: OperationId = OperationId::PutThing;",
             "type Response = Thing;",
+            r#"("PutThing", |given| PutThingRequest::deserialize(given).map(drop)),"#,
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
