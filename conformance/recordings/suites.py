@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from stage import RUNTIME
+
 
 @dataclass
 class Suite:
@@ -14,6 +16,8 @@ class Suite:
     account: str
     region: str
     tests: list
+    # Whether its authors wait until what they make is there.
+    settles = False
     # Of what is about Lambda alone, the services that answer from beside us.
     beside = frozenset({"iam", "sts", "s3", "logs", "unsigned"})
 
@@ -43,7 +47,9 @@ class LocalStack(Suite):
 
 
 class Moto(Suite):
-    """`tests/test_awslambda` in server mode: what its authors know of AWS."""
+    """`tests/test_awslambda` in server mode: what its authors know of AWS. Their functions run on a Python that is here."""
+
+    settles = True
 
     def folder(self, scratch):
         """The tests alone: the package beside them in the checkout is not the one that is installed."""
@@ -52,7 +58,7 @@ class Moto(Suite):
 
     def environment(self, proxy):
         return super().environment(proxy) | {"TEST_SERVER_MODE": "true", "TEST_SERVER_MODE_ENDPOINT": f"http://{proxy}",
-                                             "MOTO_PORT": proxy.split(":")[1]}
+                                             "MOTO_PORT": proxy.split(":")[1], "RECORDINGS_RUNTIME": RUNTIME}
 
 
 def suites(args):
