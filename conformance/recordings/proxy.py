@@ -30,12 +30,12 @@ WRITES = re.compile(r"POST /2015-03-31/functions/?|PUT /2015-03-31/functions/[^/
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "expect", "proxy-connection", "te", "upgrade"}
 
 
-def scope_of(path, authorization):
-    """Service and region; what nobody signed is Lambda's if it looks like it."""
+def scope_of(path, host, authorization):
+    """Service and region; what nobody signed is Lambda's if it looks like it, as calls of function URLs do."""
     signed = SIGNED_FOR.search(authorization or "") or SIGNED_FOR.search(unquote(urlsplit(path).query).replace("X-Amz-Credential", "Credential"))
     if signed:
         return signed["service"], signed["region"]
-    return "lambda" if DATED.match(path) else "unsigned", None
+    return "lambda" if DATED.match(path) or ".lambda-url." in host else "unsigned", None
 
 
 def settle(backend, answer):
@@ -87,8 +87,8 @@ class Proxy(ThreadingHTTPServer):
             called, self.called = self.called, set()
         return sorted(called)
 
-    def backend_of(self, path, authorization):
-        service, region = scope_of(path, authorization)
+    def backend_of(self, path, headers):
+        service, region = scope_of(path, headers.get("Host", ""), headers.get("Authorization"))
         with self.lock:
             self.called.add(service)
         if service == "lambda":
@@ -117,7 +117,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == RESET:
             self.server.judged.forget()
             return self.relay(self.server.moto, body)
-        backend = self.server.backend_of(self.path, self.headers.get("Authorization"))
+        backend = self.server.backend_of(self.path, self.headers)
         if self.server.settles and WRITES.fullmatch(f"{self.command} {urlsplit(self.path).path}"):
             return self.relay(backend, body, lambda answer: settle(backend, answer))
         return self.relay(backend, body)
@@ -145,7 +145,10 @@ class Handler(BaseHTTPRequestHandler):
                     connection.putheader(name, value)
             if body or self.command in ("POST", "PUT", "PATCH"):
                 connection.putheader("Content-Length", str(len(body)))
-            connection.endheaders(body or None)
+            try:
+                connection.endheaders(body or None)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # What it no longer reads it may have answered.
             self.pass_on(connection.getresponse(), before)
         except (OSError, http.client.HTTPException) as error:
             self.reply(502, f"{backend}: {type(error).__name__}: {error}".encode())

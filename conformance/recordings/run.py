@@ -15,6 +15,7 @@ Exit code 1 for such a failure, or for a difference that is listed and is none. 
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -40,7 +41,7 @@ def play(suite, args, differences):
         if args.judged:
             judged = Itself(moto.address if args.judged == "moto" else args.judged)
         else:
-            judged = stack.enter_context(Regions(args.firesteel, suite.account, moto, args.option))
+            judged = stack.enter_context(Regions(args.firesteel, suite.account, moto, [*suite.options, *args.option]))
         proxy = stack.enter_context(Proxy(judged, moto.address, suite.region, suite.settles))
         results = scratch / "results"
         results.touch()
@@ -89,6 +90,8 @@ def main():
         parser.error("--firesteel or --judged")
     if args.update and (args.select or args.tests):
         parser.error("--update needs all tests")
+    # Ended from outside, it ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     differences = verdicts.Differences()
     played = list(suites(args))
     if not played:

@@ -18,6 +18,8 @@ class Suite:
     tests: list
     # Whether its authors wait until what they make is there.
     settles = False
+    # Of `serve`, for it.
+    options = ()
     # Of what is about Lambda alone, the services that answer from beside us.
     beside = frozenset({"iam", "sts", "s3", "logs", "unsigned"})
 
@@ -37,7 +39,12 @@ class Suite:
 class LocalStack(Suite):
     """`tests/aws`: each test's answers are compared with those that AWS gave, which lie beside it as `*.snapshot.json`."""
 
+    # They wait seconds for retries, as their own server comes with other delays in tests.
+    options = ("--event-time-scale", "0.03")
+
     def environment(self, proxy):
+        # Host names of function URLs are made from it, and found below `localhost`.
+        proxy = proxy.replace("127.0.0.1", "localhost")
         return super().environment(proxy) | {"TEST_AWS_ENDPOINT_URL": f"http://{proxy}", "TEST_SKIP_LOCALSTACK_START": "1",
                                              "TEST_AWS_ACCOUNT_ID": self.account, "TEST_AWS_REGION_NAME": self.region,
                                              "LOCALSTACK_HOST": proxy, "GATEWAY_LISTEN": proxy}
