@@ -1,5 +1,6 @@
 """`firesteel serve` as a child: started on a port of the system's choice, its output read, ended in order."""
 
+import os
 import re
 import signal
 import subprocess
@@ -17,13 +18,14 @@ class ServerBroke(Exception):
 class Server:
     """A context: the server runs inside, and has ended with everything it started when it is left."""
 
-    def __init__(self, program, targets, *options):
+    def __init__(self, program, targets, *options, **variables):
+        """`variables` go into the server's own environment."""
         self.folder = tempfile.TemporaryDirectory(prefix="firesteel-clients-")
         command = [str(program), "serve", "--listen", "127.0.0.1:0", "--data", str(Path(self.folder.name) / "data"), *options]
         command += [f"{name}={target}" for name, target in targets.items()]
         # A session of its own, so that the terminal's Ctrl-C reaches it through this suite only.
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                        text=True, errors="replace", start_new_session=True)
+                                        text=True, errors="replace", start_new_session=True, env=os.environ | variables)
         self.lines = []
         self.ended = False
         self.changed = threading.Condition()

@@ -78,4 +78,5 @@ def sign_code(stage):
     stage.of_function("DeleteFunctionCodeSigningConfig")
     holds(not stage.of_function("GetFunctionCodeSigningConfig").get("CodeSigningConfigArn"), "no configuration is left")
     stage.ask("DeleteCodeSigningConfig", CodeSigningConfigArn=arn)
-    stage.unknown("GetCodeSigningConfig", rf"The Lambda code signing configuration {arn} can not be found\.", CodeSigningConfigArn=arn)
+    stage.unknown("GetCodeSigningConfig", rf"The Lambda code signing configuration {arn} can not be found\.", CodeSigningConfigArn=arn,
+                  kind=None)

@@ -113,9 +113,8 @@ def settle_recursion(stage):
 
 @step
 def settle_runtime_management(stage):
-    members(stage.of_function("GetRuntimeManagementConfig"), UpdateRuntimeOn="Auto", FunctionArn=stage.arn)
-    put = stage.of_function("PutRuntimeManagementConfig", UpdateRuntimeOn="FunctionUpdate")
-    members(put, UpdateRuntimeOn="FunctionUpdate", FunctionArn=stage.arn)
+    members(stage.of_function("GetRuntimeManagementConfig"), UpdateRuntimeOn="Auto")
+    members(stage.of_function("PutRuntimeManagementConfig", UpdateRuntimeOn="FunctionUpdate"), UpdateRuntimeOn="FunctionUpdate")
     members(stage.of_function("GetRuntimeManagementConfig"), UpdateRuntimeOn="FunctionUpdate")
 
 

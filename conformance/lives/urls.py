@@ -33,9 +33,9 @@ def create_function_url(stage):
     stage.of_function("UpdateFunctionConfiguration", Handler="app.url", Layers=[])
     stage.wait("FunctionUpdatedV2")
     made = stage.of_function("CreateFunctionUrlConfig", AuthType="NONE", Cors=CORS)
-    members(made, AuthType="NONE", FunctionArn=stage.arn, Cors=CORS, InvokeMode="BUFFERED")
+    members(made, AuthType="NONE", FunctionArn=stage.arn, Cors=CORS)
     stage.kept["url"] = made["FunctionUrl"]
-    members(stage.of_function("GetFunctionUrlConfig"), FunctionUrl=made["FunctionUrl"], AuthType="NONE")
+    members(stage.of_function("GetFunctionUrlConfig"), FunctionUrl=made["FunctionUrl"], AuthType="NONE", InvokeMode="BUFFERED")
     listed = stage.of_function("ListFunctionUrlConfigs")["FunctionUrlConfigs"]
     equal([config["FunctionUrl"] for config in listed], [made["FunctionUrl"]], "URLs")
 
@@ -86,7 +86,8 @@ def call_a_url_from_another_origin(stage):
 def sign_a_call_of_a_url(stage):
     members(stage.of_function("UpdateFunctionUrlConfig", AuthType="AWS_IAM"), AuthType="AWS_IAM", Cors=CORS)
     answer, body = call(stage.kept["url"], "GET", "/")
-    equal((answer.status, json.loads(body).get("Message")), (403, "Forbidden"), "status and message without a signature")
+    equal(answer.status, 403, "status without a signature")
+    holds(json.loads(body)["Message"].startswith("Forbidden"), f"body: {body}")
     answer, body = call(stage.kept["url"], "GET", "/signed", keys=stage.keys)
     equal(answer.status, 203, f"status with a signature ({body!r})")
     equal(json.loads(body)["authorizer"]["iam"]["accessKey"], stage.keys["AWS_ACCESS_KEY_ID"], "access key the function sees")

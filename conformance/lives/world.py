@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import moto_server
 from moto_server import Moto
 from server import Server
 
@@ -50,8 +51,13 @@ def served(args, authenticates=False):
             with Server(args.firesteel, {}, *options) as server:
                 yield World(server.endpoint, KEYS, notes, None, authenticates)
             return
-        with Moto(args.moto_server) as moto, Server(args.firesteel, {}, *options, "--aws-endpoint", moto.endpoint) as server:
+        with Moto(args.moto_server) as moto, beside(moto, args.firesteel, *options) as server:
             yield World(server.endpoint, KEYS, notes, moto, authenticates)
+
+
+def beside(moto, program, *options):
+    """A server that finds the other services there."""
+    return Server(program, {}, *options, "--aws-endpoint", moto.endpoint, **moto_server.KEYS)
 
 
 def shown():

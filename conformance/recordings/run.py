@@ -29,9 +29,8 @@ import verdicts
 from everything import forget_everything
 from moto_server import Moto
 from proxy import Proxy
-from server import Server
 from suites import suites
-from world import shown
+from world import beside, shown
 from written import Written
 
 
@@ -43,8 +42,8 @@ def play(suite, args, differences):
         if args.judged:
             judged, written = args.judged, None
         else:
-            server = stack.enter_context(Server(args.firesteel, {}, "--region", suite.region, "--account-id", suite.account,
-                                                "--aws-endpoint", moto.endpoint, *shown(), *args.option))
+            server = stack.enter_context(beside(moto, args.firesteel, "--region", suite.region, "--account-id", suite.account,
+                                                *shown(), *args.option))
             judged = server.endpoint.removeprefix("http://")
             written = Written(Path(server.folder.name) / "data", moto.address, suite.region)
         if judged == "moto":

@@ -28,7 +28,7 @@ import signatures
 import sizes
 import slowness
 from door import Door, Signer
-from report import Report, equal, holds
+from report import Report, equal
 from stage import ROLE, RUNTIME, zipped
 from world import KEYS, served
 

@@ -25,6 +25,10 @@ NO_FUNCTION = "The function doesn't exist."
 LAYER = f"{ACCOUNT}:layer"
 
 
+# Texts of refusals that say nothing of a type, as those that a service behind Lambda has written.
+UNTYPED = ["The Lambda code signing configuration …", "$LATEST is not supported for an alias …", "Specified ConcurrentExecutions …"]
+
+
 def violation(value, member, constraint):
     return f"1 validation error detected: Value {value} at '{member}' failed to satisfy constraint: {constraint}"
 
@@ -122,6 +126,7 @@ VERSIONS = [
          violation("'{$LATEST=0.5}'", "routingConfig.additionalVersionWeights", "Map keys must satisfy constraint: […]")),
         ("a version twice", "1", {"1": 0.5}, INVALID, "Invalid function version 1. Function version 1 is already included in routing configuration."),
         ("a version that is not there", "1", {"7": 0.5}, NOT_FOUND, f"Function not found: {ARN}:7"),
+        ("$LATEST with a weight beside it", "$LATEST", {"1": 0.5}, INVALID, "$LATEST is not supported for an alias pointing to more than 1 version"),
     ]
 ]
 

@@ -30,6 +30,7 @@ static UNKNOWN_OPERATION: Exception =
     Exception { class: "UnknownOperationException", status: 404, spelling: Spelling::Lower, kind: None };
 static UNTYPED_INVALID_PARAMETER_VALUE: Exception =
     Exception { kind: None, ..exception::INVALID_PARAMETER_VALUE };
+static UNTYPED_RESOURCE_NOT_FOUND: Exception = Exception { kind: None, ..exception::RESOURCE_NOT_FOUND };
 static VALIDATION: Exception =
     Exception { class: "ValidationException", status: 400, spelling: Spelling::Lower, kind: None };
 /// The model has `RequestTooLargeException`, with `message` and `Type`; the service was recorded with this.
@@ -274,6 +275,7 @@ fn refused_as(kind: RefusalKind) -> &'static Exception {
         RefusalKind::InvalidParameterValue => &exception::INVALID_PARAMETER_VALUE,
         RefusalKind::UntypedInvalidParameterValue => &UNTYPED_INVALID_PARAMETER_VALUE,
         RefusalKind::ResourceNotFound => &exception::RESOURCE_NOT_FOUND,
+        RefusalKind::UntypedResourceNotFound => &UNTYPED_RESOURCE_NOT_FOUND,
         RefusalKind::ResourceConflict => &exception::RESOURCE_CONFLICT,
         RefusalKind::PreconditionFailed => &exception::PRECONDITION_FAILED,
         RefusalKind::CodeStorageExceeded => &exception::CODE_STORAGE_EXCEEDED,

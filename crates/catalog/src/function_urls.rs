@@ -83,7 +83,7 @@ pub enum InvokeMode {
     ResponseStream,
 }
 
-/// `Cors`. Absent lists are empty.
+/// `Cors`. Absent lists are empty; to give nothing at all is how it is taken away.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Cors {
@@ -99,6 +99,12 @@ pub struct Cors {
     pub expose_headers: Vec<String>,
     /// 0 to 86 400: how long a browser keeps all this.
     pub max_age_s: Option<u32>,
+}
+
+impl Cors {
+    fn says_anything(&self) -> bool {
+        *self != Cors::default()
+    }
 }
 
 /// A URL in the file's JSON.
@@ -130,6 +136,7 @@ impl Store {
         reference: &FunctionReference,
         settings: UrlSettings,
     ) -> Result<FunctionUrl> {
+        let settings = UrlSettings { cors: settings.cors.filter(Cors::says_anything), ..settings };
         self.write(&reference.name, |transaction| {
             let function = self.place_of_url(transaction, reference)?.ok_or(Refusal::FunctionDoesNotExist)?;
             if self.find_url(transaction, function, reference)?.is_some() {
@@ -199,7 +206,7 @@ impl Store {
             let mut url =
                 self.find_url(transaction, function, reference)?.ok_or(Refusal::RequestedResourceNotFound)?;
             url.settings.auth_type = update.auth_type.unwrap_or(url.settings.auth_type);
-            url.settings.cors = update.cors.or(url.settings.cors);
+            url.settings.cors = update.cors.or(url.settings.cors).filter(Cors::says_anything);
             url.settings.invoke_mode = update.invoke_mode.unwrap_or(url.settings.invoke_mode);
             url.last_modified = now();
             put_url(transaction, function, &url)?;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::code::{Code, CodeDigest, PackageType};
 use crate::code_signing::use_code_signing_config;
+use crate::concurrency::read_reserved;
 use crate::configuration::{Architecture, Configuration, ConfigurationUpdate};
 use crate::name::{FunctionName, Qualifier};
 use crate::packages::{check_code_storage, unreferenced};
@@ -149,13 +150,10 @@ impl Store {
     pub fn function(&self, reference: &FunctionReference) -> Result<FunctionDescription> {
         self.read(|connection| {
             let (function, version) = self.referenced_version(connection, reference)?;
-            let reserved = "SELECT reserved_concurrency FROM function WHERE id = ?1";
             Ok(FunctionDescription {
                 version: Arc::new(version),
                 tags: self.read_tags(connection, &TaggedResource::Function(reference.name.clone()))?,
-                reserved_concurrency: connection
-                    .prepare_cached(reserved)?
-                    .query_row([function], |row| row.get(0))?,
+                reserved_concurrency: read_reserved(connection, function)?,
             })
         })
     }

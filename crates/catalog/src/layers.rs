@@ -55,10 +55,10 @@ pub struct AboutLayer {
     pub description: String,
     /// Licence, or where to find it.
     pub license_info: Option<String>,
-    /// Identifiers; none says nothing.
-    pub compatible_runtimes: Vec<String>,
-    /// As AWS spells them; none says nothing.
-    pub compatible_architectures: Vec<String>,
+    /// Identifiers. Nothing and an empty list both say nothing, and are shown as they were given.
+    pub compatible_runtimes: Option<Vec<String>>,
+    /// As AWS spells them; likewise.
+    pub compatible_architectures: Option<Vec<String>>,
 }
 
 /// A version of a layer to be made.

@@ -17,6 +17,8 @@ pub enum RefusalKind {
     Validation,
     /// `ResourceNotFoundException`
     ResourceNotFound,
+    /// `ResourceNotFoundException`, likewise without.
+    UntypedResourceNotFound,
     /// `ResourceConflictException`
     ResourceConflict,
     /// `PreconditionFailedException`
@@ -292,8 +294,8 @@ impl Refusal {
             | Refusal::NoPolicy
             | Refusal::NoPolicyFound { .. }
             | Refusal::EventInvokeConfigNotFound { .. }
-            | Refusal::CodeSigningConfigMissing { .. }
             | Refusal::LayerVersionNotFound { .. } => RefusalKind::ResourceNotFound,
+            Refusal::CodeSigningConfigMissing { .. } => RefusalKind::UntypedResourceNotFound,
             Refusal::ProvisionedConcurrencyConfigNotFound => {
                 RefusalKind::ProvisionedConcurrencyConfigNotFound
             }

@@ -43,6 +43,7 @@ pub use bandwidth::Bandwidth;
 pub use changes::Change;
 pub use deployments::{DeployError, Deployment, Deployments};
 pub use events::{EventSettings, Events};
+pub use firesteel_environment::{Progress, ProvisionFailure, ProvisionStatus};
 pub use streaming::{ResponseStream, StreamEnd, StreamError, StreamReply};
 
 use crate::provisioning::Provisioning;

@@ -13,9 +13,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use firesteel_catalog::{FunctionName, Qualifier};
-use firesteel_environment::{Pool, Progress, Provisioned};
+use firesteel_environment::{Pool, Progress, ProvisionFailure, ProvisionStatus, Provisioned};
 
 use crate::deployments::{Deployment, Deployments};
+use crate::synchronous::INVALID_ENTRYPOINT;
 
 /// What one version or alias is to have.
 #[derive(Debug, Clone)]
@@ -115,7 +116,10 @@ impl Provisioning {
     pub(crate) fn progress(&self, name: &FunctionName, qualifier: &Qualifier) -> Option<Progress> {
         let kept = self.kept();
         let kept = kept.get(name)?.iter().find(|kept| kept.entry.qualifier == *qualifier)?;
-        kept.handle.as_ref().map(Provisioned::progress)
+        Some(match &kept.handle {
+            Some(handle) => handle.progress(),
+            None => nothing_to_start(&kept.entry),
+        })
     }
 
     /// What admission wants to know: how many environments of this version or alias are initialised, and how many the
@@ -141,5 +145,15 @@ impl Provisioning {
     fn kept(&self) -> MutexGuard<'_, HashMap<FunctionName, Vec<Kept>>> {
         // A map of handles is never left half-changed.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// AWS would find out with the first environment, whose init fails.
+fn nothing_to_start(entry: &Entry) -> Progress {
+    Progress {
+        requested: usize::try_from(entry.count).unwrap_or(usize::MAX),
+        allocated: 0,
+        available: 0,
+        status: ProvisionStatus::Failed(ProvisionFailure::Init { error_type: INVALID_ENTRYPOINT.to_owned() }),
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     trace,
 };
 
-const INVALID_ENTRYPOINT: &str = "Runtime.InvalidEntrypoint";
+pub(crate) const INVALID_ENTRYPOINT: &str = "Runtime.InvalidEntrypoint";
 
 /// An invocation that has begun to answer, and what its callers are told beside the answer.
 pub(crate) struct Answered {

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use super::names;
 use super::service::{Answer, Member, ModelError, Service, Shape};
 
+/// Answers that are read too: what callers choose of them is kept as they show it.
+const KEPT: &[&str] = &["EventSourceMappingConfiguration"];
+
 pub(super) fn section(service: &Service) -> Result<String, ModelError> {
     let requests: BTreeSet<_> =
         service.present().map(|(_, operation)| operation.input.shape.as_str()).collect();
@@ -29,7 +32,8 @@ pub(super) fn section(service: &Service) -> Result<String, ModelError> {
             }}\n"
         ));
     }
-    let read = service.reachable(requests.iter().copied())?;
+    let kept = KEPT.iter().copied().filter(|name| service.shapes.contains_key(*name));
+    let read = service.reachable(requests.iter().copied().chain(kept))?;
     let written = service.reachable(responses.iter().copied())?;
     let mut text = String::new();
     for name in read.union(&written) {

@@ -110,7 +110,8 @@ pub async fn url(life: &Life) -> Outcome {
             .auth_type(FunctionUrlAuthType::AwsIam)
     };
     let made = create().send().await.map_err(told)?;
-    equal(made.invoke_mode(), Some(&InvokeMode::Buffered), "mode")?;
+    let seen = life.client.get_function_url_config().function_name(FUNCTION).send().await.map_err(told)?;
+    equal((seen.function_url(), seen.invoke_mode()), (made.function_url(), Some(&InvokeMode::Buffered)), "URL and mode")?;
     refused(
         create().send().await,
         |error| error.is_resource_conflict_exception(),

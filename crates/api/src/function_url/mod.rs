@@ -10,7 +10,7 @@
 //!                               head: status, headers and cookies, as functions write them ◄────────────────────────┘
 //! ```
 //!
-//! A URL of the catalog has a host name (or a path, see [`address`]) on the API's listener, an auth type, a resource policy
+//! A URL of the catalog has a host name (or a path: `address.rs`) on the API's listener, an auth type, a resource policy
 //! and perhaps CORS headers. One that the operator of a server asked for has a listener of its own, so that paths and the
 //! `Host` header are the function's affair alone; it asks nobody who they are and no policy. What the front end of AWS does
 //! itself is done here for both: limits, 502 for what is no answer, headers of the connection.

@@ -2551,7 +2551,7 @@ pub(crate) struct EphemeralStorage {
     pub(crate) size: i64,
 }
 
-#[derive(Clone, Default, Serialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct EventSourceMappingConfiguration {
     #[serde(rename = "UUID", skip_serializing_if = "Option::is_none")]
@@ -2659,7 +2659,7 @@ pub(crate) struct FilterCriteria {
     pub(crate) filters: Option<Vec<Filter>>,
 }
 
-#[derive(Clone, Default, Serialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct FilterCriteriaError {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -2888,8 +2888,10 @@ pub(crate) struct GetFunctionCodeSigningConfigRequest {
 #[derive(Clone, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct GetFunctionCodeSigningConfigResponse {
-    pub(crate) code_signing_config_arn: String,
-    pub(crate) function_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) code_signing_config_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) function_name: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -18,7 +18,7 @@ use crate::resolve::Resolved;
 
 const SHARDS: usize = 16;
 /// Some 2 KiB each.
-const CAPACITY: usize = 8192;
+const CAPACITY: usize = 16_384;
 const GENERATION: usize = CAPACITY / SHARDS / 2;
 /// Of one function; a caller can ask for as many as there are versions.
 const QUALIFIERS: usize = 32;
@@ -111,4 +111,106 @@ fn answer(
     let answers = generation.get(&reference.name)?;
     let (_, resolved) = answers.iter().find(|(qualifier, _)| *qualifier == reference.qualifier)?;
     Some(Arc::clone(resolved))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Account;
+    use crate::code::Code;
+    use crate::configuration::Configuration;
+    use crate::event_invoke::EventInvokeSettings;
+    use crate::recursion::RecursiveLoop;
+    use crate::resolve::Target;
+    use crate::version::{State, Version, VersionNumber};
+
+    fn reference(name: &str, qualifier: Option<&str>) -> FunctionReference {
+        let qualifier = qualifier.map(|text| text.parse().unwrap());
+        FunctionReference { name: name.parse().unwrap(), qualifier }
+    }
+
+    fn resolved(reference: &FunctionReference) -> Arc<Resolved> {
+        let account = Account::new("eu-west-1", "111122223333");
+        let arn = account.function_arn(&reference.name, reference.qualifier.as_ref());
+        let version = Version {
+            instance: 1,
+            arn: arn.clone(),
+            number: VersionNumber::Latest,
+            configuration: Configuration::default(),
+            layers: Vec::new(),
+            code: Code::Image { uri: "repo:1".into(), digest: None },
+            state: State::Active,
+            last_update: None,
+            revision_id: String::new(),
+            last_modified: jiff::Timestamp::UNIX_EPOCH,
+            published_description: None,
+        };
+        Arc::new(Resolved {
+            arn,
+            target: Target { version: Arc::new(version), provisioned: None },
+            alternative: None,
+            provisioned_for_alias: None,
+            reserved_concurrency: None,
+            event_invoke: EventInvokeSettings::default(),
+            recursive_loop: RecursiveLoop::Terminate,
+            policy: None,
+        })
+    }
+
+    fn keep(cache: &Cache, reference: &FunctionReference) -> Arc<Resolved> {
+        let begun = cache.get(reference).unwrap_err();
+        let resolved = resolved(reference);
+        cache.keep(begun, reference, &resolved);
+        resolved
+    }
+
+    #[test]
+    fn what_was_kept_is_found_by_name_and_qualifier_until_it_is_forgotten() {
+        let cache = Cache::default();
+        let (plain, alias) = (reference("f", None), reference("f", Some("prod")));
+        let kept = [keep(&cache, &plain), keep(&cache, &alias)];
+        assert!(Arc::ptr_eq(&cache.get(&plain).unwrap(), &kept[0]));
+        assert!(Arc::ptr_eq(&cache.get(&alias).unwrap(), &kept[1]));
+        cache.forget(&plain.name);
+        assert!(cache.get(&plain).is_err() && cache.get(&alias).is_err());
+    }
+
+    #[test]
+    fn what_was_read_before_a_write_is_not_kept_after_it() {
+        let cache = Cache::default();
+        let f = reference("f", None);
+        let begun = cache.get(&f).unwrap_err();
+        cache.forget(&f.name);
+        cache.keep(begun, &f, &resolved(&f));
+        assert!(cache.get(&f).is_err());
+        keep(&cache, &f);
+        assert!(cache.get(&f).is_ok());
+    }
+
+    #[test]
+    fn it_is_bounded_and_what_is_in_use_stays() {
+        let cache = Cache::default();
+        let used = reference("used", None);
+        keep(&cache, &used);
+        for index in 0..2 * CAPACITY {
+            keep(&cache, &reference(&format!("f{index}"), None));
+            if index % GENERATION == 0 {
+                assert!(cache.get(&used).is_ok(), "after {index}");
+            }
+        }
+        let functions: usize = cache
+            .shards
+            .iter()
+            .map(|shard| {
+                let shard = shard.read().unwrap();
+                shard.young.len() + shard.old.len()
+            })
+            .sum();
+        assert!((CAPACITY / 2..=CAPACITY).contains(&functions), "{functions}");
+        for number in 1..100 {
+            keep(&cache, &reference("used", Some(&number.to_string())));
+        }
+        let shard = cache.shard(&used.name).read().unwrap();
+        assert!(shard.young[&used.name].len() <= QUALIFIERS);
+    }
 }

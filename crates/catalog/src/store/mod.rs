@@ -39,9 +39,10 @@ pub(crate) type Result<T, E = CatalogError> = std::result::Result<T, E>;
 #[derive(Debug)]
 pub struct Store {
     pub(crate) account: Account,
-    writer: Mutex<Connection>,
-    /// Empty in memory, where the writer's connection is the only one there can be.
+    /// Empty in memory, where the writer's connection is the only one there can be. Closed before the writer:
+    /// the last one to close brings the log into the file, and a reader cannot.
     readers: Vec<Mutex<Connection>>,
+    writer: Mutex<Connection>,
     key: Key,
     pub(crate) cache: Cache,
     pub(crate) urls: UrlCache,
@@ -132,21 +133,21 @@ impl Store {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first reader that is free, or the wait for one chosen at random.
+    /// The first reader that is free, so that while there is little to do one of them has the file's pages at
+    /// hand; when all are busy, the wait for one chosen at random.
     fn reader(&self) -> MutexGuard<'_, Connection> {
         if self.readers.is_empty() {
             return self.writer();
         }
-        let start = fastrand::usize(..self.readers.len());
-        let (before, after) = self.readers.split_at(start);
-        for reader in after.iter().chain(before) {
+        for reader in &self.readers {
             match reader.try_lock() {
                 Ok(connection) => return connection,
                 Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => {}
             }
         }
-        self.readers[start].lock().unwrap_or_else(PoisonError::into_inner)
+        let any = fastrand::usize(..self.readers.len());
+        self.readers[any].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

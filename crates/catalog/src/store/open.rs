@@ -17,7 +17,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use super::Store;
 use super::cache::Cache;
 use super::migrations::migrate;
-use super::secrets::Key;
+use super::secrets::{KEY_FILE, Key};
 use crate::account::Account;
 use crate::function_urls::UrlCache;
 
@@ -29,6 +29,9 @@ const KEY_CHECK: &str = "catalog";
 const READERS: usize = 4;
 /// No other process writes to the file while the lock is held, but somebody may look into it with a tool.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pages that each connection keeps, at most; a negative number is in KiB. What a catalog of 10 000 functions
+/// is entered by stays at hand.
+const PAGE_CACHE: i32 = -16 * 1024;
 /// Statements kept prepared by each connection; there are some hundred in all.
 const PREPARED_STATEMENTS: usize = 128;
 
@@ -136,7 +139,13 @@ impl Store {
         key: Key,
         lock: Option<File>,
     ) -> Result<Self, OpenError> {
-        writer.execute("DELETE FROM function WHERE fleeting", [])?;
+        // With their numbers: what the next command line calls so is another function.
+        writer.execute_batch(
+            "BEGIN;
+             DELETE FROM version_sequence WHERE name IN (SELECT name FROM function WHERE fleeting);
+             DELETE FROM function WHERE fleeting;
+             COMMIT;",
+        )?;
         let store = Store {
             account,
             writer: Mutex::new(writer),
@@ -156,6 +165,7 @@ impl Store {
 fn configure(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    connection.pragma_update(None, "cache_size", PAGE_CACHE)?;
     connection.pragma_update(None, "foreign_keys", true)
 }
 
@@ -205,7 +215,7 @@ fn key(folder: &Path, writer: &Connection) -> Result<Key, OpenError> {
         writer.query_row("SELECT sealed FROM key_check", [], |row| row.get(0)).optional()?;
     match check {
         Some(sealed) if key.open(KEY_CHECK, &sealed).is_ok() => {}
-        Some(_) if needed => return Err(OpenError::KeyDiffers { path: folder.join("catalog.key") }),
+        Some(_) if needed => return Err(OpenError::KeyDiffers { path: folder.join(KEY_FILE) }),
         _ => {
             writer.execute("DELETE FROM key_check", [])?;
             writer

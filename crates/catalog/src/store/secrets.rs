@@ -19,7 +19,7 @@ use aws_lc_rs::rand;
 
 use super::open::OpenError;
 
-const KEY_FILE: &str = "catalog.key";
+pub(super) const KEY_FILE: &str = "catalog.key";
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
 const FORMAT: u8 = 1;

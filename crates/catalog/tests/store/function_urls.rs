@@ -49,6 +49,9 @@ fn a_url_lives() {
         let untouched = store.update_function_url(&reference("f"), UrlUpdate::default()).unwrap();
         assert_eq!(untouched.settings, updated.settings);
 
+        let without_cors = UrlUpdate { cors: Some(Cors::default()), ..UrlUpdate::default() };
+        assert_eq!(store.update_function_url(&reference("f"), without_cors).unwrap().settings.cors, None);
+
         store.delete_function_url(&reference("f")).unwrap();
         assert_eq!(store.function_url_by_id(&made.id).unwrap(), None);
         assert_ne!(store.create_function_url(&reference("f"), OPEN).unwrap().id, made.id);

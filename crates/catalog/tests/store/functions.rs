@@ -332,9 +332,12 @@ fn functions_named_on_the_command_line_are_gone_with_the_next_start() {
     let created = store.create_function(new_function("fleeting", code)).unwrap();
     assert_eq!((created.code.sha256(), created.code.size_bytes()), (None, 0));
     store.settle(&created, &READY).unwrap();
+    publish(&store, "fleeting");
     drop(store);
     let store = Store::open(folder.path(), account()).unwrap();
     let page = store.list_functions(Listed::Latest, &Paging::default()).unwrap();
     assert_eq!(page.items.iter().map(|version| version.name().as_str()).collect::<Vec<_>>(), ["kept"]);
     assert_eq!(store.account_usage().unwrap().functions, 1);
+    create(&store, "fleeting", 1);
+    assert_eq!(publish(&store, "fleeting").number, VersionNumber::Published(1), "another function");
 }

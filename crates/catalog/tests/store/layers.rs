@@ -11,8 +11,8 @@ const LAYER_ARN: &str = "arn:aws:lambda:eu-west-1:111122223333:layer";
 
 fn layer_for(store: &Store, layer: &str, seed: u8, runtimes: &[&str]) -> LayerVersion {
     let about = AboutLayer {
-        compatible_runtimes: runtimes.iter().map(|runtime| (*runtime).into()).collect(),
-        compatible_architectures: vec!["x86_64".into()],
+        compatible_runtimes: Some(runtimes.iter().map(|runtime| (*runtime).into()).collect()),
+        compatible_architectures: Some(vec!["x86_64".into()]),
         ..AboutLayer::default()
     };
     store

@@ -81,6 +81,17 @@ fn a_file_of_a_newer_program_is_left_alone() {
 }
 
 #[test]
+fn a_closed_catalog_is_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), account()).unwrap();
+    create(&store, "f", 1);
+    store.function(&reference("f")).unwrap();
+    assert!(folder.path().join("catalog.sqlite-wal").exists());
+    drop(store);
+    assert!(!folder.path().join("catalog.sqlite-wal").exists(), "the log is in the file");
+}
+
+#[test]
 fn a_folder_that_cannot_be_made_is_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let refused = Store::open(&file.path().join("data"), account()).unwrap_err();

@@ -375,7 +375,7 @@ fn other_paths_and_methods_are_unknown_operations() {
     let server = Server::of(&Function::scripted(ECHO), &[]);
     let path = invocations("f");
     for (method, path) in
-        [("GET", path.as_str()), ("POST", "/"), ("POST", "/2015-03-31/functions"), ("PUT", "/x/%zz")]
+        [("GET", path.as_str()), ("POST", "/"), ("POST", "/2015-03-31/function"), ("PUT", "/x/%zz")]
     {
         let reply = server.client().request(method, path, &[], b"");
         let message = format!("Firesteel has no operation for {method} {path}");

@@ -345,11 +345,6 @@ fn two_functions_of_one_name() {
 }
 
 #[test]
-fn nothing_to_serve() {
-    Program::serve(&["--listen", "127.0.0.1:0"]).run().refused(2, &["NAME=TARGET", "--help"]);
-}
-
-#[test]
 fn one_bad_function_of_several_keeps_the_server_from_starting() {
     let good = Function::scripted(ECHO);
     let run = Program::serve(&[&good.target(), "bad=/no/such/folder", "--listen", "127.0.0.1:0"]).run();
