@@ -28,7 +28,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 fn create(code: &Value) -> Value {
-    with(new_function("f"), &json!({"Code": code}))
+    with(new_function("f"), json!({"Code": code}))
 }
 
 fn zip(archive: &[u8]) -> Value {
