@@ -4,6 +4,8 @@ from report import Mismatch, equal, holds
 from stage import ROLE, RUNTIME, UUID, downloaded, matches, members, package, sha256, step
 
 FIRST, SECOND = package("first"), package("second")
+# Its directory is there, which is where the AWS CLI looks; what the directory points to is not.
+BROKEN = bytes(64) + FIRST[64:]
 
 
 @step
@@ -60,7 +62,7 @@ REFUSED_FUNCTIONS = [
     ("role that is none", {"Role": "nobody"}, "ValidationException",
      r"1 validation error detected: Value 'nobody' at 'role' failed to satisfy constraint: "
      r"Member must satisfy regular expression pattern: .+"),
-    ("package that is no zip", {"Code": {"ZipFile": b"not a zip"}}, "InvalidParameterValueException",
+    ("package that cannot be opened", {"Code": {"ZipFile": BROKEN}}, "InvalidParameterValueException",
      r"Could not unzip uploaded file\. Please check your file, then try to upload again\."),
     ("handler that is none", {"Handler": "two words"}, "ValidationException",
      r"1 validation error detected: Value 'two words' at 'handler' failed to satisfy constraint: "

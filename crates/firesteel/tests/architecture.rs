@@ -26,7 +26,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     // `catalog` for what functions are and the refusals that the front door renders, `image` for the packages it is sent.
-    // The others for its tests alone, whose functions run.
+    // The others for its tests, in which functions run that were made through the front door.
     ("api", &["catalog", "environment", "image", "invoke", "runtimes", "sandbox", "sandbox-init"]),
     ("invoke", &["catalog", "environment", "image", "runtimes"]),
     ("catalog", &["image"]),

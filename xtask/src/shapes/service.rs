@@ -144,7 +144,9 @@ impl Service {
     }
 
     pub(super) fn answer(&self, operation: &Operation) -> Result<Answer, ModelError> {
-        let Some(output) = &operation.output else { return Ok(Answer::Empty) };
+        // To 204 there is no body, whatever the model says that is in it.
+        let output = operation.output.as_ref().filter(|_| operation.http.response_code != 204);
+        let Some(output) = output else { return Ok(Answer::Empty) };
         let output = self.shape(&output.shape)?;
         let members = output.members()?;
         if let Some(payload) = &output.payload {

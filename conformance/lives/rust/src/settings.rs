@@ -111,7 +111,11 @@ pub async fn url(life: &Life) -> Outcome {
     };
     let made = create().send().await.map_err(told)?;
     let seen = life.client.get_function_url_config().function_name(FUNCTION).send().await.map_err(told)?;
-    equal((seen.function_url(), seen.invoke_mode()), (made.function_url(), Some(&InvokeMode::Buffered)), "URL and mode")?;
+    equal(
+        (seen.function_url(), seen.invoke_mode()),
+        (made.function_url(), Some(&InvokeMode::Buffered)),
+        "URL and mode",
+    )?;
     refused(
         create().send().await,
         |error| error.is_resource_conflict_exception(),

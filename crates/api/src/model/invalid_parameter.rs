@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | `CreateFunction` | a bare name of more than 64 characters | a violation's |
 //! | `CreateFunction`, `UpdateFunctionConfiguration` | a runtime that it does not know | no quotes, no count, "or be a valid ARN" |
+//! | the same | a runtime that is retired | a sentence |
 //!
 //! The runtimes that are offered are those that functions may now be given, also for the elements of `CompatibleRuntimes`.
 //! Only where layers are looked for by `CompatibleRuntime` are all printed, with some that were never public. Both sets are
@@ -31,6 +32,30 @@ pub(super) const KNOWN_RUNTIMES: &str = "[ruby3.5, ruby2.6, dotnetcore1.0, pytho
     python3.12, nodejs14.x, nodejs8.9, nodejs26.x, python3.13, python3.14, nodejs16.x, python3.15, provided.al2, \
     nodejs4.3-edge, nodejs18.x, ruby3.2, python3.4, ruby3.3, ruby3.4, ruby2.5, python3.6, python2.7]";
 
+/// What no function may be given any more. Of what else is past its time the service was recorded to take it still.
+const RETIRED_RUNTIMES: &[&str] = &[
+    "dotnetcore1.0",
+    "dotnetcore2.0",
+    "dotnetcore2.1",
+    "dotnetcore3.1",
+    "go1.x",
+    "java8",
+    "nodejs",
+    "nodejs10.x",
+    "nodejs12.x",
+    "nodejs14.x",
+    "nodejs4.3",
+    "nodejs4.3-edge",
+    "nodejs6.10",
+    "nodejs8.10",
+    "provided",
+    "python2.7",
+    "python3.6",
+    "python3.7",
+    "ruby2.5",
+    "ruby2.7",
+];
+
 /// Longest name of a function, where it is not part of an ARN.
 const NAME_CHARS: usize = 64;
 
@@ -50,6 +75,16 @@ pub(super) fn unknown_runtime(name: &str) -> ApiError {
         "Value {name} at 'runtime' failed to satisfy constraint: \
          Member must satisfy enum value set: {CONFIGURABLE_RUNTIMES} or be a valid ARN"
     ))
+}
+
+/// That this runtime was one once.
+pub(super) fn retired_runtime(name: &str) -> Option<ApiError> {
+    RETIRED_RUNTIMES.contains(&name).then(|| {
+        refused(format!(
+            "The runtime parameter of {name} is no longer supported for creating or updating AWS Lambda functions. \
+             We recommend you use a supported runtime while creating or updating functions."
+        ))
+    })
 }
 
 /// That a function of this name cannot be created.

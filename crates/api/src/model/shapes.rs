@@ -355,7 +355,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         ],
         query: None,
         success: 204,
-        answer: Answer::Json,
+        answer: Answer::Empty,
         input: Some(DELETE_CODE_SIGNING_CONFIG_REQUEST),
         errors: &[
             &exception::INVALID_PARAMETER_VALUE,
@@ -2431,10 +2431,6 @@ pub(crate) struct DeleteCodeSigningConfigRequest {
     pub(crate) code_signing_config_arn: String,
 }
 
-#[derive(Clone, Default, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct DeleteCodeSigningConfigResponse {}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct DeleteEventSourceMappingRequest {
@@ -3993,7 +3989,7 @@ impl Request for DeleteAliasRequest {
 }
 impl Request for DeleteCodeSigningConfigRequest {
     const OPERATION: OperationId = OperationId::DeleteCodeSigningConfig;
-    type Response = DeleteCodeSigningConfigResponse;
+    type Response = ();
 }
 impl Request for DeleteEventSourceMappingRequest {
     const OPERATION: OperationId = OperationId::DeleteEventSourceMapping;

@@ -55,10 +55,10 @@ pub(super) fn validate(
         return Err(ApiError::Violations(Violations(violations)));
     }
     let unknown_runtime = runtime.filter(|_| found > 0).map(invalid_parameter::unknown_runtime);
-    match unknown_runtime.or_else(|| invalid_parameter::name_too_long(operation, given)) {
-        Some(refusal) => Err(refusal),
-        None => Ok(()),
-    }
+    let refusal = unknown_runtime
+        .or_else(|| runtime.and_then(invalid_parameter::retired_runtime))
+        .or_else(|| invalid_parameter::name_too_long(operation, given));
+    refusal.map_or(Ok(()), Err)
 }
 
 fn of_members(members: &[Member], given: &Map<String, Value>, path: &str, violations: &mut Vec<Violation>) {

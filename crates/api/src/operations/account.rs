@@ -1,6 +1,6 @@
 //! What the account may have, and what it has.
 
-use super::code::{UNZIPPED_BYTES, ZIPPED_BYTES};
+use super::code::{self, ZIPPED_BYTES};
 use crate::error::ApiError;
 use crate::front::Front;
 use crate::model::{AccountLimit, AccountUsage, GetAccountSettingsRequest, GetAccountSettingsResponse};
@@ -15,7 +15,7 @@ pub(crate) async fn settings(
     Ok(GetAccountSettingsResponse {
         account_limit: Some(AccountLimit {
             total_code_size: size(limits.total_code_size_bytes),
-            code_size_unzipped: size(UNZIPPED_BYTES),
+            code_size_unzipped: size(code::unzipped_limit_bytes(&front)?),
             code_size_zipped: i64::try_from(ZIPPED_BYTES).ok(),
             concurrent_executions: Some(limits.concurrent_executions.into()),
             unreserved_concurrent_executions: Some(usage.unreserved_concurrent_executions.into()),

@@ -31,8 +31,6 @@ use crate::model::exception;
 
 /// Largest archive inside a request.
 pub(super) const ZIPPED_BYTES: usize = 52_428_800;
-/// Largest function, unpacked and with its layers.
-pub(super) const UNZIPPED_BYTES: u64 = 262_144_000;
 
 /// As long as AWS's own links.
 const LINK_VALID_S: i64 = 600;
@@ -61,7 +59,7 @@ pub(super) async fn take(front: &Front, source: Source) -> Result<Stored, ApiErr
             front.blocking(move || store.put(incoming)).await?
         }
     };
-    stored.map_err(put_refused)
+    stored.map_err(|error| put_refused(&error))
 }
 
 /// What [`take`] would say, with nothing kept.
@@ -77,7 +75,7 @@ pub(super) async fn check(front: &Front, source: Source) -> Result<Stored, ApiEr
             front.blocking(move || store.check(incoming)).await?
         }
     };
-    stored.map_err(put_refused)
+    stored.map_err(|error| put_refused(&error))
 }
 
 /// The write that refers to a package that was taken. If it is refused, and nobody else refers to the package, that goes.
@@ -109,6 +107,7 @@ pub(super) async fn check_unzipped(
         return Ok(());
     }
     let store = Arc::clone(front.code()?);
+    let limit_bytes = unzipped_limit_bytes(front)?;
     let further_bytes = front.blocking(move || {
         let sizes = packages.into_iter().map(|package| match store.tree(Sha256::from(package.0)) {
             Ok(tree) => Ok(tree.unpacked().bytes),
@@ -117,14 +116,19 @@ pub(super) async fn check_unzipped(
         });
         sizes.sum::<Result<u64, ReadError>>()
     });
-    let sum = unzipped_bytes + further_bytes.await?.map_err(unreadable)?;
-    if sum <= UNZIPPED_BYTES {
+    let actual_bytes = unzipped_bytes + further_bytes.await?.map_err(|error| failed(&error))?;
+    if actual_bytes <= limit_bytes {
         return Ok(());
     }
     Err(invalid(format!(
-        "Function code combined with layers exceeds the maximum allowed size of {UNZIPPED_BYTES} bytes. \
-         The actual size is {sum} bytes."
+        "Function code combined with layers exceeds the maximum allowed size of {limit_bytes} bytes. \
+         The actual size is {actual_bytes} bytes."
     )))
+}
+
+/// Largest function, unpacked and with its layers.
+pub(super) fn unzipped_limit_bytes(front: &Front) -> Result<u64, ApiError> {
+    Ok(front.code()?.limits().package.unpacked_bytes)
 }
 
 /// Where the archive can be fetched by whoever is told, for ten minutes.
@@ -153,7 +157,7 @@ pub(crate) async fn download(front: &Front, uri: &Uri) -> Result<Response, ApiEr
             &exception::RESOURCE_NOT_FOUND,
             "The package that this link opened was removed.",
         ),
-        error => unreadable(error),
+        error => failed(&error),
     })?;
     let mut response =
         Response::new(Body::from_stream(ReaderStream::new(tokio::fs::File::from_std(archive))));
@@ -174,8 +178,8 @@ fn check_zipped(archive: &[u8]) -> Result<(), ApiError> {
 async fn fetched(front: &Front, object: &S3Object) -> Result<Incoming, ApiError> {
     let store = Arc::clone(front.code()?);
     let incoming =
-        front.blocking(move || store.receive()).await?.map_err(|error| put_refused(error.into()))?;
-    front.s3().get(object, UNZIPPED_BYTES, incoming).await.map_err(get_refused)
+        front.blocking(move || store.receive()).await?.map_err(|error| put_refused(&error.into()))?;
+    front.s3().get(object, unzipped_limit_bytes(front)?, incoming).await.map_err(|error| get_refused(&error))
 }
 
 /// Path and query of a link.
@@ -203,8 +207,8 @@ fn invalid(message: String) -> ApiError {
     ApiError::refused(&exception::INVALID_PARAMETER_VALUE, message)
 }
 
-fn put_refused(error: PutError) -> ApiError {
-    match &error {
+fn put_refused(error: &PutError) -> ApiError {
+    match error {
         PutError::Empty | PutError::TooLarge { .. } => invalid(error.to_string()),
         PutError::Unzip(cause) => {
             tracing::info!(error = cause as &(dyn Error + 'static), "an uploaded package cannot be unpacked");
@@ -217,26 +221,22 @@ fn put_refused(error: PutError) -> ApiError {
     }
 }
 
-fn get_refused(error: S3GetError) -> ApiError {
-    match &error {
+fn get_refused(error: &S3GetError) -> ApiError {
+    match error {
         S3GetError::Denied { .. } => ApiError::refused(&ACCESS_DENIED, error.to_string()),
         S3GetError::Refused { .. } | S3GetError::Key { .. } => invalid(error.to_string()),
         S3GetError::TooLarge { limit_bytes, .. } => {
-            put_refused(PutError::TooLarge { limit_bytes: *limit_bytes })
+            put_refused(&PutError::TooLarge { limit_bytes: *limit_bytes })
         }
         S3GetError::Unavailable { object, .. } => {
-            tracing::warn!(error = &error as &(dyn Error + 'static), "a package cannot be fetched");
+            tracing::warn!(error = error as &(dyn Error + 'static), "a package cannot be fetched");
             ApiError::refused(
                 &exception::SERVICE,
                 format!("{object} cannot be fetched: the store does not answer."),
             )
         }
-        S3GetError::Sink { .. } => failed(&error),
+        S3GetError::Sink { .. } => failed(error),
     }
-}
-
-fn unreadable(error: ReadError) -> ApiError {
-    failed(&error)
 }
 
 fn failed(error: &(dyn Error + 'static)) -> ApiError {

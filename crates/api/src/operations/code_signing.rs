@@ -6,12 +6,12 @@ use crate::error::ApiError;
 use crate::front::Front;
 use crate::model::{
     AllowedPublishers, CodeSigningConfig, CodeSigningPolicies, CreateCodeSigningConfigRequest,
-    CreateCodeSigningConfigResponse, DeleteCodeSigningConfigRequest, DeleteCodeSigningConfigResponse,
-    DeleteFunctionCodeSigningConfigRequest, GetCodeSigningConfigRequest, GetCodeSigningConfigResponse,
-    GetFunctionCodeSigningConfigRequest, GetFunctionCodeSigningConfigResponse, ListCodeSigningConfigsRequest,
-    ListCodeSigningConfigsResponse, ListFunctionsByCodeSigningConfigRequest,
-    ListFunctionsByCodeSigningConfigResponse, PutFunctionCodeSigningConfigRequest,
-    PutFunctionCodeSigningConfigResponse, UpdateCodeSigningConfigRequest, UpdateCodeSigningConfigResponse,
+    CreateCodeSigningConfigResponse, DeleteCodeSigningConfigRequest, DeleteFunctionCodeSigningConfigRequest,
+    GetCodeSigningConfigRequest, GetCodeSigningConfigResponse, GetFunctionCodeSigningConfigRequest,
+    GetFunctionCodeSigningConfigResponse, ListCodeSigningConfigsRequest, ListCodeSigningConfigsResponse,
+    ListFunctionsByCodeSigningConfigRequest, ListFunctionsByCodeSigningConfigResponse,
+    PutFunctionCodeSigningConfigRequest, PutFunctionCodeSigningConfigResponse,
+    UpdateCodeSigningConfigRequest, UpdateCodeSigningConfigResponse,
 };
 
 pub(crate) async fn create(
@@ -51,13 +51,9 @@ pub(crate) async fn update(
     Ok(UpdateCodeSigningConfigResponse { code_signing_config: shown(config) })
 }
 
-pub(crate) async fn delete(
-    front: Front,
-    request: DeleteCodeSigningConfigRequest,
-) -> Result<DeleteCodeSigningConfigResponse, ApiError> {
+pub(crate) async fn delete(front: Front, request: DeleteCodeSigningConfigRequest) -> Result<(), ApiError> {
     let arn = request.code_signing_config_arn;
-    front.catalog(move |store| store.delete_code_signing_config(&arn)).await?;
-    Ok(DeleteCodeSigningConfigResponse {})
+    front.catalog(move |store| store.delete_code_signing_config(&arn)).await
 }
 
 pub(crate) async fn list(

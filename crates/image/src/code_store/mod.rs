@@ -112,6 +112,11 @@ impl CodeStore {
         Ok(CodeStore { place: Arc::new(place), limits, shelves: Mutex::new(shelves) })
     }
 
+    /// What it may not exceed.
+    pub fn limits(&self) -> &StoreLimits {
+        &self.limits
+    }
+
     /// Begins a package that comes in pieces.
     pub fn receive(&self) -> Result<Incoming, DiskError> {
         Incoming::begin(&self.place)

@@ -242,6 +242,23 @@ fn an_unknown_runtime_is_an_invalid_parameter() {
     }
 }
 
+/// Recorded of eight of them.
+#[test]
+fn a_retired_runtime_is_an_invalid_parameter() {
+    for name in ["go1.x", "java8", "nodejs14.x", "provided"] {
+        let given = function(json!({"Runtime": name}));
+        let refusal = refusal(OperationId::CreateFunction, &given).unwrap();
+        assert_eq!(refusal.class(), "InvalidParameterValueException");
+        assert_eq!(
+            refusal.to_string(),
+            format!(
+                "The runtime parameter of {name} is no longer supported for creating or updating AWS Lambda \
+                 functions. We recommend you use a supported runtime while creating or updating functions."
+            )
+        );
+    }
+}
+
 /// Recorded. Other operations find no such function, and an ARN has a longer bound of its own.
 #[test]
 fn a_name_too_long_is_an_invalid_parameter() {

@@ -13,4 +13,4 @@ mod asked;
 mod shown;
 
 pub(super) use asked::{architecture, new, update};
-pub(super) use shown::{in_list, of_version, runtime_version_arn};
+pub(super) use shown::{in_list, of_version};

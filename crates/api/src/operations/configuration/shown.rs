@@ -76,7 +76,7 @@ pub(in crate::operations) fn in_list(version: &Version, arn: String) -> Function
 }
 
 /// There is one runtime of each name here, which never changes under a function: its version is named after it.
-pub(in crate::operations) fn runtime_version_arn(region: &str, runtime: &str) -> String {
+fn runtime_version_arn(region: &str, runtime: &str) -> String {
     format!("arn:aws:lambda:{region}::runtime:{}", Sha256::of(runtime.as_bytes()))
 }
 
