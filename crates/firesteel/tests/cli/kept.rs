@@ -130,10 +130,10 @@ fn variables_are_nowhere_in_clear() {
     };
     let wal = data.path().join("catalog.sqlite-wal");
     assert!(holds("secretive").contains(&wal), "it has been written, and not yet into the main file");
-    assert_eq!(holds(SECRET), [PathBuf::new(); 0]);
+    assert_eq!(holds(SECRET), Vec::<PathBuf>::new());
     drop(server);
     assert!(holds("secretive").contains(&data.path().join("catalog.sqlite")));
-    assert_eq!(holds(SECRET), [PathBuf::new(); 0]);
+    assert_eq!(holds(SECRET), Vec::<PathBuf>::new());
 }
 
 #[test]
