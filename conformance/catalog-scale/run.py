@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a full catalog costs: 10 000 functions and 50 000 versions, against a catalog with one.
+"""What a full catalog costs: 10 000 functions and 50 000 versions, against a catalog with a page of functions.
 
     python3 conformance/catalog-scale/run.py --firesteel PATH [--functions 10000] [--versions 5]
 
@@ -33,6 +33,8 @@ FUNCTIONS = "/2015-03-31/functions"
 WORKERS = 8
 # Times a start is measured.
 STARTS = 5
+# Functions of a page: as many as there are before, so that pages are alike.
+PAGE = 50
 # Below this nobody can tell a difference of two, and a busy machine makes it.
 NOISE_MS = 0.5
 
@@ -56,7 +58,7 @@ def measured(server, rounds):
     """The 99th percentiles, in ms, of what is asked: each kind in turn, so that a busy moment meets all."""
     ask = Asking(server.address)
     kinds = {
-        "list": lambda: ask("GET", f"{FUNCTIONS}?MaxItems=50"),
+        "list": lambda: ask("GET", f"{FUNCTIONS}?MaxItems={PAGE}"),
         "get": lambda: ask("GET", f"{FUNCTIONS}/{FUNCTION}"),
         "versions": lambda: ask("GET", f"{FUNCTIONS}/{FUNCTION}/versions"),
         "invoke": lambda: ask("POST", f"{FUNCTIONS}/{FUNCTION}/invocations", {"event": 0}),
@@ -72,9 +74,9 @@ def measured(server, rounds):
     return {kind: quantile_ms(taken, 0.99) for kind, taken in seconds.items()}
 
 
-def fill(server, functions, versions):
+def fill(server, first, functions, versions):
     """Made by several callers at once; a function's versions one after the other."""
-    numbers, lock, broken = iter(range(functions)), threading.Lock(), []
+    numbers, lock, broken = iter(range(first, functions)), threading.Lock(), []
     package = base64.b64encode(zipped({"app.py": "def handler(event, _context):\n    return event\n"})).decode()
 
     def make():
@@ -127,28 +129,36 @@ def compare(report, args):
         notes.chmod(0o666)
         with Killed(args.firesteel, folder / "data", "--mount", f"{notes.parent}:rw", *shown(), "--no-log-files") as server:
             server.create(notes)
-            print("one function:", flush=True)
+            fill(server, 1, PAGE, 1)
+            first_ms = started_ms(server)
+            print(f"{PAGE} functions:", flush=True)
             measured(server, args.rounds // 4)
             few = measured(server, args.rounds)
             began = time.monotonic()
-            fill(server, args.functions, args.versions)
+            fill(server, PAGE, args.functions, args.versions)
             print(f"{args.functions} functions and {args.functions * args.versions} versions, made in {time.monotonic() - began:.0f} s; "
                   f"{size_mib(folder / 'data'):.0f} MiB on disk:", flush=True)
             many = measured(server, args.rounds)
             for kind, before in few.items():
                 report.check(f"{kind}: p99 {before} ms, then {many[kind]} ms",
                              lambda before=before, after=many[kind]: holds(after <= max(2 * before, before + NOISE_MS), "more than twice"))
-            server.starts_s.clear()
-            for _ in range(STARTS):
-                server.stop()
-                server.start()
-            start_ms = quantile_ms(server.starts_s, 0.5)
-            report.check(f"start: {start_ms} ms", lambda: holds(start_ms <= args.start_ms, f"more than {args.start_ms} ms"))
+            start_ms = started_ms(server)
+            report.check(f"start: {start_ms} ms, {first_ms} ms before", lambda: holds(start_ms <= args.start_ms, f"more than {args.start_ms} ms"))
             server.stop()
 
 
+def started_ms(server):
+    """From the command to the first answer, in the middle of a few."""
+    server.starts_s.clear()
+    for _ in range(STARTS):
+        server.stop()
+        server.start()
+    return quantile_ms(server.starts_s, 0.5)
+
+
 def size_mib(folder):
-    return sum(os.lstat(os.path.join(where, name)).st_size for where, _, names in os.walk(folder) for name in names) / (1 << 20)
+    """What is taken: images of `/tmp` are mostly holes."""
+    return sum(os.lstat(os.path.join(where, name)).st_blocks for where, _, names in os.walk(folder) for name in names) / 2048
 
 
 def main():
