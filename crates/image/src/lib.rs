@@ -41,7 +41,7 @@ mod unpack;
 mod zip_archive;
 
 pub use code_store::{
-    BadSha256, CodeStore, CodeStoreOpenError, DiskError, Incoming, PutError, ReadError, Sha256, StoreLimits,
+    BadSha256, Claim, CodeStore, CodeStoreOpenError, DiskError, Incoming, PutError, ReadError, Sha256, StoreLimits,
     Stored, Swept, Tree,
 };
 pub use entry_path::BadPath;

@@ -47,22 +47,21 @@ impl Invoker {
         Ok(())
     }
 
-    /// Packages that nothing needs any more. Environments that still run of them keep their folders.
+    /// Packages that nothing needs any more, unless somebody has begun to, or is about to. Environments that still run of
+    /// them keep their folders.
     pub async fn remove_code(&self, unreferenced: Vec<CodeDigest>) {
         let Some(code) = self.inner.deployments.code().filter(|_| !unreferenced.is_empty()) else { return };
         let (code, store) = (Arc::clone(code), Arc::clone(&self.inner.store));
         let removed = tokio::task::spawn_blocking(move || {
             for digest in unreferenced {
-                // Somebody may have begun to need it since.
-                match store.is_code_referenced(digest) {
-                    Ok(false) => {}
-                    Ok(true) => continue,
+                let is_needed = || match store.is_code_referenced(digest) {
+                    Ok(is_referenced) => is_referenced,
                     Err(error) => {
                         tracing::warn!(%digest, error = &error as &(dyn std::error::Error + 'static), "a package stays");
-                        continue;
+                        true
                     }
-                }
-                if let Err(error) = code.remove(Sha256::from(digest.0)) {
+                };
+                if let Err(error) = code.remove_unless(Sha256::from(digest.0), is_needed) {
                     tracing::warn!(%digest, error = &error as &(dyn std::error::Error + 'static), "a package could not be removed");
                 }
             }

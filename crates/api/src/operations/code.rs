@@ -21,7 +21,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use firesteel_catalog::CodeDigest;
-use firesteel_image::{Incoming, PutError, ReadError, S3GetError, S3Object, Sha256, Stored};
+use firesteel_image::{Claim, Incoming, PutError, ReadError, S3GetError, S3Object, Sha256, Stored};
 use jiff::Timestamp;
 use tokio_util::io::ReaderStream;
 
@@ -46,24 +46,40 @@ pub(super) enum Source {
     Object(S3Object),
 }
 
+/// A package that was looked at, and what keeps it in the store until the catalog refers to it.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) stored: Stored,
+    /// Of one that is not only checked.
+    claim: Option<Claim>,
+}
+
+impl Taken {
+    /// How it is called in the catalog.
+    pub(super) fn digest(&self) -> CodeDigest {
+        CodeDigest(self.stored.sha256.into())
+    }
+}
+
 /// Puts a package into the store. Nothing refers to it yet: see [`referring`].
-pub(super) async fn take(front: &Front, source: Source) -> Result<Stored, ApiError> {
+pub(super) async fn take(front: &Front, source: Source) -> Result<Taken, ApiError> {
     let store = Arc::clone(front.code()?);
-    let stored = match source {
+    let taken = match source {
         Source::Bytes(archive) => {
             check_zipped(&archive)?;
-            front.blocking(move || store.put_bytes(&archive)).await?
+            front.blocking(move || store.put_bytes_claimed(&archive)).await?
         }
         Source::Object(object) => {
             let incoming = fetched(front, &object).await?;
-            front.blocking(move || store.put(incoming)).await?
+            front.blocking(move || store.put_claimed(incoming)).await?
         }
     };
-    stored.map_err(|error| put_refused(&error))
+    let (stored, claim) = taken.map_err(|error| put_refused(&error))?;
+    Ok(Taken { stored, claim: Some(claim) })
 }
 
 /// What [`take`] would say, with nothing kept.
-pub(super) async fn check(front: &Front, source: Source) -> Result<Stored, ApiError> {
+pub(super) async fn check(front: &Front, source: Source) -> Result<Taken, ApiError> {
     let store = Arc::clone(front.code()?);
     let stored = match source {
         Source::Bytes(archive) => {
@@ -75,25 +91,24 @@ pub(super) async fn check(front: &Front, source: Source) -> Result<Stored, ApiEr
             front.blocking(move || store.check(incoming)).await?
         }
     };
-    stored.map_err(|error| put_refused(&error))
+    Ok(Taken { stored: stored.map_err(|error| put_refused(&error))?, claim: None })
 }
 
 /// The write that refers to a package that was taken. If it is refused, and nobody else refers to the package, that goes.
 pub(super) async fn referring<T>(
     front: &Front,
-    package: Option<CodeDigest>,
+    taken: Taken,
     write: impl Future<Output = Result<T, ApiError>>,
 ) -> Result<T, ApiError> {
+    let digest = taken.digest();
     let result = write.await;
-    if result.is_err() {
-        front.invoker().remove_code(package.into_iter().collect()).await;
+    let was_kept = taken.claim.is_some();
+    // Only now may it be removed, by others as well.
+    drop(taken);
+    if result.is_err() && was_kept {
+        front.invoker().remove_code(vec![digest]).await;
     }
     result
-}
-
-/// How a stored package is called in the catalog.
-pub(super) fn digest(stored: &Stored) -> CodeDigest {
-    CodeDigest(stored.sha256.into())
 }
 
 /// Refuses a function that unpacks to too much: to so many bytes, and what is in `packages`. One that is not there any more
@@ -256,6 +271,15 @@ mod tests {
 
     fn refusal(link: &str, now_s: i64) -> String {
         opened(&key(), link, now_s).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_archive_in_a_request_has_a_limit_of_its_own() {
+        assert!(check_zipped(&vec![0; ZIPPED_BYTES]).is_ok());
+        let error = check_zipped(&vec![0; ZIPPED_BYTES + 1]).unwrap_err();
+        assert_eq!(error.class(), "RequestEntityTooLargeException");
+        let recorded = serde_json::json!({"Message": "Zipped size must be smaller than 52428800 bytes"});
+        assert_eq!(error.body(), recorded, "without a Type");
     }
 
     #[test]

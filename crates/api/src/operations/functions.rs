@@ -9,10 +9,10 @@ use firesteel_catalog::{
     Account, AttachedLayer, CatalogError, Code, CodeDigest, CodeUpdate, Deleted, FunctionName,
     FunctionReference, Listed, NewFunction, PackageType, Qualifier, Updated, Version, VersionNumber,
 };
-use firesteel_image::{S3Object, Stored};
+use firesteel_image::S3Object;
 use firesteel_invoke::Change;
 
-use super::code::{self, Source};
+use super::code::{self, Source, Taken};
 use super::configuration;
 use crate::error::ApiError;
 use crate::front::Front;
@@ -49,11 +49,11 @@ pub(crate) async fn create(
             front.catalog(move |store| store.create_function(new)).await?
         }
         (Given::Package(source), PackageType::Zip) => {
-            let stored = code::take(&front, source).await?;
-            let new = new(package(&stored));
-            code::referring(&front, Some(code::digest(&stored)), async {
+            let taken = code::take(&front, source).await?;
+            let (new, unzipped_bytes) = (new(package(&taken)), taken.stored.unzipped_bytes);
+            code::referring(&front, taken, async {
                 let layers = attached(&front, layers, Vec::new()).await?;
-                code::check_unzipped(&front, stored.unzipped_bytes, layers).await?;
+                code::check_unzipped(&front, unzipped_bytes, layers).await?;
                 front.catalog(move |store| store.create_function(new)).await
             })
             .await?
@@ -129,13 +129,13 @@ pub(crate) async fn update_code(
     let updated = match source {
         Given::Image(uri) => write(update(Code::Image { uri, digest: None })).await?,
         Given::Package(source) => {
-            let stored = match dry_run {
+            let taken = match dry_run {
                 true => code::check(&front, source).await?,
                 false => code::take(&front, source).await?,
             };
-            let update = update(package(&stored));
-            code::referring(&front, Some(code::digest(&stored)), async {
-                code::check_unzipped(&front, stored.unzipped_bytes, packages(&present.layers)).await?;
+            let (update, unzipped_bytes) = (update(package(&taken)), taken.stored.unzipped_bytes);
+            code::referring(&front, taken, async {
+                code::check_unzipped(&front, unzipped_bytes, packages(&present.layers)).await?;
                 write(update).await
             })
             .await?
@@ -231,8 +231,8 @@ fn given(code: FunctionCode) -> Result<Given, ApiError> {
     }
 }
 
-fn package(stored: &Stored) -> Code {
-    Code::Package { sha256: code::digest(stored), size_bytes: stored.size_bytes }
+fn package(taken: &Taken) -> Code {
+    Code::Package { sha256: taken.digest(), size_bytes: taken.stored.size_bytes }
 }
 
 fn packages(layers: &[AttachedLayer]) -> Vec<CodeDigest> {

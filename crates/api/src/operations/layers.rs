@@ -29,12 +29,11 @@ pub(crate) async fn publish(
     request: PublishLayerVersionRequest,
 ) -> Result<PublishLayerVersionResponse, ApiError> {
     let name = name(&front, request.layer_name)?;
-    let stored = code::take(&front, source(request.content)?).await?;
-    let sha256 = code::digest(&stored);
+    let taken = code::take(&front, source(request.content)?).await?;
     let new = NewLayerVersion {
         name,
-        sha256,
-        size_bytes: stored.size_bytes,
+        sha256: taken.digest(),
+        size_bytes: taken.stored.size_bytes,
         about: AboutLayer {
             description: request.description.unwrap_or_default(),
             license_info: request.license_info,
@@ -43,7 +42,7 @@ pub(crate) async fn publish(
         },
     };
     let write = front.catalog(move |store| store.publish_layer_version(new));
-    let shown = shown(&front, code::referring(&front, Some(sha256), write).await?);
+    let shown = shown(&front, code::referring(&front, taken, write).await?);
     Ok(PublishLayerVersionResponse {
         content: shown.content,
         layer_arn: shown.layer_arn,

@@ -20,7 +20,6 @@ pub(crate) fn tests() -> Vec<Trial> {
     vec![
         test("a_link_leads_to_the_archive_as_it_was_uploaded", link),
         test("what_is_no_package_is_refused", refused),
-        test("an_archive_in_a_request_has_a_limit_of_its_own", too_large),
         test_with("a_package_unpacks_to_less_than_the_limit", small, unzipped),
         test_with("the_store_has_a_limit", full, storage),
         test_with("a_package_can_be_an_object_of_s3", objects, object),
@@ -29,7 +28,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 fn create(code: &Value) -> Value {
-    with(new_function("f"), &json!({"Code": code}))
+    with(new_function("f"), json!({"Code": code}))
 }
 
 fn zip(archive: &[u8]) -> Value {
@@ -62,13 +61,6 @@ async fn refused(server: Arc<Server>) {
         assert_eq!(server.post(FUNCTIONS, &create(&zip(archive))).await.refusal(400, INVALID), text);
     }
     assert_eq!(server.code.packages_bytes(), 0);
-}
-
-async fn too_large(server: Arc<Server>) {
-    let answer = server.post(FUNCTIONS, &create(&zip(&vec![0; 52_428_801]))).await;
-    let expected = json!({"Message": "Zipped size must be smaller than 52428800 bytes"});
-    assert_eq!(answer.json(413), expected, "recorded without a Type");
-    assert_eq!(answer.error_type.as_deref(), Some("RequestEntityTooLargeException"));
 }
 
 fn small() -> Given {

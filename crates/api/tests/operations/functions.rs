@@ -8,7 +8,9 @@ use firesteel_image::{Limits, Sha256, StoreLimits};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-use crate::harness::{FUNCTIONS, Given, ROLE, Server, arn, comparable, new_function, test, test_with, with};
+use crate::harness::{
+    FUNCTIONS, Given, PATIENCE, ROLE, Server, arn, comparable, new_function, test, test_with, with,
+};
 use crate::package;
 
 pub(crate) fn tests() -> Vec<Trial> {
@@ -86,7 +88,7 @@ fn updating() -> Value {
 async fn life(server: Arc<Server>) {
     let path = &format!("{FUNCTIONS}/f");
     let archive = package::function("one");
-    let asked = with(new_function("f"), &json!({"Code": {"ZipFile": package::base64(&archive)}}));
+    let asked = with(new_function("f"), json!({"Code": {"ZipFile": package::base64(&archive)}}));
     let created = server.post(FUNCTIONS, &asked).await.json(201);
     assert_eq!(comparable(&created), shown("f", &pending()));
     assert_eq!(created["CodeSha256"], package::code_sha256(&archive));
@@ -104,7 +106,7 @@ async fn life(server: Arc<Server>) {
     let update = json!({"Description": "d", "Timeout": 9, "Environment": {"Variables": {"KEY": "v"}}});
     let updated = server.put(&format!("{path}/configuration"), &update).await.json(200);
     let changed = json!({"Description": "d", "Timeout": 9, "Environment": {"Variables": {"KEY": "v"}}});
-    assert_eq!(comparable(&updated), shown("f", &with(updating(), &changed.clone())));
+    assert_eq!(comparable(&updated), shown("f", &with(updating(), &changed)));
     assert_eq!(comparable(&server.settled("f").await), shown("f", &with(active(), &changed)));
 
     server.delete(path).await.nothing();
@@ -145,7 +147,7 @@ async fn published_update(server: Arc<Server>) {
     let update = json!({"ZipFile": package::base64(&package::function("other")), "Publish": true});
     let published = server.put(&format!("{FUNCTIONS}/f/code"), &update).await.json(200);
     let version = json!({"FunctionArn": arn("function:f:1"), "Version": "1"});
-    assert_eq!(comparable(&published), shown("f", &with(pending(), &version.clone())));
+    assert_eq!(comparable(&published), shown("f", &with(pending(), &version)));
     assert_eq!(comparable(&server.settled("f:1").await), shown("f", &with(active(), &version)));
     assert_eq!(server.invoke("f:1").await["package"], "other");
 }
@@ -367,7 +369,7 @@ async fn image(server: Arc<Server>) {
 }
 
 async fn runtime(server: Arc<Server>) {
-    server.post(FUNCTIONS, &with(new_function("f"), &json!({"Runtime": "java21"}))).await.json(201);
+    server.post(FUNCTIONS, &with(new_function("f"), json!({"Runtime": "java21"}))).await.json(201);
     let failed = server.settled("f").await;
     assert_eq!((&failed["State"], &failed["StateReasonCode"]), (&json!("Failed"), &json!("InvalidRuntime")));
     assert_eq!(failed.get("LastUpdateStatus"), None);
@@ -408,7 +410,7 @@ async fn gone(server: Arc<Server>) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(30), created).await.unwrap();
+    tokio::time::timeout(PATIENCE, created).await.unwrap();
     assert_eq!(server.settled("f").await["State"], "Active");
 }
 
@@ -428,7 +430,7 @@ async fn too_large(server: Arc<Server>) {
     let (half, rest) = (layer("half", 500), layer("rest", 400));
     let code = |bytes: usize| package::base64(&package::archive(&[("code", &vec![b'x'; bytes])]));
     let asked = |bytes: usize, layers: &[&String]| {
-        with(new_function("f"), &json!({"Code": {"ZipFile": code(bytes)}, "Layers": layers}))
+        with(new_function("f"), json!({"Code": {"ZipFile": code(bytes)}, "Layers": layers}))
     };
     let text = |bytes: usize| {
         format!(

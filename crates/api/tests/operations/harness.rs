@@ -1,5 +1,6 @@
 //! A server without a socket, for one test.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ pub(crate) const ROLE: &str = "arn:aws:iam::111122223333:role/r";
 pub(crate) const FUNCTIONS: &str = "/2015-03-31/functions";
 
 /// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A test, with a server of its own.
 pub(crate) fn test<F>(name: &str, body: fn(Arc<Server>) -> F) -> Trial
@@ -242,8 +243,8 @@ pub(crate) fn new_function(name: &str) -> Value {
 }
 
 /// The request, with these members besides or instead.
-pub(crate) fn with(mut request: Value, members: &Value) -> Value {
-    request.as_object_mut().unwrap().extend(members.as_object().cloned().unwrap());
+pub(crate) fn with(mut request: Value, members: impl Borrow<Value>) -> Value {
+    request.as_object_mut().unwrap().extend(members.borrow().as_object().cloned().unwrap());
     request
 }
 

@@ -51,7 +51,7 @@ fn check(shown: &Value, expected: &Value) {
 
 async fn asked(server: Arc<Server>) {
     let vpc = json!({"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]});
-    let asked = with(with(new_function("f"), &settings()), &json!({"VpcConfig": vpc}));
+    let asked = with(with(new_function("f"), settings()), json!({"VpcConfig": vpc}));
     let created = server.post(FUNCTIONS, &asked).await.json(201);
     check(&created, &settings());
     let shown = json!({
@@ -59,13 +59,13 @@ async fn asked(server: Arc<Server>) {
     });
     assert_eq!(created["VpcConfig"], shown);
     let settled = server.settled("f").await;
-    check(&settled, &with(settings(), &json!({"State": "Active", "VpcConfig": shown})));
+    check(&settled, &with(settings(), json!({"State": "Active", "VpcConfig": shown})));
 }
 
 async fn updated(server: Arc<Server>) {
     server.create("f").await;
     let update =
-        with(settings(), &json!({"Role": "arn:aws:iam::111122223333:role/other", "Handler": "other"}));
+        with(settings(), json!({"Role": "arn:aws:iam::111122223333:role/other", "Handler": "other"}));
     let mut expected = update.clone();
     // It is the code's, and so not among what is updated here.
     expected["Architectures"] = json!(["x86_64"]);
@@ -115,7 +115,7 @@ async fn logging(server: Arc<Server>) {
 }
 
 async fn snap_start(server: Arc<Server>) {
-    let request = with(new_function("f"), &json!({"Runtime": "python3.12"}));
+    let request = with(new_function("f"), json!({"Runtime": "python3.12"}));
     server.post(FUNCTIONS, &request).await.json(201);
     server.settled("f").await;
     let apply = json!({"SnapStart": {"ApplyOn": "PublishedVersions"}});

@@ -21,7 +21,7 @@ fn path(resource: &str) -> String {
 }
 
 async fn lifecycle(server: Arc<Server>) {
-    let asked = with(new_function("f"), &json!({"Tags": {"a": "1"}}));
+    let asked = with(new_function("f"), json!({"Tags": {"a": "1"}}));
     server.post(FUNCTIONS, &asked).await.json(201);
     let path = path("function:f");
     let tags = async |server: &Server| server.get(&path).await.json(200)["Tags"].clone();
@@ -80,7 +80,7 @@ async fn refused(server: Arc<Server>) {
         keys,
         "1 validation error detected: Value null at 'tagKeys' failed to satisfy constraint: Member must not be null"
     );
-    let tagged = with(new_function("g"), &many(51));
+    let tagged = with(new_function("g"), many(51));
     server.post(FUNCTIONS, &tagged).await.refusal(400, "InvalidParameterValueException");
     server.get(&format!("{FUNCTIONS}/g")).await.refusal(404, "ResourceNotFoundException");
 }

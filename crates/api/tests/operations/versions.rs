@@ -20,7 +20,7 @@ async fn publish(server: &Server, body: Value) -> Value {
 }
 
 async fn on_create(server: Arc<Server>) {
-    let created = server.post(FUNCTIONS, &with(new_function("f"), &json!({"Publish": true}))).await.json(201);
+    let created = server.post(FUNCTIONS, &with(new_function("f"), json!({"Publish": true}))).await.json(201);
     assert_eq!((&created["Version"], &created["State"]), (&json!("1"), &json!("Pending")));
     assert_eq!(created["FunctionArn"], arn("function:f"));
     for name in ["f", "f:1"] {

@@ -41,6 +41,7 @@ use crate::zip_archive::unpack_zip;
 pub use self::error::{CodeStoreOpenError, DiskError, PutError, ReadError};
 pub use self::incoming::Incoming;
 pub use self::sha256::{BadSha256, Sha256};
+pub use self::shelves::Claim;
 pub use self::tree::Tree;
 
 /// 75 GiB, as AWS counts them: the quota of an account's code in a region.
@@ -106,7 +107,7 @@ impl CodeStore {
             let size_bytes = fs::metadata(&path).map_err(DiskError::at("reading", &path))?.len();
             let tree = Slot::new(left.remove(&sha256));
             shelves.packages_bytes += size_bytes;
-            shelves.packages.insert(sha256, Arc::new(Package { size_bytes, tree }));
+            shelves.packages.insert(sha256, Arc::new(Package::new(size_bytes, tree)));
         }
         left.values().for_each(|tree| place.discard(tree));
         Ok(CodeStore { place: Arc::new(place), limits, shelves: Mutex::new(shelves) })
@@ -124,28 +125,34 @@ impl CodeStore {
 
     /// Stores a package. After this it is there for good; it is the same package, stored once, if it was before.
     pub fn put(&self, incoming: Incoming) -> Result<Stored, PutError> {
+        self.put_claimed(incoming).map(|(stored, _)| stored)
+    }
+
+    /// [`CodeStore::put`] for who has yet to refer to the package: until the claim is dropped, nobody removes it.
+    pub fn put_claimed(&self, incoming: Incoming) -> Result<(Stored, Claim), PutError> {
         let received = incoming.finish();
         let Received { sha256, size_bytes, .. } = received;
         if size_bytes == 0 {
             return Err(PutError::Empty);
         }
-        let package = Arc::new(Package { size_bytes, tree: Slot::new(None) });
+        let package = Arc::new(Package::new(size_bytes, Slot::new(None)));
         let mut entered = package.tree.enter();
-        let tree = loop {
+        let (tree, claim) = loop {
             match self.reserve(sha256, &package)? {
-                None => break self.store(received),
+                (None, claim) => break (self.store(received), claim),
                 // Another one has stored it, or is about to, which may fail.
-                Some(earlier) => {
+                (Some(earlier), claim) => {
                     if let Some(tree) = self.tree_of(sha256, &earlier, PutError::from)? {
-                        return Ok(Stored { sha256, size_bytes, unzipped_bytes: tree.unpacked().bytes });
+                        let unzipped_bytes = tree.unpacked().bytes;
+                        return Ok((Stored { sha256, size_bytes, unzipped_bytes }, claim));
                     }
                 }
             }
         };
         match tree {
             Ok(tree) => {
-                let tree = entered.fill(tree);
-                Ok(Stored { sha256, size_bytes, unzipped_bytes: tree.unpacked().bytes })
+                let unzipped_bytes = entered.fill(tree).unpacked().bytes;
+                Ok((Stored { sha256, size_bytes, unzipped_bytes }, claim))
             }
             Err(error) => {
                 // Nobody else takes it while its slot is held.
@@ -159,6 +166,11 @@ impl CodeStore {
     /// [`CodeStore::put`] of a package that came in one piece.
     pub fn put_bytes(&self, package: &[u8]) -> Result<Stored, PutError> {
         self.put(self.receive_bytes(package)?)
+    }
+
+    /// [`CodeStore::put_claimed`] of a package that came in one piece.
+    pub fn put_bytes_claimed(&self, package: &[u8]) -> Result<(Stored, Claim), PutError> {
+        self.put_claimed(self.receive_bytes(package)?)
     }
 
     /// Whether `incoming` could be stored, and what it would be: nothing is kept of it.
@@ -235,12 +247,22 @@ impl CodeStore {
     ///
     /// If the machine goes down soon after, it may be there again: [`CodeStore::sweep`] is for that too.
     pub fn remove(&self, sha256: Sha256) -> Result<bool, DiskError> {
+        self.remove_unless(sha256, || false)
+    }
+
+    /// [`CodeStore::remove`], unless somebody has a claim on the package, or it `is_needed`, which is asked when there is no
+    /// claim and no new one can be made: who refers to a package under a claim is not overlooked.
+    pub fn remove_unless(
+        &self,
+        sha256: Sha256,
+        is_needed: impl FnOnce() -> bool,
+    ) -> Result<bool, DiskError> {
         let Some(package) = self.shelves().packages.get(&sha256).map(Arc::clone) else {
             return Ok(false);
         };
         // Whoever stores or unpacks it comes to an end first.
         let mut entered = package.tree.enter();
-        let Some(stacks) = self.unlink(sha256, &package)? else {
+        let Some(stacks) = self.unlink(sha256, &package, is_needed)? else {
             return Ok(false);
         };
         entered.close(&self.place);
@@ -268,11 +290,15 @@ impl CodeStore {
         Ok(swept)
     }
 
-    /// Puts `package` on the shelf, unless there is one like it, which is returned.
-    fn reserve(&self, sha256: Sha256, package: &Arc<Package>) -> Result<Option<Arc<Package>>, PutError> {
+    /// Puts `package` on the shelf, unless there is one like it, which is returned. Whichever it is is claimed.
+    fn reserve(
+        &self,
+        sha256: Sha256,
+        package: &Arc<Package>,
+    ) -> Result<(Option<Arc<Package>>, Claim), PutError> {
         let mut shelves = self.shelves();
         if let Some(earlier) = shelves.packages.get(&sha256) {
-            return Ok(Some(Arc::clone(earlier)));
+            return Ok((Some(Arc::clone(earlier)), Claim::on(earlier)));
         }
         let packages_bytes = shelves.packages_bytes.saturating_add(package.size_bytes);
         let limit_bytes = self.limits.packages_bytes;
@@ -281,14 +307,19 @@ impl CodeStore {
         }
         shelves.packages_bytes = packages_bytes;
         shelves.packages.insert(sha256, Arc::clone(package));
-        Ok(None)
+        Ok((None, Claim::on(package)))
     }
 
     /// Takes the archive away and `package` off the shelf, in one: the archive of another like it, which comes
-    /// next, has the same path. `None` if it is not on the shelf.
-    fn unlink(&self, sha256: Sha256, package: &Arc<Package>) -> Result<Option<Vec<Arc<Slot>>>, DiskError> {
+    /// next, has the same path. `None` if it is not on the shelf, or is to stay there.
+    fn unlink(
+        &self,
+        sha256: Sha256,
+        package: &Arc<Package>,
+        is_needed: impl FnOnce() -> bool,
+    ) -> Result<Option<Vec<Arc<Slot>>>, DiskError> {
         let mut shelves = self.shelves();
-        if !shelves.has(sha256, package) {
+        if !shelves.has(sha256, package) || package.is_claimed() || is_needed() {
             return Ok(None);
         }
         let path = self.place.package(sha256);

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::error::ReadError;
 use super::sha256::Sha256;
@@ -21,6 +22,38 @@ pub(super) struct Shelves {
 pub(super) struct Package {
     pub(super) size_bytes: u64,
     pub(super) tree: Slot,
+    claims: AtomicUsize,
+}
+
+/// Keeps a package from being removed while nothing refers to it yet: from before it is stored until this is dropped.
+#[derive(Debug)]
+pub struct Claim(Arc<Package>);
+
+impl Package {
+    pub(super) fn new(size_bytes: u64, tree: Slot) -> Self {
+        Package { size_bytes, tree, claims: AtomicUsize::new(0) }
+    }
+
+    /// To be asked with the shelves locked, as claims are made: one that is there then does not go before what it is for is
+    /// done.
+    pub(super) fn is_claimed(&self) -> bool {
+        self.claims.load(Ordering::Acquire) > 0
+    }
+}
+
+impl Claim {
+    /// Made with the shelves locked.
+    pub(super) fn on(package: &Arc<Package>) -> Self {
+        package.claims.fetch_add(1, Ordering::Relaxed);
+        Claim(Arc::clone(package))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // What was done under it is seen by whoever sees that it is gone.
+        self.0.claims.fetch_sub(1, Ordering::Release);
+    }
 }
 
 impl Shelves {

@@ -12,6 +12,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("a tree that is held outlives its package", a_tree_that_is_held_outlives_its_package),
     ("an archive that is being read outlives its name", an_archive_that_is_being_read_outlives_its_name),
     ("what was removed can be stored again while it is held", what_was_removed_can_be_stored_again),
+    ("what is claimed stays until the claim is dropped", what_is_claimed_stays),
+    ("what has come to be needed under a claim stays", what_has_come_to_be_needed_stays),
     ("a stack goes with any of its layers", a_stack_goes_with_any_of_its_layers),
     ("a sweep leaves what is referred to", a_sweep_leaves_what_is_referred_to),
     ("trees without an archive go at the start", trees_without_an_archive_go_at_the_start),
@@ -55,6 +57,40 @@ fn what_was_removed_can_be_stored_again() {
     drop(old);
     assert_files(&new, &[("index.py", "x = 1")]);
     assert_files(&shop.store.tree(sha256).unwrap(), &[("index.py", "x = 1")]);
+}
+
+fn what_is_claimed_stays() {
+    let shop = Shop::new();
+    let bytes = package("x = 1");
+    let (stored, first) = shop.store.put_bytes_claimed(&bytes).unwrap();
+    let (again, second) = shop.store.put_bytes_claimed(&bytes).unwrap();
+    assert_eq!(again, stored);
+    for claim in [first, second] {
+        assert!(!shop.store.remove(stored.sha256).unwrap());
+        drop(claim);
+    }
+    assert!(shop.store.remove(stored.sha256).unwrap());
+    // What could not be stored leaves no claim behind.
+    shop.store.put_bytes_claimed(b"no archive").unwrap_err();
+    assert_eq!(shop.store.packages_bytes(), 0);
+}
+
+/// The order in which a removal overlooked nothing, however late it came: stored, referred to, and the claim dropped,
+/// between the removal's being asked for and its being done.
+fn what_has_come_to_be_needed_stays() {
+    let shop = Shop::new();
+    let bytes = package("x = 1");
+    let (stored, claim) = shop.store.put_bytes_claimed(&bytes).unwrap();
+    let mut asked = false;
+    let removed = shop.store.remove_unless(stored.sha256, || {
+        asked = true;
+        false
+    });
+    assert!(!removed.unwrap() && !asked, "a claim is enough");
+    drop(claim);
+    assert!(!shop.store.remove_unless(stored.sha256, || true).unwrap());
+    assert!(shop.store.zip(stored.sha256).is_ok());
+    assert!(shop.store.remove_unless(stored.sha256, || false).unwrap());
 }
 
 fn a_stack_goes_with_any_of_its_layers() {
