@@ -85,7 +85,7 @@ async fn storage(server: Arc<Server>) {
 }
 
 /// Bucket `code` with the object `folder/f.zip`, and others that are not for everybody.
-fn objects() -> Given {
+pub(crate) fn objects() -> Given {
     async fn object(Path((bucket, key)): Path<(String, String)>) -> Response {
         let refusal = |status: u16, code: &str, message: &str| {
             let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");

@@ -8,10 +8,19 @@
 
 mod aliases;
 mod code;
+mod code_signing;
+mod concurrency;
+mod event_invoke;
+mod event_sources;
+mod function_urls;
 mod functions;
 mod harness;
+mod layers;
 mod package;
+mod permissions;
+mod recursion;
 mod runtime;
+mod runtime_management;
 mod settings;
 mod tags;
 mod versions;
@@ -29,7 +38,16 @@ fn main() -> std::process::ExitCode {
     let tests = [
         aliases::tests(),
         code::tests(),
+        code_signing::tests(),
+        concurrency::tests(),
+        event_invoke::tests(),
+        event_sources::tests(),
+        function_urls::tests(),
         functions::tests(),
+        layers::tests(),
+        permissions::tests(),
+        recursion::tests(),
+        runtime_management::tests(),
         settings::tests(),
         tags::tests(),
         versions::tests(),

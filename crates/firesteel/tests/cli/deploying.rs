@@ -260,6 +260,18 @@ fn what_the_server_refuses_is_told_in_its_words() {
 }
 
 #[test]
+fn lines_of_what_is_deployed_have_its_name_before_them() {
+    let function = Function::scripted(ECHO);
+    let server = Server::of(&function, &[]);
+    server.deploy("deployed", &function, &[]);
+    server.invoke("{}").success();
+    server.invoke_named("deployed", &[], "{}").success();
+    let log = server.log_of(2);
+    let starts: Vec<_> = log.lines().filter_map(|line| line.split_once("START RequestId")).collect();
+    assert_eq!(starts.iter().map(|(before, _)| *before).collect::<Vec<_>>(), ["", "deployed | "], "{log}");
+}
+
+#[test]
 fn a_function_that_cannot_begin_is_deployed_and_fails_when_it_is_invoked() {
     let source = "def lambda_handler(event, context): return 1\nraise Exception('at import')";
     let server = Server::without_functions(&[], &[]);
