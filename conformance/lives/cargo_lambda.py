@@ -31,9 +31,13 @@ class CargoLambda:
             raise Mismatch(f"exit {done.returncode}: {done.stderr.strip()}")
         return done.stdout
 
+    def deployed(self, *arguments):
+        """What it tells of a deployment, after its progress."""
+        told = self.succeeded("deploy", "--binary-path", str(self.bootstrap), "--output-format", "json", *arguments)
+        return json.loads(told[told.index("{"):])
+
     def deploy(self, *arguments):
-        return json.loads(self.succeeded("deploy", "--iam-role", ROLE, "--binary-path", str(self.bootstrap), "--output-format", "json",
-                                         *arguments, "greeter"))
+        return self.deployed("--iam-role", ROLE, *arguments, "greeter")
 
     def invoke(self, function, *arguments):
         return self.run("invoke", "--remote", "--data-ascii", '{"name": "Ada"}', "--output-format", "json", *arguments, function)
@@ -56,7 +60,7 @@ def deploy_with_other_settings(cargo):
 
 
 def deploy_with_an_alias(cargo):
-    cargo.deploy("--alias", "live", "--description", "for callers")
+    cargo.deploy("--alias", "live")
     invoke(cargo, "--alias", "live")
 
 
@@ -68,8 +72,7 @@ def deploy_with_a_url(cargo):
 
 def deploy_a_layer(cargo):
     """An extension, as it calls what is published as a layer."""
-    published = json.loads(cargo.succeeded("deploy", "--extension", "--binary-path", str(cargo.bootstrap), "--output-format", "json", "watcher"))
-    equal(published["extension_arn"], "arn:aws:lambda:us-east-1:000000000000:layer:watcher:1", "ARN")
+    equal(cargo.deployed("--extension", "watcher")["extension_arn"], "arn:aws:lambda:us-east-1:000000000000:layer:watcher:1", "ARN")
 
 
 def invoke_what_is_not_there(cargo):

@@ -8,6 +8,7 @@ What they skip of their comparisons, for what their own server does not do, is c
 may take. It imports nothing of ours: it runs in the suite's interpreter.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -48,6 +49,12 @@ def pytest_configure(config):
 
 RESULTS = pytest.StashKey()
 REPORTS = pytest.StashKey()
+
+
+def pytest_sessionstart():
+    """moto's tests name a runtime in one place, which may be newer than what is here."""
+    if runtime := os.environ.get("RECORDINGS_RUNTIME"):
+        importlib.import_module("tests.test_awslambda.utilities").PYTHON_VERSION = runtime
 
 
 def pytest_collection_modifyitems(items):

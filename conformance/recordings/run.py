@@ -15,6 +15,7 @@ Exit code 1 for such a failure, or for a difference that is listed and is none. 
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,12 +27,10 @@ HERE = Path(__file__).resolve().parent
 sys.path += [str(HERE.parent / "clients"), str(HERE.parent / "lives")]
 
 import verdicts
-from everything import forget_everything
 from moto_server import Moto
 from proxy import Proxy
+from regions import Itself, Regions
 from suites import suites
-from world import beside, shown
-from written import Written
 
 
 def play(suite, args, differences):
@@ -40,20 +39,10 @@ def play(suite, args, differences):
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="firesteel-recordings-"))).resolve()
         moto = stack.enter_context(Moto(args.moto_server, suite.account))
         if args.judged:
-            judged, written = args.judged, None
+            judged = Itself(moto.address if args.judged == "moto" else args.judged)
         else:
-            server = stack.enter_context(beside(moto, args.firesteel, "--region", suite.region, "--account-id", suite.account,
-                                                *shown(), *args.option))
-            judged = server.endpoint.removeprefix("http://")
-            written = Written(Path(server.folder.name) / "data", moto.address, suite.region)
-        if judged == "moto":
-            judged = moto.address
-
-        def forget():
-            if written:
-                forget_everything(judged, suite.region)
-                written.forget()
-        proxy = stack.enter_context(Proxy(judged, moto.address, written, forget))
+            judged = stack.enter_context(Regions(args.firesteel, suite.account, moto, [*suite.options, *args.option]))
+        proxy = stack.enter_context(Proxy(judged, moto.address, suite.region, suite.settles))
         results = scratch / "results"
         results.touch()
         folder = suite.folder(scratch)
@@ -101,6 +90,8 @@ def main():
         parser.error("--firesteel or --judged")
     if args.update and (args.select or args.tests):
         parser.error("--update needs all tests")
+    # Ended from outside, it ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     differences = verdicts.Differences()
     played = list(suites(args))
     if not played:

@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from stage import RUNTIME
+
 
 @dataclass
 class Suite:
@@ -14,6 +16,10 @@ class Suite:
     account: str
     region: str
     tests: list
+    # Whether its authors wait until what they make is there.
+    settles = False
+    # Of `serve`, for it.
+    options = ()
     # Of what is about Lambda alone, the services that answer from beside us.
     beside = frozenset({"iam", "sts", "s3", "logs", "unsigned"})
 
@@ -33,7 +39,12 @@ class Suite:
 class LocalStack(Suite):
     """`tests/aws`: each test's answers are compared with those that AWS gave, which lie beside it as `*.snapshot.json`."""
 
+    # They wait seconds for retries, as their own server comes with other delays in tests.
+    options = ("--event-time-scale", "0.03")
+
     def environment(self, proxy):
+        # Host names of function URLs are made from it, and found below `localhost`.
+        proxy = proxy.replace("127.0.0.1", "localhost")
         return super().environment(proxy) | {"TEST_AWS_ENDPOINT_URL": f"http://{proxy}", "TEST_SKIP_LOCALSTACK_START": "1",
                                              "TEST_AWS_ACCOUNT_ID": self.account, "TEST_AWS_REGION_NAME": self.region,
                                              "LOCALSTACK_HOST": proxy, "GATEWAY_LISTEN": proxy}
@@ -43,7 +54,9 @@ class LocalStack(Suite):
 
 
 class Moto(Suite):
-    """`tests/test_awslambda` in server mode: what its authors know of AWS."""
+    """`tests/test_awslambda` in server mode: what its authors know of AWS. Their functions run on a Python that is here."""
+
+    settles = True
 
     def folder(self, scratch):
         """The tests alone: the package beside them in the checkout is not the one that is installed."""
@@ -52,7 +65,7 @@ class Moto(Suite):
 
     def environment(self, proxy):
         return super().environment(proxy) | {"TEST_SERVER_MODE": "true", "TEST_SERVER_MODE_ENDPOINT": f"http://{proxy}",
-                                             "MOTO_PORT": proxy.split(":")[1]}
+                                             "MOTO_PORT": proxy.split(":")[1], "RECORDINGS_RUNTIME": RUNTIME}
 
 
 def suites(args):

@@ -1,10 +1,11 @@
 """What became of each test, and the table of it.
 
-    passes     as AWS
-    differs    otherwise, for a reason that `differences.toml` gives
-    fails      otherwise, and nobody has said why
-    beside     it asks for another AWS service, or for what this host has not
-    excluded   no record of AWS: skipped by its authors, or about their own server
+    passes        as AWS
+    differs       otherwise, for a reason that `differences.toml` gives
+    fails         otherwise, and nobody has said why
+    contradicts   it fails, and expects what AWS does not do
+    beside        it asks for another AWS service, or for what this host has not
+    excluded      no record of AWS: skipped by its authors, or about their own server
 """
 
 import json
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-KINDS = ["passes", "differs", "fails", "beside", "excluded"]
+KINDS = ["passes", "differs", "fails", "contradicts", "beside", "excluded"]
 BEGIN, END = "<!-- recordings: begin -->", "<!-- recordings: end -->"
 
 
@@ -29,7 +30,7 @@ class Verdict:
 
 
 class Differences:
-    """`[[difference]]`: `suite`, `tests` (patterns of names), `reason`, and `beside = true` where it is not ours to do."""
+    """The tables of `differences.toml`, which says what is in them."""
 
     def __init__(self, file=HERE / "differences.toml"):
         self.known = tomllib.loads(file.read_text()).get("difference", [])
@@ -64,19 +65,19 @@ def judge(suite, line, differences):
     if others:
         return verdict("beside", f"{', '.join(others)}; {seen['outcome']}")
     if known := differences.of(suite.name, seen["test"]):
-        return verdict("beside" if known.get("beside") else "differs", known["reason"])
+        return verdict(known["kind"], known["reason"])
     return verdict("fails", seen["why"])
 
 
 def share(verdicts):
-    """Of those that are about Lambda alone."""
+    """Of those that are about Lambda alone, and about AWS."""
     counted = Counter(verdict.kind for verdict in verdicts)
     alone = counted["passes"] + counted["differs"] + counted["fails"]
     return counted["passes"] / alone if alone else 1.0
 
 
 def table(verdicts):
-    lines = [f"| suite | {' | '.join(KINDS)} | of those about Lambda alone |", "|---" * (len(KINDS) + 2) + "|"]
+    lines = [f"| suite | {' | '.join(KINDS)} | passes of passes, differs, fails |", "|---" * (len(KINDS) + 2) + "|"]
     for suite in dict.fromkeys(verdict.suite for verdict in verdicts):
         of_suite = [verdict for verdict in verdicts if verdict.suite == suite]
         counted = Counter(verdict.kind for verdict in of_suite)
@@ -86,9 +87,9 @@ def table(verdicts):
 
 def reasons(verdicts):
     """Each reason with how many tests it covers."""
-    counted = Counter((verdict.suite, verdict.why) for verdict in verdicts if verdict.kind == "differs")
-    return "\n".join(["| suite | tests | differ because |", "|---|---|---|",
-                      *(f"| {suite} | {count} | {why} |" for (suite, why), count in sorted(counted.items()))])
+    counted = Counter((verdict.suite, verdict.kind, verdict.why) for verdict in verdicts if verdict.kind in ("differs", "contradicts"))
+    return "\n".join(["| suite | kind | tests | because |", "|---|---|---|---|",
+                      *(f"| {suite} | {kind} | {count} | {why} |" for (suite, kind, why), count in sorted(counted.items()))])
 
 
 def update(verdicts, path):

@@ -55,6 +55,8 @@ class Written:
             self._ask("CreateLogGroup", logGroupName=group)
             self._ask("CreateLogStream", logGroupName=group, logStreamName=stream)
         events = [event_of(line) for line in whole[begin:end].decode("utf-8", "replace").split("\n")[:-1]]
+        # Empty lines are no events there.
+        events = [event for event in events if event["message"] != "\n"]
         for first in range(0, len(events), EVENTS_AT_ONCE):
             self._ask("PutLogEvents", logGroupName=group, logStreamName=stream, logEvents=events[first:first + EVENTS_AT_ONCE])
         self.carried[file] = end

@@ -119,6 +119,12 @@ pub(crate) enum ApiError {
     /// Who signed it may not do this.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// A page in a browser, on a server that asks nobody who they are.
+    #[error(
+        "This server does not authenticate its callers, and so takes no requests of web pages, nor such as name it by a \
+         host other than this machine's"
+    )]
+    WebPage,
     /// No operation has this method and path.
     #[error("Firesteel has no operation for {method} {path}")]
     UnknownOperation {
@@ -153,7 +159,9 @@ impl ApiError {
                 ReferenceError::Name(InvalidName::TooLong(_)) | ReferenceError::QualifiersDiffer { .. },
             ) => &exception::INVALID_PARAMETER_VALUE,
             ApiError::Reference(ReferenceError::OtherRegion { .. }) => &exception::RESOURCE_NOT_FOUND,
-            ApiError::Reference(ReferenceError::OtherAccount { .. }) | ApiError::Denied(_) => &ACCESS_DENIED,
+            ApiError::Reference(ReferenceError::OtherAccount { .. })
+            | ApiError::Denied(_)
+            | ApiError::WebPage => &ACCESS_DENIED,
             // One status and one spelling for all of them.
             ApiError::Unauthenticated(refusal) => {
                 return Exception { class: refusal.class(), ..UNAUTHENTICATED };

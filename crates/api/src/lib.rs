@@ -24,6 +24,7 @@ mod guard;
 mod model;
 mod operations;
 pub mod server;
+mod web_page;
 
 use std::future::Future;
 
@@ -71,7 +72,10 @@ async fn answer(front: &Front, request: Request, request_id: Uuid) -> Result<Res
     }
     let request = match front.authenticator() {
         Some(authenticator) => authentication::verified(authenticator, request).await?,
-        None => request,
+        None => {
+            web_page::check(&request, front.origin())?;
+            request
+        }
     };
     operations::answer(front, request, request_id).await
 }

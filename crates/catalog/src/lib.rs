@@ -10,6 +10,7 @@
 //! | what | modules |
 //! |---|---|
 //! | functions and their versions | `functions`, `settling`, `versions`, `aliases`; made of `version`, `configuration`, `logging`, `variables`, `code` |
+//! | functions of a command line, before they are in the store | `function` |
 //! | attached to a version or alias (`attachments`) | `permissions`, `concurrency`, `event_invoke`, `function_urls`, `runtime_management` |
 //! | attached to a function | `concurrency`, `recursion`, `code_signing`, `tags` |
 //! | beside functions | `layers`, `layer_policies`, `event_sources`, `account`, `packages` |
@@ -22,15 +23,12 @@
 //! Called by the front door, by the invoker (what an invocation means) and by `serve`. Synchronous; it
 //! neither opens packages nor asks whether a runtime exists on this host: what came of that, it is told
 //! ([`Store::settle`]).
-//!
-//! Beside the store there is [`Catalog`], the functions of one command line, in memory.
 #![forbid(unsafe_code)]
 
 mod account;
 mod aliases;
 mod arn;
 mod attachments;
-mod catalog;
 mod code;
 mod code_signing;
 mod concurrency;
@@ -66,7 +64,6 @@ mod versions;
 pub use account::{Account, AccountLimits, AccountUsage};
 pub use aliases::{Alias, AliasUpdate, NewAlias, Weighted};
 pub use arn::Arn;
-pub use catalog::{Catalog, DuplicateName, NotFound};
 pub use code::{Code, CodeDigest, InvalidDigest, PackageType};
 pub use code_signing::{CodeSigningConfig, CodeSigningSettings, CodeSigningUpdate, UntrustedArtifact};
 pub use concurrency::ProvisionedConcurrency;

@@ -9,8 +9,8 @@
 //! arn:aws:lambda:eu-west-1:111122223333:function:resize         full ARN
 //! ```
 //!
-//! The path part comes percent-decoded. Whether the function exists is [`Catalog`](crate::Catalog)'s
-//! question, not asked here.
+//! The path part comes percent-decoded. Whether the function exists is
+//! [`Store::resolve`](crate::Store::resolve)'s question, not asked here.
 
 use crate::arn::Arn;
 use crate::name::{FunctionName, InvalidName, InvalidQualifier, Qualifier};

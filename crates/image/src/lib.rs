@@ -41,8 +41,8 @@ mod unpack;
 mod zip_archive;
 
 pub use code_store::{
-    BadSha256, Claim, CodeStore, CodeStoreOpenError, DiskError, Incoming, PutError, ReadError, Sha256, StoreLimits,
-    Stored, Swept, Tree,
+    BadSha256, Claim, CodeStore, CodeStoreOpenError, DiskError, Incoming, PutError, ReadError, Sha256,
+    StoreLimits, Stored, Swept, Tree,
 };
 pub use entry_path::BadPath;
 pub use executable::package_from_executable;

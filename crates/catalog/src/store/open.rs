@@ -8,6 +8,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, RwLock};
 use std::time::Duration;
@@ -113,6 +114,7 @@ impl Store {
         fs::create_dir_all(folder).map_err(unusable)?;
         let lock = lock(folder)?;
         let path = folder.join(FILE);
+        make_private(&path).map_err(unusable)?;
         let mut writer = Connection::open(&path)?;
         configure(&writer)?;
         writer.pragma_update(None, "journal_mode", "WAL")?;
@@ -159,6 +161,11 @@ impl Store {
         store.refresh_summary(&store.writer())?;
         Ok(store)
     }
+}
+
+/// SQLite would make the file readable by all. Those beside it have its mode.
+fn make_private(path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map(drop)
 }
 
 /// What every connection needs.

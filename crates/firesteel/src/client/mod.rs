@@ -186,6 +186,9 @@ impl Answer {
             return Failure::usage(what)
                 .try_next("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of a credential of the server");
         }
+        if self.status == StatusCode::NOT_FOUND {
+            return Failure::usage(what).try_next("firesteel functions, for those there are");
+        }
         if self.status.is_client_error() && self.status != StatusCode::TOO_MANY_REQUESTS {
             Failure::usage(what)
         } else {

@@ -20,10 +20,14 @@ pub(crate) async fn run(arguments: DeleteArguments) -> Result<Exit, Failure> {
         }
         (None, None) => (function.clone(), format!("{name} with all its versions")),
     };
-    // An alias that is not there is deleted, as the API has it; a person has mistyped.
-    if alias.is_some() && client.find(&path).await?.is_none() {
+    // What is not there is deleted, as the API has it; a person has mistyped.
+    let (known, list) = match (&version, &alias) {
+        (Some(version), _) => (format!("{function}/configuration?Qualifier={}", part(version)), "versions"),
+        (None, _) => (path.clone(), "aliases"),
+    };
+    if path != function && client.find(&known).await?.is_none() {
         return Err(Failure::usage(format!("there is no {what}"))
-            .try_next(format!("firesteel aliases {name}, for those there are")));
+            .try_next(format!("firesteel {list} {name}, for those there are")));
     }
     client.call(Method::DELETE, &path, None).await?;
     tell(format_args!("firesteel: deleted {what}"));

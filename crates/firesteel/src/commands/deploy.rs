@@ -1,4 +1,4 @@
-//! `firesteel deploy NAME TARGET`: makes a function of a server, or gives it new code and settings.
+//! `firesteel deploy TARGET`: makes a function of a server, or gives it new code and settings.
 //!
 //! ```text
 //!  TARGET ─► runtime and handler, found out as `serve` does ─► archive ─┬─ unknown name ─► CreateFunction ─────────────┐

@@ -1,4 +1,6 @@
 //! `firesteel functions`, `versions` and `aliases`: what a server has.
+//!
+//! Lists of the API do not tell states, so these tables have none.
 
 use serde_json::Value;
 
@@ -13,7 +15,6 @@ const FUNCTIONS: &[Column] = &[
     ("HANDLER", |item| text(item, "Handler")),
     ("MEMORY MB", |item| text(item, "MemorySize")),
     ("TIMEOUT S", |item| text(item, "Timeout")),
-    ("STATE", |item| text(item, "State")),
     ("MODIFIED", modified),
 ];
 
@@ -22,7 +23,6 @@ const VERSIONS: &[Column] = &[
     ("RUNTIME", runtime),
     ("MEMORY MB", |item| text(item, "MemorySize")),
     ("CODE BYTES", |item| text(item, "CodeSize")),
-    ("STATE", |item| text(item, "State")),
     ("MODIFIED", modified),
     ("DESCRIPTION", |item| text(item, "Description")),
 ];

@@ -70,8 +70,8 @@ async fn invoke(
         max_wait: Duration::ZERO,
     };
     let folder = Folder { parent: data.subfolder("environments")? };
-    let pool = Pool::new(limits, folder, backend.clone(), logs.output(false));
     let Prepared { version, spec, .. } = prepared;
+    let pool = Pool::new(limits, folder, backend.clone(), logs.output(Some(version.name())));
     let reference = FunctionReference { name: version.name().clone(), qualifier: None };
     let deployments = Deployments::new(Arc::clone(&store), None, host, pool.clone());
     deployments.insert(&version, spec);

@@ -71,8 +71,10 @@ async fn serve(
     let logs = super::start_logs(data, &arguments.server)?;
     let idle_timeout = Duration::from_secs(u64::from(arguments.idle_timeout));
     let limits = Limits { capacity, idle_timeout, max_wait: Duration::from_millis(arguments.wait_ms) };
-    // Whose line it is can be seen only where there is one function, and no other can come.
-    let output = logs.output(specs.len() != 1);
+    let output = logs.output(match names.as_slice() {
+        [only] => Some(only),
+        _ => None,
+    });
     let pool = Pool::new(limits, Folder { parent: data.subfolder("environments")? }, backend.clone(), output);
     let provisioned: Vec<_> =
         provisioned.into_iter().map(|(spec, count)| pool.provision(&spec, count)).collect();

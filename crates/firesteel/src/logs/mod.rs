@@ -31,6 +31,7 @@ mod writer;
 use std::io;
 use std::path::Path;
 
+use firesteel_catalog::FunctionName;
 use firesteel_environment::Output;
 
 pub(crate) use group::groups;
@@ -55,12 +56,14 @@ impl Logs {
         Ok(Logs { printer: printer::start()?, writer })
     }
 
-    /// Where environments write. `with_name` puts the function's name before each line on stderr, for servers of
-    /// more than one function.
-    pub(crate) fn output(&self, with_name: bool) -> Output {
+    /// Where environments write. On stderr a function's name is before each of its lines, unless it is the one that
+    /// whoever started the program has named, and the only one.
+    pub(crate) fn output(&self, nameless: Option<&FunctionName>) -> Output {
+        let nameless = nameless.cloned();
         let printer = self.printer.feeder();
         let writer = self.writer.as_ref().map(Gatherer::feeder);
         Output::new(move |line| {
+            let with_name = nameless.as_ref().is_none_or(|nameless| nameless.as_str() != line.function);
             printer.feed(|printout| printout.push(line, with_name));
             if let Some(writer) = &writer {
                 writer.feed(|lines| lines.push(line));

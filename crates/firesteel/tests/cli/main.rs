@@ -5,7 +5,7 @@
 //!            server.rs   runs `serve`         guest.py     a Runtime API client that misbehaves on demand
 //!            client.rs   speaks HTTP          process.rs   processes, and waiting
 //!            event_stream.rs  reads streams of messages     leftovers.rs  what else a run can leave
-//!            isolation.rs  which backend functions run in
+//!            isolation.rs  which backend functions run in   signing.rs   who calls, where that is asked
 //! ```
 //!
 //! Every test makes its own functions, server, port and folders. Whatever it does, at its end the harness checks
@@ -19,8 +19,10 @@
 
 mod harness;
 
+mod authentication;
 mod check;
 mod concurrency;
+mod deploying;
 mod doctor;
 mod endpoint;
 mod examples;
@@ -31,6 +33,7 @@ mod function_url;
 mod hostility;
 mod invoke_api;
 mod invoking;
+mod kept;
 mod leftovers;
 mod lifecycle;
 mod logs;
@@ -43,3 +46,4 @@ mod runtime_calls;
 mod snap_start;
 mod streaming;
 mod surroundings;
+mod throttling;

@@ -252,11 +252,7 @@ impl CodeStore {
 
     /// [`CodeStore::remove`], unless somebody has a claim on the package, or it `is_needed`, which is asked when there is no
     /// claim and no new one can be made: who refers to a package under a claim is not overlooked.
-    pub fn remove_unless(
-        &self,
-        sha256: Sha256,
-        is_needed: impl FnOnce() -> bool,
-    ) -> Result<bool, DiskError> {
+    pub fn remove_unless(&self, sha256: Sha256, is_needed: impl FnOnce() -> bool) -> Result<bool, DiskError> {
         let Some(package) = self.shelves().packages.get(&sha256).map(Arc::clone) else {
             return Ok(false);
         };

@@ -8,6 +8,8 @@
 //!
 //! Synchronous; the writer's thread owns it. Refuses files that a newer version wrote.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -65,6 +67,15 @@ pub enum OpenError {
         #[source]
         source: rusqlite::Error,
     },
+    /// It cannot be made.
+    #[error("making {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// There is no thread for it.
     #[error("starting the thread of the queue")]
     Thread(#[source] std::io::Error),
@@ -86,6 +97,11 @@ pub(crate) enum Change {
         due_ms: u64,
         task: Task,
     },
+}
+
+/// Events are for nobody else to read, and SQLite would make the file readable by all. Those beside it have its mode.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map(drop)
 }
 
 /// How many tasks a lane has, and when the first is due.
@@ -113,7 +129,10 @@ impl Store {
             _ => OpenError::Storage { path: shown.to_owned(), source },
         };
         let connection = match path {
-            Some(path) => Connection::open(path),
+            Some(path) => {
+                make_private(path).map_err(|source| OpenError::File { path: path.to_owned(), source })?;
+                Connection::open(path)
+            }
             None => Connection::open_in_memory(),
         };
         let mut store = Store { connection: connection.map_err(storage)? };

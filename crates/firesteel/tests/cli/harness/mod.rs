@@ -8,6 +8,7 @@ pub(crate) mod leftovers;
 pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod server;
+pub(crate) mod signing;
 
 use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};

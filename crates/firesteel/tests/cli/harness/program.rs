@@ -1,4 +1,4 @@
-//! Runs of the program that end by themselves: `firesteel invoke`, `firesteel check`, `firesteel doctor`.
+//! Runs of the program that end by themselves: `firesteel invoke`, `firesteel deploy`, `firesteel doctor`, ….
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::isolation::Isolation;
 use super::leftovers::Runs;
 use super::process;
+use super::server::Server;
 
 /// A run to be.
 pub(crate) struct Program {
@@ -20,6 +21,8 @@ pub(crate) struct Program {
     own_data: TempDir,
     /// What is given as `--data`, unless it is the run's own.
     data: Option<PathBuf>,
+    /// Has no data folder, and does not sign as whoever runs the tests.
+    is_client: bool,
     stdin: Vec<u8>,
 }
 
@@ -52,6 +55,17 @@ impl Program {
         Self::new("doctor", arguments)
     }
 
+    /// `firesteel ARGUMENTS…` as a client of a server, without credentials.
+    pub(crate) fn asking(server: &Server, arguments: &[&str]) -> Self {
+        Self::asking_at(&server.url(), arguments)
+    }
+
+    /// Likewise of whatever is there.
+    pub(crate) fn asking_at(url: &str, arguments: &[&str]) -> Self {
+        let (subcommand, rest) = arguments.split_first().unwrap();
+        Program { is_client: true, ..Self::new(subcommand, &[rest, &["--endpoint", url]].concat()) }
+    }
+
     fn new(subcommand: &str, arguments: &[&str]) -> Self {
         let arguments = [&[subcommand], arguments].concat();
         Program {
@@ -59,6 +73,7 @@ impl Program {
             variables: Vec::new(),
             own_data: super::folder(),
             data: None,
+            is_client: false,
             stdin: Vec::new(),
         }
     }
@@ -111,10 +126,14 @@ impl Program {
         let isolation = Isolation::of_this_run();
         let mut command = Command::new(super::FIRESTEEL);
         command.args(&self.arguments).args(self.mounts(isolation));
+        if self.is_client {
+            command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_REGION").env_remove("AWS_DEFAULT_REGION");
+        } else {
+            command.arg("--data").arg(self.data.as_deref().unwrap_or(self.own_data.path()));
+        }
         command
             .env("FIRESTEEL_ISOLATION", isolation.name())
             .envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.arg("--data").arg(self.data.as_deref().unwrap_or(self.own_data.path()));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = {
             let _guard = super::forking();

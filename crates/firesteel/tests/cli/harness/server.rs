@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::client::{Client, Reply};
@@ -17,6 +18,7 @@ use super::function::Function;
 use super::isolation::Isolation;
 use super::leftovers::Runs;
 use super::process::{self, PATIENCE};
+use super::program::Program;
 
 /// Dropped, it is asked to end, and everything is checked that holds for the end of every server.
 pub(crate) struct Server {
@@ -24,6 +26,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     log: Arc<Log>,
     data: Arc<TempDir>,
+    /// What is below `data` that is the server's.
+    root: PathBuf,
     runs: Runs,
     /// So that their code stays as long as it may be run.
     _functions: Vec<Function>,
@@ -63,29 +67,22 @@ impl Server {
 
     /// With the data folder of another, which may have been killed.
     pub(crate) fn start_in(data: Arc<TempDir>, functions: &[(&str, &Function)], arguments: &[&str]) -> Self {
-        let mut command = Command::new(super::FIRESTEEL);
-        command.arg("serve").args(["--listen", "127.0.0.1:0", "--data"]).arg(data.path());
-        command.args(functions.iter().map(|(name, function)| format!("{name}={}", function.target())));
-        let isolation = Isolation::of_this_run();
-        let layers = arguments.iter().map(Path::new).filter(|path| path.is_absolute());
-        let codes: Vec<_> = functions.iter().map(|(_, function)| function.code()).collect();
-        command.args(arguments).args(isolation.mounts(codes.iter().map(PathBuf::as_path).chain(layers)));
-        command.env("FIRESTEEL_ISOLATION", isolation.name()).env("FIRESTEEL_TEST_CANARY", "sings");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = {
-            let _guard = super::forking();
-            command.spawn().unwrap()
-        };
-        let log = Arc::new(Log::default());
-        let stderr = child.stderr.take().unwrap();
-        let log_of_thread = Arc::clone(&log);
-        thread::spawn(move || log_of_thread.follow(stderr));
-        let line = log.wait_for("the server listens", |line| line.contains("/2015-03-31/functions/"));
-        let address = line.split('/').nth(2).unwrap().parse().unwrap();
-        let functions = functions.iter().map(|(_, function)| (*function).clone()).collect();
-        let mut runs = Runs::of(data.path());
-        runs.look();
-        Server { child, address, log, data, runs, _functions: functions, killed: false }
+        Start { functions, ..Start::new(data, arguments) }.server()
+    }
+
+    /// Serves none. Those that are deployed to it later may leave notes if they are among `later`.
+    pub(crate) fn without_functions(later: &[&Function], arguments: &[&str]) -> Self {
+        Self::without_functions_in(Arc::new(super::folder()), later, arguments)
+    }
+
+    /// Likewise, with the data folder of another.
+    pub(crate) fn without_functions_in(data: Arc<TempDir>, later: &[&Function], arguments: &[&str]) -> Self {
+        Start { later, ..Start::new(data, arguments) }.server()
+    }
+
+    /// Likewise without `--data`; the user's data folder is one of the test's.
+    pub(crate) fn that_keeps_nothing(later: &[&Function]) -> Self {
+        Start { later, keeps: false, ..Start::new(Arc::new(super::folder()), &[]) }.server()
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -109,6 +106,20 @@ impl Server {
 
     pub(crate) fn invoke_named(&self, name: &str, headers: &[(&str, &str)], event: &str) -> Reply {
         self.client().post(&invocations(name), headers, event.as_bytes())
+    }
+
+    /// Any operation of the API, with a body of JSON.
+    pub(crate) fn call(&self, method: &str, path: &str, body: &Value) -> Reply {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.client().request(method, path, &[("Content-Type", "application/json")], body.as_bytes())
+    }
+
+    /// Makes `function` one of this server's, by `firesteel deploy`, and tells its ARN.
+    #[track_caller]
+    pub(crate) fn deploy(&self, name: &str, function: &Function, arguments: &[&str]) -> String {
+        let target = function.target();
+        let deploy = [&["deploy", &target, "--name", name], arguments].concat();
+        Program::asking(self, &deploy).run().success().trim_end().to_owned()
     }
 
     /// With the log of the invocation, for which the answer waits until REPORT is written.
@@ -147,13 +158,18 @@ impl Server {
         result
     }
 
+    /// As `--endpoint` takes it.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     pub(crate) fn data(&self) -> Arc<TempDir> {
         Arc::clone(&self.data)
     }
 
     /// Its folders of this run: `environments`, `packages`, …
     pub(crate) fn run_folder(&self) -> std::path::PathBuf {
-        fs::read_dir(self.data.path().join("runs")).unwrap().next().unwrap().unwrap().path()
+        fs::read_dir(self.root.join("runs")).unwrap().next().unwrap().unwrap().path()
     }
 
     /// How many execution environments have a folder.
@@ -192,6 +208,62 @@ impl Server {
     /// Text that all of its processes are marked with.
     pub(crate) fn mark(&self) -> String {
         self.runs.mark().to_owned()
+    }
+}
+
+/// A server to be.
+struct Start<'a> {
+    data: Arc<TempDir>,
+    keeps: bool,
+    functions: &'a [(&'a str, &'a Function)],
+    later: &'a [&'a Function],
+    arguments: &'a [&'a str],
+}
+
+impl<'a> Start<'a> {
+    fn new(data: Arc<TempDir>, arguments: &'a [&'a str]) -> Self {
+        Start { data, keeps: true, functions: &[], later: &[], arguments }
+    }
+
+    /// It listens, so it can be asked.
+    #[track_caller]
+    fn server(self) -> Server {
+        let Start { data, keeps, functions, later, arguments } = self;
+        let mut command = Command::new(super::FIRESTEEL);
+        command.arg("serve").args(arguments);
+        let root = if keeps {
+            command.arg("--data").arg(data.path());
+            data.path().to_owned()
+        } else {
+            command.env("XDG_DATA_HOME", data.path());
+            data.path().join("firesteel")
+        };
+        if !arguments.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        command.args(functions.iter().map(|(name, function)| format!("{name}={}", function.target())));
+        let isolation = Isolation::of_this_run();
+        let layers = arguments.iter().map(Path::new).filter(|path| path.is_absolute());
+        let all: Vec<&Function> =
+            functions.iter().map(|(_, function)| *function).chain(later.iter().copied()).collect();
+        let codes: Vec<_> = all.iter().map(|function| function.code()).collect();
+        command.args(isolation.mounts(codes.iter().map(PathBuf::as_path).chain(layers)));
+        command.env("FIRESTEEL_ISOLATION", isolation.name()).env("FIRESTEEL_TEST_CANARY", "sings");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = {
+            let _guard = super::forking();
+            command.spawn().unwrap()
+        };
+        let log = Arc::new(Log::default());
+        let stderr = child.stderr.take().unwrap();
+        let log_of_thread = Arc::clone(&log);
+        thread::spawn(move || log_of_thread.follow(stderr));
+        let line = log.wait_for("the server listens", |line| line.contains("/2015-03-31/functions/"));
+        let address = line.split('/').nth(2).unwrap().parse().unwrap();
+        let functions = all.into_iter().cloned().collect();
+        let mut runs = Runs::of(&root);
+        runs.look();
+        Server { child, address, log, data, root, runs, _functions: functions, killed: false }
     }
 }
 
