@@ -110,6 +110,8 @@ impl Store {
             return Err(Refusal::RuntimeOrHandlerOfImage.into());
         }
         self.write(&name, |transaction| {
+            // AWS tells of layers before it finds that the name is taken.
+            let layers = self.attach(transaction, &layers, &[])?;
             if find_function(transaction, &name)?.is_some() {
                 return Err(Refusal::FunctionExists { name: name.to_string() }.into());
             }
@@ -127,7 +129,7 @@ impl Store {
                 instance: 0,
                 arn: self.account.function_arn(&name, Some(&Qualifier::Latest)),
                 number: VersionNumber::Latest,
-                layers: self.attach(transaction, &layers, &[])?,
+                layers,
                 configuration,
                 code,
                 state: State::Pending(Reason::creating()),

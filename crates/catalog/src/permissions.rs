@@ -1,10 +1,11 @@
 //! Resource policies of functions, versions and aliases.
 //!
-//! A policy has no revision of its own: it is that of what it belongs to, which is renewed with each write.
+//! A write to a policy gives a new revision to the policy and to what it belongs to, the same. Other writes give one to the
+//! function, version or alias alone. Before its first statement, a policy has the revision of what it will belong to.
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::attachments::place;
 use crate::name::Qualifier;
@@ -28,8 +29,12 @@ impl Store {
         }
         self.write(name, |transaction| {
             let function = self.existing_place(transaction, reference)?;
-            RevisionOf::Policy.expect(revision_id, &self.revision_of(transaction, function, reference)?)?;
             let place = place(qualifier.as_ref());
+            let present = match read_revision(transaction, function, &place)? {
+                Some(present) => present,
+                None => self.revision_of(transaction, function, reference)?,
+            };
+            RevisionOf::Policy.expect(revision_id, &present)?;
             let mut statements = read_statements(transaction, function, &place)?;
             if statements.iter().any(|(sid, _)| *sid == statement.sid) {
                 return Err(Refusal::StatementExists { sid: statement.sid.clone() }.into());
@@ -40,12 +45,12 @@ impl Store {
             check_size(&texts(statements))?;
             transaction
                 .prepare_cached(
-                    "INSERT INTO policy_statement (function, qualifier, position, sid, statement)
-                     SELECT ?1, ?2, 1 + coalesce(max(position), 0), ?3, ?4
+                    "INSERT INTO policy_statement (function, qualifier, position, sid, statement, revision_id)
+                     SELECT ?1, ?2, 1 + coalesce(max(position), 0), ?3, ?4, ''
                      FROM policy_statement WHERE function = ?1 AND qualifier = ?2",
                 )?
                 .execute(params![function, place, statement.sid, text])?;
-            self.renew_revision(transaction, function, reference)?;
+            self.renew_policy_revision(transaction, function, reference)?;
             Ok(text)
         })
     }
@@ -71,10 +76,11 @@ impl Store {
             if !statements.iter().any(|(present, _)| present == sid) {
                 return Err(Refusal::StatementNotFound { sid: sid.to_owned() }.into());
             }
-            RevisionOf::Function.expect(revision_id, &self.revision_of(transaction, function, reference)?)?;
+            let present = read_revision(transaction, function, &place)?.unwrap_or_default();
+            RevisionOf::Function.expect(revision_id, &present)?;
             let delete = "DELETE FROM policy_statement WHERE function = ?1 AND qualifier = ?2 AND sid = ?3";
             transaction.prepare_cached(delete)?.execute(params![function, place, sid])?;
-            self.renew_revision(transaction, function, reference)
+            self.renew_policy_revision(transaction, function, reference)
         })
     }
 
@@ -83,14 +89,34 @@ impl Store {
         self.read(|connection| {
             let function =
                 self.find_place(connection, reference)?.ok_or(Refusal::RequestedResourceNotFound)?;
-            let statements = read_statements(connection, function, &place(reference.qualifier.as_ref()))?;
-            if statements.is_empty() {
-                return Err(Refusal::RequestedResourceNotFound.into());
-            }
-            let revision_id = self.revision_of(connection, function, reference)?;
+            let place = place(reference.qualifier.as_ref());
+            let revision_id =
+                read_revision(connection, function, &place)?.ok_or(Refusal::RequestedResourceNotFound)?;
+            let statements = read_statements(connection, function, &place)?;
             Ok(Policy { text: document(&texts(statements)), revision_id })
         })
     }
+
+    fn renew_policy_revision(
+        &self,
+        transaction: &Transaction<'_>,
+        function: FunctionId,
+        reference: &FunctionReference,
+    ) -> Result<()> {
+        self.renew_revision(transaction, function, reference)?;
+        let revision_id = self.revision_of(transaction, function, reference)?;
+        let update = "UPDATE policy_statement SET revision_id = ?3 WHERE function = ?1 AND qualifier = ?2";
+        let place = place(reference.qualifier.as_ref());
+        transaction.prepare_cached(update)?.execute(params![function, place, revision_id])?;
+        Ok(())
+    }
+}
+
+/// Of the policy of a place, if it has any statement.
+fn read_revision(connection: &Connection, function: FunctionId, place: &str) -> Result<Option<String>> {
+    let select = "SELECT revision_id FROM policy_statement WHERE function = ?1 AND qualifier = ?2 LIMIT 1";
+    let mut statement = connection.prepare_cached(select)?;
+    Ok(statement.query_row(params![function, place], |row| row.get(0)).optional()?)
 }
 
 /// The document that speaks about a place, if there is one.

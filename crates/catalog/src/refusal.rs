@@ -138,6 +138,8 @@ pub enum Refusal {
 
     #[error("The resource you requested does not exist.")]
     RequestedResourceNotFound,
+    #[error("Event source mapping not found: {arn}")]
+    TaggedMappingNotFound { arn: String },
     #[error("Function does not exist")]
     FunctionDoesNotExist,
     #[error("The function doesn't exist.")]
@@ -288,6 +290,7 @@ impl Refusal {
             | Refusal::AliasNotFound { .. }
             | Refusal::UpdatedAliasNotFound { .. }
             | Refusal::RequestedResourceNotFound
+            | Refusal::TaggedMappingNotFound { .. }
             | Refusal::FunctionDoesNotExist
             | Refusal::NoSuchFunction
             | Refusal::StatementNotFound { .. }

@@ -154,7 +154,7 @@ impl Store {
             TaggedResource::EventSourceMapping(uuid) => {
                 match exists("SELECT 1 FROM event_source_mapping WHERE uuid = ?1", uuid)? {
                     true => Ok(()),
-                    false => Err(Refusal::RequestedResourceNotFound.into()),
+                    false => Err(Refusal::TaggedMappingNotFound { arn: arn.to_owned() }.into()),
                 }
             }
             TaggedResource::CodeSigningConfig(id) => {

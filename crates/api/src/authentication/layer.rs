@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::Authenticator;
 use crate::body::{self, BodyError, DRAIN_LIMIT_BYTES};
 use crate::error::ApiError;
+use crate::model;
 
 /// Passes on requests that are signed, with an `Arc<Identity>` among their extensions and with their body read, as large as
 /// AWS's front end takes any; what an operation allows is its own affair. Others are answered here, and those whose head
@@ -34,8 +35,12 @@ pub(crate) async fn verified(authenticator: &Authenticator, request: Request) ->
     let pending = authenticator.begin(&head, Timestamp::now())?;
     let limit_bytes = usize::try_from(DRAIN_LIMIT_BYTES).unwrap_or(usize::MAX);
     let body = body::read(body, limit_bytes).await.map_err(|error| match error {
-        BodyError::TooLarge { size_bytes } => {
-            ApiError::PayloadTooLarge { size_bytes, invocation_type: "RequestResponse", limit_bytes }
+        BodyError::TooLarge { .. } => {
+            // What is no operation is told so, however large.
+            model::route(&head.method, &head.uri).map_or_else(
+                |unknown| unknown,
+                |route| ApiError::RequestTooLarge { operation: route.operation.name },
+            )
         }
         BodyError::Unreadable => ApiError::BodyUnreadable,
     })?;

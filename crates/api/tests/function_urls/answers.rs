@@ -105,7 +105,7 @@ async fn all_else_is_still_the_apis() {
     let server = Server::start().await;
     server.function("f");
     let path = "/2015-03-31/functions/f/invocations";
-    for host in ["127.0.0.1:9000", "localhost", "lambda.eu-west-1.amazonaws.com", "lambda-url.localhost"] {
+    for host in ["127.0.0.1:9000", "localhost", "lambda.eu-west-1.localhost", "lambda-url.localhost"] {
         let reply = Request::get(host, path).post(r#"{"body":"7"}"#).send(server.address).await;
         reply.is(200, "7");
         assert_eq!(reply.header("x-amz-executed-version"), Some("$LATEST"));

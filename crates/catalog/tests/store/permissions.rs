@@ -47,6 +47,12 @@ fn a_policy_grows_and_shrinks_with_its_statements() {
         assert_eq!(sids(&grown.text), ["s3", "a"], "in the order they were added");
         assert_ne!(grown.revision_id, policy.revision_id);
 
+        publish(store, "f");
+        let whole = store.function(&function).unwrap().version.revision_id.clone();
+        assert_ne!(whole, grown.revision_id, "to publish is no write to the policy");
+        assert_eq!(store.policy(&function).unwrap(), grown);
+        assert!(store.add_permission(&function, &statement("b"), Some(&whole)).is_err());
+
         store.remove_permission(&function, "s3", Some(&grown.revision_id)).unwrap();
         assert_eq!(sids(&store.policy(&function).unwrap().text), ["a"]);
         store.remove_permission(&function, "a", None).unwrap();

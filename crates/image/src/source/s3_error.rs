@@ -39,7 +39,7 @@ pub enum S3GetError {
         /// What S3 said.
         refusal: Refusal,
     },
-    /// A key with an empty part, one that is `.` or `..`, or a control character: it cannot be asked for.
+    /// A key with an empty part that is not its first, one that is `.` or `..`, or a control character: it cannot be asked for.
     #[error("the key of {object} cannot be used")]
     Key {
         /// What was asked for.

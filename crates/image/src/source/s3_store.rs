@@ -81,11 +81,11 @@ impl S3Store {
         mut sink: S,
     ) -> Result<S, S3GetError> {
         let failed = |source| get_error(object, source);
-        let key = Key::parse(&object.key).and_then(same_as(&object.key));
-        let key = key.map_err(|source| S3GetError::Key { object: Box::new(object.clone()), source })?;
+        let (slashes, key) = split(&object.key)
+            .map_err(|source| S3GetError::Key { object: Box::new(object.clone()), source })?;
         let options = GetOptions { version: object.version_id.clone(), ..GetOptions::default() };
-        let found =
-            self.bucket(&object.bucket).map_err(failed)?.get_opts(&key, options).await.map_err(failed)?;
+        let bucket = self.bucket(&object.bucket, slashes).map_err(failed)?;
+        let found = bucket.get_opts(&key, options).await.map_err(failed)?;
         let too_large = || S3GetError::TooLarge { object: Box::new(object.clone()), limit_bytes };
         if found.meta.size > limit_bytes {
             return Err(too_large());
@@ -114,11 +114,11 @@ impl S3Store {
     /// Writes an object, or replaces it.
     pub async fn put(&self, bucket: &str, key: &str, content: Bytes) -> Result<(), S3PutError> {
         let place = || (bucket.to_owned(), key.to_owned());
-        let parsed = Key::parse(key).and_then(same_as(key)).map_err(|source| {
+        let (slashes, parsed) = split(key).map_err(|source| {
             let (bucket, key) = place();
             S3PutError::Key { bucket, key, source }
         })?;
-        let written = match self.bucket(bucket) {
+        let written = match self.bucket(bucket, slashes) {
             Ok(store) => store.put_opts(&parsed, content.into(), object_store::PutOptions::default()).await,
             Err(error) => Err(error),
         };
@@ -131,13 +131,14 @@ impl S3Store {
         })
     }
 
-    fn bucket(&self, bucket: &str) -> object_store::Result<AmazonS3> {
+    /// All keys of the bucket that begin with these slashes.
+    fn bucket(&self, bucket: &str, slashes: &str) -> object_store::Result<AmazonS3> {
         let backoff = BackoffConfig { init_backoff: FIRST_BACKOFF, ..BackoffConfig::default() };
         let retry = RetryConfig { backoff, max_retries: RETRIES, retry_timeout: RETRY_FOR };
         // To the builder, an endpoint that has the bucket in it already is one of the virtual-hosted style.
         let builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
-            .with_endpoint(self.settings.bucket_endpoint(bucket))
+            .with_endpoint(self.settings.bucket_endpoint(bucket) + slashes)
             .with_virtual_hosted_style_request(true)
             .with_region(&self.settings.region)
             .with_allow_http(self.settings.is_plain_http())
@@ -159,14 +160,15 @@ impl S3Store {
     }
 }
 
-/// The parser drops slashes at either end, which to S3 is another key, and takes no key for the whole bucket.
-fn same_as(key: &str) -> impl FnOnce(Key) -> Result<Key, object_store::path::Error> {
-    move |parsed| {
-        if parsed.as_ref() == key && !key.is_empty() {
-            Ok(parsed)
-        } else {
-            Err(object_store::path::Error::EmptySegment { path: key.to_owned() })
-        }
+/// The slashes that a key begins with, and the rest. The parser drops slashes at either end, which to S3 is another key, and
+/// takes no key for the whole bucket.
+fn split(key: &str) -> Result<(&str, Key), object_store::path::Error> {
+    let rest = key.trim_start_matches('/');
+    let parsed = Key::parse(rest)?;
+    if parsed.as_ref() == rest && !rest.is_empty() {
+        Ok((&key[..key.len() - rest.len()], parsed))
+    } else {
+        Err(object_store::path::Error::EmptySegment { path: key.to_owned() })
     }
 }
 
