@@ -20,7 +20,7 @@
 //! what is frozen. The runtime makes no control groups: it begins in one of the server's and is shown them
 //! read-only. All it leaves is in a folder of the server's run.
 //!
-//! Where functions have a way out, the network is made by the [spawner](crate::spawner), as for namespaces, and the runtime is told
+//! Where functions have a way out, the network is made by the spawner, as for namespaces, and the runtime is told
 //! to enter it: it knows nothing of routers. Otherwise it makes an empty one.
 //!
 //! Used by [`Backend`](crate::Backend), as root. Nothing is made ahead: to make a container takes 20 ms with crun and 50 with
