@@ -221,12 +221,19 @@ def feel_the_pulse(event):
         return file.read()
 
 
-@attempt()
+@attempt(forked=True)
 def adopt_orphans(event):
-    """Makes itself the reaper of whatever it starts, in the place of the first process."""
+    """Makes itself the reaper of whatever it starts, in the place of the first process, and loses a grandchild to itself."""
     if LIBC.prctl(36, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl")
-    return "of what it starts"
+    child = os.fork()
+    if child == 0:
+        if os.fork() == 0:
+            os._exit(0)
+        os._exit(0)
+    os.waitpid(child, 0)
+    grandchild, _ = os.wait()
+    return f"of what it starts: {child} and {grandchild}"
 
 
 @attempt("seconds", "at_most")

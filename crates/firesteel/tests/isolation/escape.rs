@@ -188,7 +188,9 @@ impl Stage {
             By::One => "one",
             By::Other => "other",
         };
-        self.server.invoke_named(function, &[], &event.to_string())
+        // With the log, for which the answer waits until the environment is free again: the next attempt is made in the
+        // same one, where it finds what this one has left.
+        self.server.invoke_named(function, &[("X-Amz-Log-Type", "Tail")], &event.to_string())
     }
 
     /// Waits until what an attempt started has ended, which takes a busy machine its time: the next one is not to be refused
