@@ -27,6 +27,7 @@
 //! knows nothing of runtimes: whether there is a `bootstrap` or a handler inside is not its matter.
 #![forbid(unsafe_code)]
 
+pub mod chunk;
 mod code_store;
 mod entry_path;
 mod executable;
