@@ -37,6 +37,8 @@ mod limits;
 mod link;
 pub mod manifest;
 mod package;
+#[cfg(target_os = "linux")]
+pub mod serve;
 mod source;
 mod staged_folder;
 pub mod store;
