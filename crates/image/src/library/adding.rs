@@ -1,0 +1,99 @@
+//! From a source to the store.
+
+use std::sync::Arc;
+
+use tokio::task::spawn_blocking;
+
+use super::{FlattenLimits, Library, TENANT, image_id};
+use crate::chunk::Domain;
+use crate::flatten::{FlattenError, LAYOUT, flatten};
+use crate::manifest::ImageId;
+use crate::oci::{ImageConfig, Progress, Reference, SourceError};
+use crate::store::{NewImage, Put, PutError, StateError, UpdateError};
+
+/// An image that is in the library now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Added {
+    /// Its name in the store.
+    pub image: ImageId,
+    /// Of its manifest, `sha256:…`: what the reference meant.
+    pub digest: String,
+    /// What had to be written.
+    pub put: Put,
+}
+
+/// Why an image is not added. Nothing of it is in the library then.
+#[derive(Debug, thiserror::Error)]
+pub enum AddError {
+    /// It cannot be had.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Its layers make no file system.
+    #[error("its layers make no file system")]
+    Flatten(#[from] FlattenError),
+    /// It cannot be stored.
+    #[error("it cannot be stored")]
+    Put(#[from] PutError),
+    /// The store cannot be asked.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The store does not take its name.
+    #[error(transparent)]
+    Name(#[from] UpdateError),
+    /// A thread came to no proper end.
+    #[error("the work broke off")]
+    BrokeOff,
+}
+
+impl Library {
+    /// Fetches an image, unless what the reference means is here already, and calls it by its reference from then on.
+    ///
+    /// Dropped at an await, or failing, it leaves what the next attempt goes on with, and no image.
+    pub async fn add(&self, reference: &Reference, progress: Arc<dyn Progress>) -> Result<Added, AddError> {
+        let shared = &self.shared;
+        let name = reference.to_string();
+        let resolved = shared.sources.resolve(reference, &shared.platform).await?;
+        let image = image_id(&resolved);
+        if let Some((_, row, _)) = self.store().list().await?.into_iter().find(|(known, ..)| *known == image) {
+            self.store().name(TENANT, &name, Some(image)).await?;
+            let put = Put {
+                image,
+                was_there: true,
+                chunks: 0,
+                new_chunks: 0,
+                stored_bytes: 0,
+                new_bytes: 0,
+                zero_slots: 0,
+            };
+            return Ok(Added { image, digest: row.digest, put });
+        }
+        let source = shared.sources.fetch(reference, &shared.platform, progress).await?;
+        let _turn = shared.flattening.acquire().await;
+        let layers = source.layers.clone();
+        let flat = spawn_blocking(move || flatten(&layers, &FlattenLimits::default()));
+        let flat = flat.await.map_err(|_| AddError::BrokeOff)??;
+        let new = NewImage {
+            tenant: TENANT.to_owned(),
+            digest: source.digest.clone(),
+            domain: Domain::Deployment,
+            layout: LAYOUT,
+            config: config_json(&source.config),
+            name: Some(name),
+        };
+        let put = self.store().put(Arc::new(flat), &new).await?;
+        let digest = source.digest.clone();
+        // Its layers are of no more use: what they had is in the store.
+        drop(source);
+        let sources = shared.sources.clone();
+        match spawn_blocking(move || sources.sweep()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "layers that were unpacked are still there"),
+            Err(_) => return Err(AddError::BrokeOff),
+        }
+        Ok(Added { image: put.image, digest, put })
+    }
+}
+
+fn config_json(config: &ImageConfig) -> String {
+    serde_json::to_string(config).expect("text and lists of it are JSON")
+}
