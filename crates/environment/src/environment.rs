@@ -318,7 +318,7 @@ fn mounts_on_host(spec: &Spec, folder: &OwnFolder) -> (sandbox::Mounts, Option<S
     if below(TMP).is_none() {
         binds.push(sandbox::Bind { from: folder.tmp(), at: TMP.into(), read_only: false });
     }
-    (sandbox::Mounts { read_only, binds, tmp: None }, unplaced)
+    (sandbox::Mounts { read_only, binds, ..sandbox::Mounts::default() }, unplaced)
 }
 
 impl Folder {
