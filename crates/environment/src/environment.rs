@@ -285,7 +285,11 @@ fn mounts_in_own_root(spec: &Spec) -> sandbox::Mounts {
         at: place.inside.clone(),
         read_only: !place.writable,
     };
-    sandbox::Mounts { binds: spec.places.iter().map(place).collect(), ..sandbox::Mounts::default() }
+    sandbox::Mounts {
+        binds: spec.places.iter().map(place).collect(),
+        tree: spec.image.as_ref().map(|image| image.tree.clone()),
+        ..sandbox::Mounts::default()
+    }
 }
 
 /// Code, layers and runtime cannot be written to; `/tmp`, `/opt` and `/etc/hosts` are the environment's own.
@@ -318,7 +322,7 @@ fn mounts_on_host(spec: &Spec, folder: &OwnFolder) -> (sandbox::Mounts, Option<S
     if below(TMP).is_none() {
         binds.push(sandbox::Bind { from: folder.tmp(), at: TMP.into(), read_only: false });
     }
-    (sandbox::Mounts { read_only, binds, tmp: None }, unplaced)
+    (sandbox::Mounts { read_only, binds, ..sandbox::Mounts::default() }, unplaced)
 }
 
 impl Folder {

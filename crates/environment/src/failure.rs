@@ -47,6 +47,17 @@ impl PlatformError {
         Self::new("Runtime.InvalidEntrypoint", format!("fork/exec {}: {reason}", program.display()))
     }
 
+    /// The image has no such program.
+    pub(crate) fn no_entrypoint(program: &std::path::Path) -> Self {
+        let message = format!("Couldn't find valid bootstrap(s): [{}]", program.display());
+        Self::new("Runtime.InvalidEntrypoint", message)
+    }
+
+    /// The runtime's working directory could not be entered.
+    pub(crate) fn working_dir(folder: &std::path::Path, reason: &str) -> Self {
+        Self::new("Runtime.InvalidWorkingDir", format!("chdir {}: {reason}", folder.display()))
+    }
+
     /// An extension failed.
     pub(crate) fn extension(error_type: &'static str, text: String) -> Self {
         Self::new(error_type, text)

@@ -37,7 +37,7 @@ pub use pool::{
     Capacity, Full, InvokeError, Limits, Pool, Progress, ProvisionFailure, ProvisionStatus, Provisioned,
 };
 pub use spec::{
-    Credentials, Entrypoint, INIT_LIMIT, InitializationType, Layout, LogFormat, LogLevel, Placed, Spec,
-    extension_files,
+    Credentials, Entrypoint, INIT_LIMIT, Image, InitializationType, Layout, LogFormat, LogLevel, Placed,
+    Spec, extension_files, extension_files_of_image,
 };
 pub use variables::variables_of_runtime;

@@ -44,15 +44,18 @@ pub struct Spec {
     /// What the function sees of the host: code, layers, the managed runtimes' folder; with [`Layout::OwnRoot`] its
     /// interpreter and what else was asked for. One that lies in another comes after it.
     pub places: Vec<Placed>,
+    /// The image that it is, if it is one; with [`Layout::OwnRoot`] alone.
+    pub image: Option<Image>,
     /// How the runtime is started.
     pub entrypoint: Entrypoint,
-    /// The function's code: `LAMBDA_TASK_ROOT`, and the working directory.
+    /// The function's code: `LAMBDA_TASK_ROOT`, and the working directory of what is no image.
     pub task_root: PathBuf,
     /// The layers' folder, if there are layers.
     pub opt: Option<PathBuf>,
     /// The managed runtimes' folder: `LAMBDA_RUNTIME_DIR`.
     pub runtime_dir: PathBuf,
-    /// Variables that the runtime's launch sets: `PATH`, `LD_LIBRARY_PATH`, `AWS_EXECUTION_ENV` and the like.
+    /// Variables that the runtime's launch sets: `PATH`, `LD_LIBRARY_PATH`, `AWS_EXECUTION_ENV` and the like. Of an image
+    /// all that it has.
     pub runtime_variables: Vec<(String, String)>,
     /// The function's own variables.
     pub customer_variables: BTreeMap<String, String>,
@@ -66,7 +69,8 @@ pub struct Spec {
     pub system_log_level: Option<LogLevel>,
     /// Account that the function belongs to.
     pub account_id: String,
-    /// Names of the external extensions: the files in `extensions` of the layers, see [`extension_files`].
+    /// Names of the external extensions: the files in `extensions` of the layers, see [`extension_files`] and
+    /// [`extension_files_of_image`].
     pub extensions: Vec<String>,
     /// How environments are initialised, unless the pool makes them ahead of invocations.
     pub initialization: InitializationType,
@@ -99,6 +103,12 @@ impl Spec {
     pub(crate) fn provisioned(&self) -> Self {
         let initialization = InitializationType::ProvisionedConcurrency;
         Spec { initialization, init_limit: initialization.init_limit(self.timeout), ..self.clone() }
+    }
+
+    /// Where the runtime starts.
+    #[must_use]
+    pub fn working_dir(&self) -> &Path {
+        self.image.as_ref().map_or(&self.task_root, |image| &image.working_dir)
     }
 
     /// Name of the function's log group.
@@ -143,10 +153,24 @@ pub struct Placed {
     pub writable: bool,
 }
 
+/// A container image, as the root of a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// On the host: the folder whose tree is the function's root. Nothing can be written to it.
+    pub tree: PathBuf,
+    /// As it will be told of if the start fails.
+    pub entrypoint: Vec<String>,
+    /// Likewise.
+    pub command: Vec<String>,
+    /// Absolute. May not exist, which the function's caller is told then.
+    pub working_dir: PathBuf,
+}
+
 /// Program and arguments of the runtime's first process.
 #[derive(Debug, Clone)]
 pub struct Entrypoint {
-    /// Absolute path.
+    /// Absolute path. Of an image also relative to its working directory, or a name to be looked for in its `PATH`; empty
+    /// if it has none.
     pub program: PathBuf,
     /// Arguments after the program's name.
     pub arguments: Vec<String>,
@@ -267,9 +291,73 @@ pub fn extension_files(opt: &Path) -> Vec<String> {
     names
 }
 
+/// Likewise of an image, whose tree is on the host: no link of it is followed out of it.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn extension_files_of_image(tree: &Path) -> Vec<String> {
+    use std::os::unix::ffi::OsStrExt;
+
+    use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags};
+
+    let Ok(root) = rustix::fs::open(tree, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+    else {
+        return Vec::new();
+    };
+    let open = |path: &Path, flags| {
+        rustix::fs::openat2(&root, path, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)
+    };
+    let extensions = Path::new("opt/extensions");
+    let Ok(entries) = open(extensions, OFlags::RDONLY | OFlags::DIRECTORY).and_then(Dir::new) else {
+        return Vec::new();
+    };
+    let is_folder = |entry: &rustix::fs::DirEntry| match entry.file_type() {
+        FileType::Directory => true,
+        FileType::Symlink | FileType::Unknown => {
+            let name = std::ffi::OsStr::from_bytes(entry.file_name().to_bytes());
+            open(&extensions.join(name), OFlags::PATH | OFlags::DIRECTORY).is_ok()
+        }
+        _ => false,
+    };
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter(|entry| !is_folder(entry))
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+/// There are none where images are not run.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn extension_files_of_image(_: &Path) -> Vec<String> {
+    Vec::new()
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn extensions_of_an_image_are_looked_for_in_its_own_tree() {
+        use std::fs;
+        use std::os::unix::fs::symlink;
+
+        let folder = tempfile::tempdir().unwrap();
+        let tree = folder.path().join("tree");
+        fs::create_dir_all(tree.join("srv/all/folder")).unwrap();
+        fs::create_dir_all(folder.path().join("srv/extensions")).unwrap();
+        fs::write(folder.path().join("srv/extensions/outside"), "").unwrap();
+        assert_eq!(extension_files_of_image(&tree), [] as [&str; 0]);
+        // Links of an image mean places in it.
+        symlink("/srv", tree.join("opt")).unwrap();
+        symlink("../../srv/all", tree.join("srv/extensions")).unwrap();
+        fs::write(tree.join("srv/all/b"), "").unwrap();
+        symlink("/no/such/file", tree.join("srv/all/a")).unwrap();
+        symlink("/srv/all", tree.join("srv/all/link-to-folder")).unwrap();
+        assert_eq!(extension_files_of_image(&tree), ["a", "b"]);
+    }
 
     /// A function that says as little as a function can.
     pub(crate) fn spec() -> Spec {
@@ -288,6 +376,7 @@ pub(crate) mod tests {
             places: ["/var/task", "/var/runtime"]
                 .map(|path| Placed { on_host: path.into(), inside: path.into(), writable: false })
                 .into(),
+            image: None,
             entrypoint: Entrypoint { program: "/var/task/bootstrap".into(), arguments: vec![] },
             task_root: "/var/task".into(),
             opt: None,

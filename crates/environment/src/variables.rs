@@ -4,6 +4,9 @@
 //! Order of precedence, weakest first: defaults that a function may change (`LANG`, `PATH`, …), the function's
 //! own variables, then the reserved ones. A function's variable whose name starts with `_` never arrives. Extensions
 //! get what the runtime gets but for what is the runtime's own business.
+//!
+//! Of an image its own variables are the weakest, and no defaults are set beside them. `_HANDLER` is not set either, as there
+//! is no handler: the entry scripts of AWS's images set it from their argument.
 //! Source: recordings of the service's introspection functions ("Variables present in a zip function").
 
 use std::collections::BTreeMap;
@@ -74,8 +77,10 @@ pub(crate) fn of_runtime(spec: &Spec, local: &Local<'_>) -> BTreeMap<String, Str
         all.insert(name.to_owned(), value.to_owned());
     };
 
-    set("LANG", "en_US.UTF-8");
-    set("TZ", ":UTC");
+    if spec.image.is_none() {
+        set("LANG", "en_US.UTF-8");
+        set("TZ", ":UTC");
+    }
     set("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR");
     set("AWS_XRAY_DAEMON_ADDRESS", &format!("{}:{}", XRAY_DAEMON.0, XRAY_DAEMON.1));
     if let Some(format) = spec.log_format {
@@ -99,7 +104,9 @@ pub(crate) fn of_runtime(spec: &Spec, local: &Local<'_>) -> BTreeMap<String, Str
             set(name, value);
         }
     }
-    set("_HANDLER", &spec.handler);
+    if spec.image.is_none() {
+        set("_HANDLER", &spec.handler);
+    }
     set("_AWS_XRAY_DAEMON_ADDRESS", XRAY_DAEMON.0);
     set("_AWS_XRAY_DAEMON_PORT", XRAY_DAEMON.1);
     set("AWS_REGION", &spec.region);
@@ -207,6 +214,34 @@ mod tests {
             "_HANDLER",
         ];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn an_image_has_its_own_variables_below_the_function_s_and_the_platform_s() {
+        let image = crate::Image {
+            tree: "/images/1".into(),
+            entrypoint: vec![],
+            command: vec![],
+            working_dir: "/app".into(),
+        };
+        let of_image = [
+            ("PATH", "/app/bin"),
+            ("MINE", "of the image"),
+            ("AWS_REGION", "mars"),
+            ("LAMBDA_TASK_ROOT", "/app"),
+            ("_HANDLER", "app.handler"),
+        ];
+        let all = variables(&Spec {
+            image: Some(image),
+            handler: String::new(),
+            runtime_variables: of_image.map(|(name, value)| (name.into(), value.into())).into(),
+            customer_variables: [("MINE".to_owned(), "of the function".to_owned())].into(),
+            ..spec()
+        });
+        assert_eq!((all["PATH"].as_str(), all["MINE"].as_str()), ("/app/bin", "of the function"));
+        assert_eq!((all["AWS_REGION"].as_str(), all["LAMBDA_TASK_ROOT"].as_str()), ("us-east-1", "/var/task"));
+        assert_eq!(all["_HANDLER"], "app.handler");
+        assert!(!all.contains_key("LANG") && !all.contains_key("TZ"));
     }
 
     #[test]

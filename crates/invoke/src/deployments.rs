@@ -1,9 +1,10 @@
 //! From versions in the catalog to what their environments are made from.
 //!
 //! ```text
-//!  version ─► code store: its package and layers, unpacked ─► plan ─► Deployment, kept by the version's instance
-//!     ▲                                                                   │
-//!     └── settled: Active or Failed ◄───────── make_ready ◄──────────────┘
+//!             ┌ code store: its package and layers, unpacked ┐
+//!  version ─►─┤                                              ├─► plan ─► Deployment, kept by the version's instance
+//!     ▲       └ images: its image, resolved to a digest      ┘               │
+//!     └── settled: Active or Failed ◄────────── make_ready ◄────────────────┘
 //! ```
 //!
 //! A version is planned once: when it is made, and after a start of the server when it is first invoked. What was replaced or
@@ -18,10 +19,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use firesteel_catalog::{Code, CodeDigest, Reason, Settlement, Store, Version};
 use firesteel_environment::{Credentials, Pool, Spec};
 use firesteel_image::{CodeStore, ReadError, Sha256};
-use firesteel_runtimes::{LaunchError, Runtime, RuntimeError};
+use firesteel_runtimes::{LaunchError, Layout, Runtime, RuntimeError};
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
+use crate::images::{ImageError, ImageReference, Images, LoadedImage};
 use crate::plan::{self, Folders, Host};
 
 /// How a version is run.
@@ -48,11 +50,21 @@ pub enum DeployError {
         /// The version.
         arn: String,
     },
+    /// Its image is not there.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// Nothing here loads images.
+    #[error("container image {uri} cannot be loaded: this server loads no images")]
+    NoImages {
+        /// As given.
+        uri: String,
+    },
+    /// Functions see the host's root and no other.
     #[error(
-        "container image {uri} cannot be loaded: functions of images are not run by this version of Firesteel"
+        "container image {uri} cannot be run without isolation: start the server with --isolation namespace, \
+         or ask `firesteel doctor` why it cannot be had"
     )]
-    Image {
+    NoRoot {
         /// As given.
         uri: String,
     },
@@ -83,19 +95,34 @@ pub struct Deployments {
 struct Inner {
     store: Arc<Store>,
     code: Option<Arc<CodeStore>>,
+    images: Option<Images>,
     host: Host,
     pool: Pool,
-    planned: Mutex<HashMap<u64, Arc<OnceCell<Deployment>>>>,
+    planned: Mutex<HashMap<u64, Arc<OnceCell<Planned>>>>,
     /// Versions that are being made ready.
     tasks: TaskTracker,
 }
 
+/// A version that was planned.
+#[derive(Debug, Clone)]
+struct Planned {
+    deployment: Deployment,
+    /// What its image's reference meant.
+    image_digest: Option<String>,
+}
+
 impl Deployments {
-    /// Without a store of code only functions of folders can be planned.
+    /// Without a store of code only functions of folders can be planned, and of images, if there is somebody to load them.
     #[must_use]
-    pub fn new(store: Arc<Store>, code: Option<Arc<CodeStore>>, host: Host, pool: Pool) -> Self {
+    pub fn new(
+        store: Arc<Store>,
+        code: Option<Arc<CodeStore>>,
+        images: Option<Images>,
+        host: Host,
+        pool: Pool,
+    ) -> Self {
         let (planned, tasks) = (Mutex::default(), TaskTracker::new());
-        Deployments { inner: Arc::new(Inner { store, code, host, pool, planned, tasks }) }
+        Deployments { inner: Arc::new(Inner { store, code, images, host, pool, planned, tasks }) }
     }
 
     /// What this machine offers to functions.
@@ -112,21 +139,30 @@ impl Deployments {
 
     /// A version that somebody else has planned.
     pub fn insert(&self, version: &Version, spec: Arc<Spec>) {
-        let cell = OnceCell::new_with(Some(Deployment::Runs(spec)));
+        let planned = Planned { deployment: Deployment::Runs(spec), image_digest: None };
+        let cell = OnceCell::new_with(Some(planned));
         self.inner.planned().insert(version.instance, Arc::new(cell));
     }
 
     /// How the version is run. Plans it if that has not been done.
     pub async fn of(&self, version: &Arc<Version>) -> Result<Deployment, DeployError> {
+        Ok(self.planned(version).await?.deployment)
+    }
+
+    async fn planned(&self, version: &Arc<Version>) -> Result<Planned, DeployError> {
         let cell = Arc::clone(self.inner.planned().entry(version.instance).or_default());
-        if let Some(deployment) = cell.get() {
-            return Ok(deployment.clone());
+        if let Some(planned) = cell.get() {
+            return Ok(planned.clone());
         }
         let planned = cell.get_or_try_init(|| async {
             let (inner, version) = (Arc::clone(&self.inner), Arc::clone(version));
+            let image = inner.image(&version).await?;
             // Packages are unpacked, and interpreters asked for their versions.
-            let planned = tokio::task::spawn_blocking(move || inner.plan(&version)).await;
-            planned.unwrap_or(Err(DeployError::BrokeOff))
+            let planned = tokio::task::spawn_blocking(move || match image {
+                Some(image) => Ok(inner.plan_image(&version, image)),
+                None => inner.plan(&version),
+            });
+            planned.await.unwrap_or(Err(DeployError::BrokeOff))
         });
         planned.await.cloned()
     }
@@ -136,8 +172,8 @@ impl Deployments {
         for version in unsettled {
             let deployments = self.clone();
             self.inner.tasks.spawn(async move {
-                let settlement = match deployments.of(&version).await {
-                    Ok(_) => Settlement::Ready { image_digest: None },
+                let settlement = match deployments.planned(&version).await {
+                    Ok(Planned { image_digest, .. }) => Settlement::Ready { image_digest },
                     Err(error) => {
                         tracing::warn!(function = %version.arn, error = &error as &(dyn std::error::Error + 'static), "a version cannot be run here");
                         Settlement::Failed(reason(&error))
@@ -159,7 +195,7 @@ impl Deployments {
             instances.iter().filter_map(|instance| planned.remove(instance)).collect()
         };
         for cell in forgotten {
-            if let Some(Deployment::Runs(spec)) = cell.get() {
+            if let Some(Planned { deployment: Deployment::Runs(spec), .. }) = cell.get() {
                 self.inner.pool.retire(spec);
             }
         }
@@ -173,29 +209,47 @@ impl Deployments {
 }
 
 impl Inner {
-    fn planned(&self) -> MutexGuard<'_, HashMap<u64, Arc<OnceCell<Deployment>>>> {
+    fn planned(&self) -> MutexGuard<'_, HashMap<u64, Arc<OnceCell<Planned>>>> {
         // A map of cells is never left half-changed.
         self.planned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn plan(&self, version: &Version) -> Result<Deployment, DeployError> {
+    /// That of a version that is one.
+    async fn image(&self, version: &Version) -> Result<Option<LoadedImage>, DeployError> {
+        let Code::Image { uri, digest } = &version.code else { return Ok(None) };
+        let uri = uri.clone();
+        if self.host.layout == Layout::Host {
+            return Err(DeployError::NoRoot { uri });
+        }
+        let Some(images) = &self.images else { return Err(DeployError::NoImages { uri }) };
+        Ok(Some(images.load(ImageReference { uri, digest: digest.clone() }).await?))
+    }
+
+    fn plan_image(&self, version: &Version, image: LoadedImage) -> Planned {
+        let digest = image.digest.clone();
+        let spec = plan::spec_of_image(version, image, Credentials::placeholder(), &self.host);
+        Planned { deployment: Deployment::Runs(Arc::new(spec)), image_digest: Some(digest) }
+    }
+
+    fn plan(&self, version: &Version) -> Result<Planned, DeployError> {
         let folders = self.folders(version)?;
         let identifier = version.configuration.runtime.as_deref();
         let runtime: Runtime =
             identifier.ok_or_else(|| DeployError::NoRuntime { arn: version.arn.to_string() })?.parse()?;
-        match plan::spec(version, &runtime, &folders, Credentials::placeholder(), &self.host) {
-            Ok(spec) => Ok(Deployment::Runs(Arc::new(spec))),
+        let deployment = match plan::spec(version, &runtime, &folders, Credentials::placeholder(), &self.host) {
+            Ok(spec) => Deployment::Runs(Arc::new(spec)),
             Err(error @ (LaunchError::NoBootstrap { .. } | LaunchError::NotExecutable { .. })) => {
-                Ok(Deployment::NothingToStart { reason: error.to_string() })
+                Deployment::NothingToStart { reason: error.to_string() }
             }
-            Err(error) => Err(error.into()),
-        }
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Planned { deployment, image_digest: None })
     }
 
     fn folders(&self, version: &Version) -> Result<Folders, DeployError> {
         let store = |sha256| self.code.as_ref().ok_or(DeployError::NoStore { sha256 });
         let (code, mut held): (_, Vec<Arc<dyn Any + Send + Sync>>) = match &version.code {
-            Code::Image { uri, .. } => return Err(DeployError::Image { uri: uri.clone() }),
+            Code::Image { uri, .. } => return Err(DeployError::NoImages { uri: uri.clone() }),
             Code::Folder { path, opt } => {
                 return Ok(Folders { code: path.clone(), opt: opt.clone(), keeps_alive: None });
             }
@@ -223,10 +277,22 @@ fn reason(error: &DeployError) -> Reason {
     let code = match error {
         DeployError::Runtime(_) | DeployError::NoRuntime { .. } => "InvalidRuntime",
         DeployError::Launch(LaunchError::Interpreter(_)) => "InvalidRuntime",
-        DeployError::Image { .. } => "InvalidImage",
+        DeployError::Image(error) => error.code(),
+        DeployError::NoImages { .. } | DeployError::NoRoot { .. } => "InvalidConfiguration",
         DeployError::Code(ReadError::Unpack { .. } | ReadError::Layers(_)) => "InvalidZipFileException",
         DeployError::Launch(_) => "InvalidConfiguration",
         DeployError::Code(_) | DeployError::NoStore { .. } | DeployError::BrokeOff => "InternalError",
     };
-    Reason { code: code.to_owned(), text: error.to_string() }
+    Reason { code: code.to_owned(), text: chain(error) }
+}
+
+/// With what is behind it: who reads it has no log of this server.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
 }

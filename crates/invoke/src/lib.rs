@@ -22,6 +22,7 @@ mod changes;
 mod deployments;
 pub mod destinations;
 mod events;
+mod images;
 pub mod plan;
 mod provisioning;
 pub mod queue;
@@ -44,6 +45,7 @@ pub use changes::Change;
 pub use deployments::{DeployError, Deployment, Deployments};
 pub use events::{EventSettings, Events};
 pub use firesteel_environment::{Progress, ProvisionFailure, ProvisionStatus};
+pub use images::{ImageError, ImageReference, Images, LoadedImage};
 pub use streaming::{ResponseStream, StreamEnd, StreamError, StreamReply};
 
 use crate::provisioning::Provisioning;

@@ -3,7 +3,7 @@
 //! Done once per version, when it is made: interpreters are looked for then, and not when a caller waits.
 
 use std::any::Any;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use firesteel_catalog::{
 };
 use firesteel_environment::{Credentials, Entrypoint, InitializationType, Placed, Spec};
 use firesteel_runtimes::{Interpreters, LaunchError, Layout, Place, Places, Runtime, launch};
+
+use crate::images::LoadedImage;
 
 /// What this machine offers to functions.
 #[derive(Debug)]
@@ -45,39 +47,113 @@ pub fn spec(
     credentials: Credentials,
     host: &Host,
 ) -> Result<Spec, LaunchError> {
-    let Configuration { variables, logging, memory_mib, .. } = &version.configuration;
-    let variables = || variables.iter().flat_map(Variables::iter);
+    let Configuration { variables, memory_mib, .. } = &version.configuration;
+    let mut variables = variables.iter().flat_map(Variables::iter);
     let mounts = host.mounts.iter();
     let mounts = mounts.map(|mount| Place { on_host: mount.on_host.clone(), inside: mount.inside.clone() });
     let places = Places::new(host.layout, &folders.code, folders.opt.as_deref(), &host.runtime_dir)
         .with_mounts(mounts.collect());
-    let wrapper = variables().find(|(key, _)| *key == "AWS_LAMBDA_EXEC_WRAPPER").map(|(_, value)| value);
+    let wrapper = variables.find(|(key, _)| *key == "AWS_LAMBDA_EXEC_WRAPPER").map(|(_, value)| value);
     let handler = version.configuration.handler.as_deref().unwrap_or_default();
     let launch = launch(runtime, handler, &places, *memory_mib, &host.interpreters, wrapper)?;
-    let initialization = initialization(version);
-    let timeout = Duration::from_secs(u64::from(version.configuration.timeout_s));
-    Ok(Spec {
-        function_name: version.name().to_string(),
-        version: version.number.to_string(),
-        function_arn: version.function_arn().to_string(),
-        region: version.arn.region.clone(),
-        handler: handler.to_owned(),
-        memory_mib: *memory_mib,
-        timeout,
-        init_limit: initialization.init_limit(timeout),
+    let started = Started {
         runtime_version: launch.version,
-        tmp_mib: version.configuration.ephemeral_storage_mib,
         layout: match host.layout {
             Layout::Host => firesteel_environment::Layout::Host,
             Layout::OwnRoot => firesteel_environment::Layout::OwnRoot,
         },
         places: placed(places.all().chain(&launch.interpreter), &host.mounts),
+        image: None,
         entrypoint: Entrypoint { program: launch.program, arguments: launch.arguments },
         task_root: places.task_root.inside,
         opt: places.opt.map(|opt| opt.inside),
         runtime_dir: places.runtime_dir.inside,
-        runtime_variables: launch.variables,
-        customer_variables: variables().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        variables: launch.variables,
+        extensions: folders.opt.as_deref().map(firesteel_environment::extension_files).unwrap_or_default(),
+        keeps_alive: folders.keeps_alive.clone(),
+    };
+    Ok(spec_of(version, started, credentials))
+}
+
+/// The spec of one version of a function that is an image, in a root of its own.
+///
+/// Each of the function's own [`ImageConfig`](firesteel_catalog::ImageConfig) replaces the image's by itself: with another
+/// entry point the image's command stays.
+#[must_use]
+pub fn spec_of_image(version: &Version, image: LoadedImage, credentials: Credentials, host: &Host) -> Spec {
+    let asked = &version.configuration.image;
+    // An empty list is none, as on AWS.
+    let own = |list: &Option<Vec<String>>| list.clone().filter(|list| !list.is_empty());
+    let entrypoint = own(&asked.entry_point).unwrap_or(image.entrypoint);
+    let command = own(&asked.command).unwrap_or(image.command);
+    let working_dir = asked.working_directory.clone().filter(|folder| !folder.is_empty());
+    let working_dir = working_dir.or(image.working_dir).unwrap_or_default();
+    let mut arguments = entrypoint.iter().chain(&command).cloned();
+    let started = Started {
+        // Images have none, and no line that tells of it.
+        runtime_version: String::new(),
+        layout: firesteel_environment::Layout::OwnRoot,
+        places: placed([].into_iter(), &host.mounts),
+        entrypoint: Entrypoint {
+            program: arguments.next().unwrap_or_default().into(),
+            arguments: arguments.collect(),
+        },
+        task_root: "/var/task".into(),
+        opt: Some("/opt".into()),
+        runtime_dir: "/var/runtime".into(),
+        variables: image.variables,
+        extensions: firesteel_environment::extension_files_of_image(&image.root),
+        image: Some(firesteel_environment::Image {
+            tree: image.root,
+            entrypoint,
+            command,
+            working_dir: Path::new("/").join(working_dir),
+        }),
+        keeps_alive: Some(image.keeps_alive),
+    };
+    spec_of(version, started, credentials)
+}
+
+/// What is started, and what it finds.
+struct Started {
+    runtime_version: String,
+    layout: firesteel_environment::Layout,
+    places: Vec<Placed>,
+    image: Option<firesteel_environment::Image>,
+    entrypoint: Entrypoint,
+    task_root: PathBuf,
+    opt: Option<PathBuf>,
+    runtime_dir: PathBuf,
+    variables: Vec<(String, String)>,
+    extensions: Vec<String>,
+    keeps_alive: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+fn spec_of(version: &Version, started: Started, credentials: Credentials) -> Spec {
+    let Configuration { variables, logging, memory_mib, handler, .. } = &version.configuration;
+    let variables = variables.iter().flat_map(Variables::iter);
+    let initialization = initialization(version);
+    let timeout = Duration::from_secs(u64::from(version.configuration.timeout_s));
+    Spec {
+        function_name: version.name().to_string(),
+        version: version.number.to_string(),
+        function_arn: version.function_arn().to_string(),
+        region: version.arn.region.clone(),
+        handler: handler.clone().unwrap_or_default(),
+        memory_mib: *memory_mib,
+        timeout,
+        init_limit: initialization.init_limit(timeout),
+        runtime_version: started.runtime_version,
+        tmp_mib: version.configuration.ephemeral_storage_mib,
+        layout: started.layout,
+        places: started.places,
+        image: started.image,
+        entrypoint: started.entrypoint,
+        task_root: started.task_root,
+        opt: started.opt,
+        runtime_dir: started.runtime_dir,
+        runtime_variables: started.variables,
+        customer_variables: variables.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
         credentials,
         log_format: match logging.format {
             LogFormat::Text => None,
@@ -90,11 +166,11 @@ pub fn spec(
         },
         system_log_level: logging.system_level.map(log_level),
         account_id: version.arn.account.clone(),
-        extensions: folders.opt.as_deref().map(firesteel_environment::extension_files).unwrap_or_default(),
+        extensions: started.extensions,
         initialization,
         max_concurrency: version.configuration.max_concurrency,
-        keeps_alive: folders.keeps_alive.clone(),
-    })
+        keeps_alive: started.keeps_alive,
+    }
 }
 
 /// `$LATEST` is not restored from snapshots, unless it was given on the command line, where there is no other.

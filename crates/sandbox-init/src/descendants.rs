@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -14,7 +15,7 @@ use rustix::process::Pid;
 use crate::frozen::{self, Frozen};
 #[cfg(target_os = "linux")]
 use crate::launch::Launcher;
-use crate::protocol::{Exit, Program, Report, Signal};
+use crate::protocol::{Exit, Program, Report, Signal, StartStep};
 use crate::tree;
 use crate::world::ChildEnded;
 
@@ -58,30 +59,32 @@ impl Descendants {
         self.thaw();
         match self.try_spawn(&program, stdout, stderr) {
             Ok(pid) => Report::Started { name: program.name, pid },
-            Err(error) => Report::SpawnFailed {
+            Err(NotStarted { step, error }) => Report::SpawnFailed {
                 name: program.name,
+                step,
                 errno: error.raw_os_error().unwrap_or(libc::EINVAL),
                 message: error.to_string(),
             },
         }
     }
 
-    fn try_spawn(&mut self, program: &Program, stdout: OwnedFd, stderr: OwnedFd) -> io::Result<u32> {
+    fn try_spawn(
+        &mut self,
+        program: &Program,
+        stdout: OwnedFd,
+        stderr: OwnedFd,
+    ) -> Result<u32, NotStarted> {
         if self.named.values().any(|name| *name == program.name) {
-            return Err(Errno::EXIST.into());
+            return Err(io::Error::from(Errno::EXIST).into());
         }
-        for path in [&program.program, &program.working_dir] {
-            if !path.is_absolute() {
-                let message = format!("{} is not an absolute path", path.display());
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-            }
-        }
+        absolute(&program.working_dir)?;
         #[cfg(target_os = "linux")]
         if let Some(launcher) = &self.launcher {
             let pid = launcher.start(program, &stdout, &stderr)?;
             self.named.insert(pid.as_raw_pid(), program.name.clone());
             return Ok(pid.as_raw_pid().unsigned_abs());
         }
+        absolute(&program.program)?;
         let child = Command::new(&program.program)
             .args(&program.arguments)
             .env_clear()
@@ -185,6 +188,27 @@ impl Descendants {
             let _ = rustix::event::poll(&mut news, Some(&CHASE));
         }
     }
+}
+
+/// Why a process was not started.
+#[derive(Debug)]
+pub(crate) struct NotStarted {
+    pub(crate) step: StartStep,
+    pub(crate) error: io::Error,
+}
+
+impl From<io::Error> for NotStarted {
+    fn from(error: io::Error) -> Self {
+        NotStarted { step: StartStep::Execution, error }
+    }
+}
+
+fn absolute(path: &Path) -> io::Result<()> {
+    if path.is_absolute() {
+        return Ok(());
+    }
+    let message = format!("{} is not an absolute path", path.display());
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }
 
 struct Ended {

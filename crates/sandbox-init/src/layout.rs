@@ -41,3 +41,7 @@ pub const READ_ONLY_PROC: [&str; 2] = ["sys", "sysrq-trigger"];
 
 /// What of `/sys` runtimes look at, to count processors.
 pub const PROCESSORS: &str = "sys/devices/system/cpu";
+
+/// Where a container that is to become another root finds a small file system to build on, which the others beside it do not
+/// belong into, either: this program, the tree, and what is to be put into it.
+pub const WORKSPACE: &str = "/.firesteel/workspace";

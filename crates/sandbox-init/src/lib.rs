@@ -30,6 +30,8 @@ pub mod network;
 #[cfg(target_os = "linux")]
 pub mod oci_runtime;
 #[cfg(target_os = "linux")]
+pub mod overlay;
+#[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "a fork, and unshare, which has no safe wrapper")]
 pub mod ownership;
 pub mod protocol;

@@ -23,6 +23,9 @@ pub(crate) use imp::{add_attributes, unshare};
 
 /// Does what can be done, and says what cannot.
 pub(crate) fn make(mounts: &Mounts) -> Mounted {
+    if mounts.tree.is_some() {
+        return Mounted::Not { reason: "the root is this machine's, and no other can be had".to_owned() };
+    }
     if mounts.read_only.is_empty() && mounts.binds.is_empty() {
         return Mounted::AsAsked;
     }

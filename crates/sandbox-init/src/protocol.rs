@@ -26,7 +26,8 @@ pub enum Request {
     /// to know of control groups travels with it: the directory of cgroup2 for what will be started, and files like those in
     /// [`Furnishing::groups`].
     Furnish(Box<Furnishing>),
-    /// Sets up the sandbox. Sent once. Answered by [`Report::Ready`].
+    /// Sets up the sandbox. Sent once. Answered by [`Report::Ready`]. The tree of [`Mounts::tree`] travels with it, opened,
+    /// where the server may do that: what it has mounted since this process began is not to be seen from here.
     Prepare(Mounts),
     /// Starts a process; thaws first. Its stdout and stderr travel with the frame, in this order.
     Spawn(Program),
@@ -100,7 +101,8 @@ pub enum Made {
 pub struct Program {
     /// By what reports call it; unique among the processes alive in the sandbox.
     pub name: String,
-    /// Absolute: no search path is consulted.
+    /// Absolute. In a root of its own also relative to the working folder, or a bare name, which is looked for in the
+    /// folders of the variable `PATH`.
     pub program: PathBuf,
     /// Without the zeroth, which is `program`.
     pub arguments: Vec<String>,
@@ -146,6 +148,8 @@ pub enum Report {
     SpawnFailed {
         /// As given in [`Program::name`].
         name: String,
+        /// Where it failed.
+        step: StartStep,
         /// What the kernel said, such as ENOENT, EACCES, ENOEXEC.
         errno: i32,
         /// The same for people.
@@ -169,6 +173,17 @@ pub enum Report {
     },
 }
 
+/// A step of starting a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StartStep {
+    /// Into the working folder.
+    WorkingDir,
+    /// To find the program: there is none of this name.
+    Search,
+    /// To execute it, and all else.
+    Execution,
+}
+
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Exit {
@@ -186,6 +201,8 @@ pub struct Mounts {
     pub read_only: Vec<PathBuf>,
     /// Then, in this order: what is found in other places than on the host.
     pub binds: Vec<Bind>,
+    /// Of a root of its own: a folder whose tree it is, in place of the system's folders. See [`crate::overlay`].
+    pub tree: Option<PathBuf>,
     /// The `/tmp` of a root of its own, where it is to be another than the one that it was furnished with.
     pub tmp: Option<Scratch>,
 }

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Used by [`crate::serve`] in first processes that are copies of the [spawner](crate::spawner), and in those of
-//! containers, whose maker has made the root. It holds what lies between the two requests.
+//! containers, whose maker has made the root: one that is furnished, even if it is to be left for that of a tree. It holds what lies between the two requests.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -14,8 +14,9 @@ use std::os::fd::OwnedFd;
 use crate::furnishing::Furnishing;
 use crate::launch::Launcher;
 use crate::network;
+use crate::overlay;
 use crate::protocol::Mounts;
-use crate::root::Furnished;
+use crate::root::{self, Furnished};
 
 /// A furnished sandbox that nothing has run in.
 #[derive(Debug)]
@@ -43,8 +44,7 @@ impl Room {
             File::from(entrance).write_all(b"0")?;
         }
         let Some(root) = root else {
-            let null = File::options().read(true).write(true).open("/dev/null")?;
-            return Ok(Room { root: None, launcher: Launcher::new(confinement, cgroup, null)?, own_network });
+            return Ok(Room { root: None, launcher: Launcher::new(confinement, cgroup, null()?)?, own_network });
         };
         rustix::system::sethostname(hostname.as_bytes())?;
         if own_network {
@@ -60,11 +60,28 @@ impl Room {
         self.own_network
     }
 
-    /// Gives the function its places, and leaves the host's file system for good.
-    pub(crate) fn enter(self, mounts: &Mounts) -> io::Result<Launcher> {
-        if let Some(root) = self.root {
-            root.enter(&mounts.binds, mounts.tmp.as_ref())?;
+    /// Gives the function its places, and leaves the host's file system for good. `tree`: that of [`Mounts::tree`], as far
+    /// as somebody else has opened it.
+    pub(crate) fn enter(mut self, mounts: &Mounts, tree: Option<OwnedFd>) -> io::Result<Launcher> {
+        let tree = match (&mounts.tree, tree) {
+            (None, _) => None,
+            (Some(_), Some(tree)) => Some(tree),
+            (Some(path), None) => Some(overlay::open(path)?),
+        };
+        let has_tree = tree.is_some();
+        match (self.root, tree) {
+            (Some(root), tree) => root.enter(&mounts.binds, mounts.tmp.as_ref(), tree)?,
+            (None, Some(tree)) => root::replace(tree, &mounts.binds, self.launcher.guest())?,
+            (None, None) => {}
+        }
+        if has_tree {
+            // What was opened before the root was another is known by a path outside of it.
+            self.launcher.give_null(null()?);
         }
         Ok(self.launcher)
     }
+}
+
+fn null() -> io::Result<File> {
+    File::options().read(true).write(true).open("/dev/null")
 }

@@ -10,6 +10,9 @@
 //!   enter   ─► this is `/`, read-only; the host's is gone
 //! ```
 //!
+//! Where the root is a tree of files, such as an image's, the system's folders stay behind on entering, and all else is put
+//! over the tree (see [`crate::overlay`]).
+//!
 //! Used by a [first process](crate::serve) that was cloned into namespaces of its own. Furnishing needs nothing of the
 //! function and is done ahead. Until [`Furnished::enter`] nothing of the guest's runs.
 //!
@@ -18,7 +21,7 @@
 use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -26,14 +29,18 @@ use rustix::fs::CWD;
 use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
 
 use crate::furnishing::{Confinement, Root, Scratch};
-use crate::layout::{DEVICE_LINKS, DEVICES, FOLDERS, MASKED, PROCESSORS, READ_ONLY_PROC};
+use crate::layout::{DEVICE_LINKS, DEVICES, FOLDERS, MASKED, PROCESSORS, READ_ONLY_PROC, WORKSPACE};
 use crate::mounts::add_attributes;
+use crate::overlay::{Layer, OWN_FILES};
 use crate::ownership;
 use crate::protocol::Bind;
 use crate::scratch;
 
 /// Bytes of everything in the root that is not mounted on it.
 const ROOT_SIZE: &CStr = c"size=1m,nr_inodes=4k,mode=755";
+
+/// What is furnished and belongs into every root. Of `/sys`, what there is.
+const IN_EVERY_ROOT: [&str; 4] = ["dev", "proc", "tmp", PROCESSORS];
 
 /// A root that is built and not entered yet.
 #[derive(Debug)]
@@ -102,22 +109,19 @@ impl Furnished {
     }
 
     /// Puts a file or folder of the host's at a place inside, which is made.
-    fn bind(&self, Bind { from, at, read_only: protected }: &Bind, owners: Owners) -> io::Result<()> {
-        let place = self.inside(at);
+    fn bind(&self, bind: &Bind, owners: Owners) -> io::Result<()> {
+        let place = self.inside(&bind.at);
         let bound = (|| {
-            let found = fs::metadata(from)?;
+            let found = fs::metadata(&bind.from)?;
             if found.is_dir() {
                 fs::create_dir_all(&place)?;
             } else if fs::symlink_metadata(&place).is_err() {
                 make_parent(&place)?;
                 File::options().create(true).append(true).open(&place)?;
             }
-            // To write as the owner is another matter: what a guest made would be root's on the host, a program with
-            // the set-uid bit too.
-            let owner_is = (*protected && owners == Owners::MayBeTheGuest).then_some(&self.guest);
-            show_at(from, &place, &found, *protected, owner_is)
+            show_at(bind, &place, &found, (owners == Owners::MayBeTheGuest).then_some(&self.guest))
         })();
-        doing(|| format!("{} cannot be put at {}", from.display(), at.display()), bound)
+        doing(|| format!("{} cannot be put at {}", bind.from.display(), bind.at.display()), bound)
     }
 
     fn make_proc(&self) -> io::Result<()> {
@@ -175,27 +179,36 @@ impl Furnished {
         File::options().read(true).write(true).open(self.on.join("dev/null"))
     }
 
-    /// Puts the function's folders in their places, and makes this the root; the host's is out of reach then.
-    pub(crate) fn enter(self, places: &[Bind], tmp: Option<&Scratch>) -> io::Result<()> {
+    /// Puts the function's folders in their places, and makes this the root, or what the tree becomes; the host's is out of
+    /// reach then.
+    pub(crate) fn enter(
+        self,
+        places: &[Bind],
+        tmp: Option<&Scratch>,
+        tree: Option<OwnedFd>,
+    ) -> io::Result<()> {
         // Before the places, of which some may lie in it.
         if let Some(tmp) = tmp.filter(|tmp| **tmp != self.tmp) {
             let place = self.on.join("tmp");
             rustix::mount::unmount(&place, UnmountFlags::DETACH)?;
             scratch::mount(tmp, &place)?;
         }
-        for place in places {
-            self.bind(place, Owners::MayBeTheGuest)?;
-        }
-        let nothing_more = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::BIND;
-        doing(
-            || "the root cannot be made read-only".into(),
-            rustix::mount::mount_remount(&self.on, nothing_more, ""),
-        )?;
-        rustix::process::chdir(&self.on)?;
-        // Onto itself: the old root lies over the new one then, and is taken off.
-        doing(|| "the root cannot be changed".into(), rustix::process::pivot_root(".", "."))?;
-        doing(|| "the host's root cannot be left".into(), rustix::mount::unmount(".", UnmountFlags::DETACH))?;
-        Ok(rustix::process::chdir("/")?)
+        let root = match tree {
+            Some(tree) => lay_over(tree, &self.on, &self.on, places, &self.guest)?,
+            None => {
+                for place in places {
+                    self.bind(place, Owners::MayBeTheGuest)?;
+                }
+                let nothing_more =
+                    MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::BIND;
+                doing(
+                    || "the root cannot be made read-only".into(),
+                    rustix::mount::mount_remount(&self.on, nothing_more, ""),
+                )?;
+                self.on
+            }
+        };
+        change(&root)
     }
 
     fn inside(&self, path: &Path) -> PathBuf {
@@ -212,21 +225,72 @@ enum Owners {
     MayBeTheGuest,
 }
 
-/// Puts a file or folder of the host's, with all below it, at a place that exists.
+/// Becomes the root that a tree is, of a process that is in another one already, which was made for it by somebody else.
+pub(crate) fn replace(tree: OwnedFd, places: &[Bind], guest: &Confinement) -> io::Result<()> {
+    change(&lay_over(tree, Path::new("/"), Path::new(WORKSPACE), places, guest)?)
+}
+
+/// Leaves the root for another.
+fn change(root: &Path) -> io::Result<()> {
+    rustix::process::chdir(root)?;
+    // Onto itself: the old root lies over the new one then, and is taken off.
+    doing(|| "the root cannot be changed".into(), rustix::process::pivot_root(".", "."))?;
+    doing(|| "the former root cannot be left".into(), rustix::mount::unmount(".", UnmountFlags::DETACH))?;
+    Ok(rustix::process::chdir("/")?)
+}
+
+/// Makes a root of a tree, built in `on`: takes over what belongs into every root from one that is furnished, and puts the
+/// places there.
+fn lay_over(
+    tree: OwnedFd,
+    furnished: &Path,
+    on: &Path,
+    places: &[Bind],
+    guest: &Confinement,
+) -> io::Result<PathBuf> {
+    let mut layer = doing(|| "the tree cannot be mounted".into(), Layer::begin(on, tree))?;
+    let taken: Vec<_> = IN_EVERY_ROOT.iter().filter(|name| furnished.join(name).exists()).collect();
+    for name in &taken {
+        layer.folder(Path::new(name))?;
+    }
+    for file in OWN_FILES {
+        let path = Path::new(file);
+        layer.own_file(path, &fs::read(furnished.join(path.strip_prefix("/").unwrap_or(path)))?)?;
+    }
+    for Bind { from, at, .. } in places {
+        let made = fs::metadata(from).and_then(|found| layer.place(at, &found));
+        doing(|| format!("{} cannot be put at {}", from.display(), at.display()), made)?;
+    }
+    let joined = doing(|| "nothing can be laid over the tree".into(), layer.join())?;
+    for name in taken {
+        let took = take_over(&furnished.join(name), &joined.join(name));
+        doing(|| format!("/{name} cannot be had"), took)?;
+    }
+    for bind in places {
+        let Bind { from, at, .. } = bind;
+        let place = joined.join(at.strip_prefix("/").unwrap_or(at));
+        let bound = fs::metadata(from).and_then(|found| show_at(bind, &place, &found, Some(guest)));
+        doing(|| format!("{} cannot be put at {}", from.display(), at.display()), bound)?;
+    }
+    Ok(joined)
+}
+
+/// Puts a file or folder of the host's, with all below it, at a place that exists. `guest`: who may own it.
 fn show_at(
-    from: &Path,
+    Bind { from, read_only: protected, .. }: &Bind,
     place: &Path,
     found: &fs::Metadata,
-    protected: bool,
-    owner_is: Option<&Confinement>,
+    guest: Option<&Confinement>,
 ) -> io::Result<()> {
     let flags =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     let tree = rustix::mount::open_tree(CWD, from, flags)?;
     // What the host trusts is not trusted here.
     let safe = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
-    let attributes = if protected { safe | libc::MOUNT_ATTR_RDONLY } else { safe };
-    if let Some(guest) = owner_is
+    let attributes = if *protected { safe | libc::MOUNT_ATTR_RDONLY } else { safe };
+    // To write as the owner is another matter: what a guest made would be root's on the host, a program with the set-uid
+    // bit too.
+    if let Some(guest) = guest.filter(|_| *protected)
         && rustix::process::geteuid().is_root()
         && ownership::is_private(found)
     {
@@ -235,6 +299,18 @@ fn show_at(
             .and_then(|mapping| add_attributes(tree.as_fd(), c"", 0, Some(mapping.as_fd())));
     }
     add_attributes(tree.as_fd(), c"", attributes, None)?;
+    Ok(rustix::mount::move_mount(tree, "", CWD, place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
+}
+
+/// Shows in another place what was furnished in one, with all that is mounted below. Folders of the root's own file system
+/// are read-only there, as they are here once the root is entered.
+fn take_over(from: &Path, place: &Path) -> io::Result<()> {
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    let tree = rustix::mount::open_tree(CWD, from, flags)?;
+    if from.ends_with("dev") {
+        add_attributes(tree.as_fd(), c"", libc::MOUNT_ATTR_RDONLY, None)?;
+    }
     Ok(rustix::mount::move_mount(tree, "", CWD, place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
 }
 

@@ -73,7 +73,10 @@ fn attend(world: World, mut stage: Stage, mut descendants: Descendants) {
                 let sent = std::iter::from_fn(|| frames.take_descriptor()).collect();
                 stage.furnish(*furnishing, sent, &mut report)
             }
-            Request::Prepare(mounts) => stage.prepare(&mounts, &control, &mut descendants),
+            Request::Prepare(mounts) => {
+                let tree = mounts.tree.as_ref().and_then(|_| frames.take_descriptor());
+                stage.prepare(&mounts, tree, &control, &mut descendants)
+            }
             Request::Spawn(program) => {
                 let (Some(stdout), Some(stderr)) = (frames.take_descriptor(), frames.take_descriptor())
                 else {
@@ -142,13 +145,22 @@ impl Stage {
     }
 
     /// `false` when the sandbox cannot be.
-    fn prepare(&mut self, mounts: &Mounts, control: &UnixStream, descendants: &mut Descendants) -> bool {
+    fn prepare(
+        &mut self,
+        mounts: &Mounts,
+        tree: Option<OwnedFd>,
+        control: &UnixStream,
+        descendants: &mut Descendants,
+    ) -> bool {
         let mounted = match std::mem::replace(self, Stage::Shared) {
-            Stage::Shared => mounts::make(mounts),
+            Stage::Shared => {
+                drop(tree);
+                mounts::make(mounts)
+            }
             #[cfg(target_os = "linux")]
             Stage::Furnished { room } => {
                 let own_network = room.own_network();
-                match room.enter(mounts) {
+                match room.enter(mounts, tree) {
                     Ok(launcher) => {
                         descendants.start_by(launcher);
                         *self = Stage::Own { own_network };

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     runtime.block_on(async {
         let file = path.join("file");
         std::fs::write(&file, "").expect("the folder can be written to");
-        let read_only = Mounts { read_only: vec![path.clone()], binds: Vec::new(), tmp: None };
+        let read_only = Mounts { read_only: vec![path.clone()], binds: Vec::new(), ..Mounts::default() };
         let binds = vec![Bind { from: file, at: "/etc/hosts".into(), read_only: true }];
         life(&path, &Mounts::default(), "").await;
         life(&path, &read_only, ", read-only folder").await;

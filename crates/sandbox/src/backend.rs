@@ -74,6 +74,10 @@ impl Backend {
     /// See [`CreateError`]. Nothing is left running.
     pub async fn create(&self, spec: Spec) -> Result<(Sandbox, Events), CreateError> {
         match self {
+            Backend::Process if spec.mounts.tree.is_some() => Err(CreateError::Root {
+                id: spec.id,
+                reason: "plain processes have this machine's root and no other".to_owned(),
+            }),
             Backend::Process => Sandbox::create(spec).await,
             #[cfg(target_os = "linux")]
             Backend::Namespace(NamespaceBackend(namespaces)) => namespaces.create(spec).await,

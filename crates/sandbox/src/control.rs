@@ -154,7 +154,9 @@ fn receive(report: Report, making: &mpsc::UnboundedSender<Making>, meter: &Meter
             None
         }
         Report::Started { name, pid } => Some(Event::Started { name, pid }),
-        Report::SpawnFailed { name, errno, message } => Some(Event::SpawnFailed { name, errno, message }),
+        Report::SpawnFailed { name, step, errno, message } => {
+            Some(Event::SpawnFailed { name, step, errno, message })
+        }
         Report::Exited { name, status } => Some(Event::Exited { name, status }),
         Report::Emptied => Some(Event::Emptied),
     }

@@ -1,6 +1,6 @@
 //! What happens in a sandbox, as its owner sees it.
 
-use firesteel_sandbox_init::protocol::Exit;
+use firesteel_sandbox_init::protocol::{Exit, StartStep};
 use tokio::sync::mpsc;
 
 /// Something that happened, in the order it happened.
@@ -17,6 +17,8 @@ pub enum Event {
     SpawnFailed {
         /// As given in [`Program::name`](crate::Program::name).
         name: String,
+        /// Where it failed.
+        step: StartStep,
         /// What the kernel said, such as ENOENT, EACCES, ENOEXEC.
         errno: i32,
         /// The same for people.

@@ -64,7 +64,7 @@ pub use backend::Backend;
 pub use backend::{NamespaceBackend, OciBackend};
 pub use cgroup::{CpuShare, Enforcement, Group, GroupError, Groups, HostGroups, Means};
 pub use event::{Event, Events};
-pub use firesteel_sandbox_init::protocol::{Bind, Exit, Mounted, Mounts, Program, Signal};
+pub use firesteel_sandbox_init::protocol::{Bind, Exit, Mounted, Mounts, Program, Signal, StartStep};
 pub use first_process::InitProgram;
 pub use limits::Limits;
 pub use listening::Dialer;

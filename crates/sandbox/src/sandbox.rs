@@ -206,7 +206,7 @@ impl Sandbox {
             group: None,
             own_network: false,
         };
-        begun.attend().prepare(mounts).await
+        begun.attend().prepare(mounts, None).await
     }
 
     /// What became of [`Spec::mounts`].
@@ -432,9 +432,15 @@ impl Unready {
         self.sandbox.group.as_ref()
     }
 
-    /// Sets it up. On failure it is ended. A root of its own is all that was asked for, or none.
-    pub(crate) async fn prepare(self, mounts: Mounts) -> Result<(Sandbox, Events), CreateError> {
-        let (mut prepared, made) = self.step(&Request::Prepare(mounts), Vec::new()).await?;
+    /// Sets it up. On failure it is ended. A root of its own is all that was asked for, or none. `tree`: that of the mounts,
+    /// opened, as far as it can be.
+    pub(crate) async fn prepare(
+        self,
+        mounts: Mounts,
+        tree: Option<OwnedFd>,
+    ) -> Result<(Sandbox, Events), CreateError> {
+        let (mut prepared, made) =
+            self.step(&Request::Prepare(mounts), tree.into_iter().collect()).await?;
         match made {
             Making::Ready { mounted: Mounted::Not { reason } } if prepared.own_root => {
                 Err(prepared.without_root(reason).await)

@@ -70,7 +70,7 @@ impl Server {
         };
         let invoker = Invoker::new(Parts {
             store: Arc::clone(&store),
-            deployments: Deployments::new(Arc::clone(&store), None, host, pool.clone()),
+            deployments: Deployments::new(Arc::clone(&store), None, None, host, pool.clone()),
             pool,
             admission: Admission::new(admission::Limits::AWS),
             queue: Queue::open(None, Slots::default()).unwrap(),

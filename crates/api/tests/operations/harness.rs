@@ -106,7 +106,7 @@ impl Server {
             layout: Layout::Host,
             mounts: Vec::new(),
         };
-        let deployments = Deployments::new(Arc::clone(&store), Some(Arc::clone(&code)), host, pool.clone());
+        let deployments = Deployments::new(Arc::clone(&store), Some(Arc::clone(&code)), None, host, pool.clone());
         let invoker = Invoker::new(firesteel_invoke::Parts {
             store: Arc::clone(&store),
             deployments,

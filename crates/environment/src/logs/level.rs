@@ -27,6 +27,7 @@ pub(super) fn of(event: &PlatformEvent, about: &About) -> LogLevel {
         | PlatformEvent::Subscription { .. } => LogLevel::Info,
         PlatformEvent::Extension { error_type: Some(_), .. }
         | PlatformEvent::Failure { .. }
+        | PlatformEvent::ImageNotStarted { .. }
         | PlatformEvent::LogsDropped { .. } => LogLevel::Warn,
     }
 }

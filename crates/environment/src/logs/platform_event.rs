@@ -105,6 +105,10 @@ pub(crate) enum PlatformEvent {
         request_id: Uuid,
         error: PlatformError,
     },
+    /// The runtime of an image could not be started.
+    ImageNotStarted {
+        error: PlatformError,
+    },
     /// END and REPORT.
     Report(Report),
     /// Events that subscribers did not get. The subscriber concerned is told by its own delivery.

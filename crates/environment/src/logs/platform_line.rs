@@ -61,6 +61,17 @@ pub(super) fn write(event: &PlatformEvent, time: Timestamp, about: &About, write
             write(&error.text(*request_id));
             write(error.error_type);
         }
+        PlatformEvent::ImageNotStarted { error } => {
+            if let Some(image) = &about.spec.image {
+                write(&format!(
+                    "IMAGE\tLaunch error: {}\tEntrypoint: [{}]\tCmd: [{}]\tWorkingDir: [{}]",
+                    error.message,
+                    image.entrypoint.join(","),
+                    image.command.join(","),
+                    image.working_dir.display()
+                ));
+            }
+        }
         PlatformEvent::Report(report) => {
             write(&format!("END RequestId: {}", report.request_id));
             write(&report_line(report));

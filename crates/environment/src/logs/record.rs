@@ -87,7 +87,7 @@ pub(super) fn telemetry(event: &PlatformEvent, about: &About) -> Option<Record> 
         }
         PlatformEvent::RuntimeDone(_) if managed_instance(about) => return None,
         PlatformEvent::RuntimeDone(done) => ("platform.runtimeDone", runtime_done(done)),
-        PlatformEvent::Failure { .. } => return None,
+        PlatformEvent::Failure { .. } | PlatformEvent::ImageNotStarted { .. } => return None,
         PlatformEvent::Report(report) => ("platform.report", report_record(report, about)),
         PlatformEvent::LogsDropped { reason, records, bytes } => (
             "platform.logsDropped",
@@ -114,7 +114,8 @@ pub(super) fn logs(event: &PlatformEvent, schema: Schema, about: &About) -> Vec<
         | PlatformEvent::Start { .. }
         | PlatformEvent::RuntimeDone(_)
         | PlatformEvent::LogsDropped { .. } => telemetry(event, about).into_iter().collect(),
-        PlatformEvent::InitStart { .. }
+        PlatformEvent::ImageNotStarted { .. }
+        | PlatformEvent::InitStart { .. }
         | PlatformEvent::InitRuntimeDone { .. }
         | PlatformEvent::InitReport { .. }
         | PlatformEvent::RestoreStart

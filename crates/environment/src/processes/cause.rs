@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 
 use firesteel_runtime_api::ErrorReport;
-use firesteel_sandbox::Exit;
+use firesteel_sandbox::{Exit, StartStep};
 use uuid::Uuid;
 
 use super::Processes;
 use crate::failure::PlatformError;
 use crate::lifecycle::extensions::Extensions;
 use crate::lifecycle::{ExtensionFailure, Failure};
-use crate::logs::platform_event::Status;
+use crate::logs::platform_event::{PlatformEvent, Status};
 use crate::outcome::Answer;
 use crate::posted::{function_error, reported};
 
@@ -42,6 +42,20 @@ pub(crate) struct Verdict {
 }
 
 impl Processes {
+    /// Keeps why the runtime could not be started. Of an image the log tells at once, and more, as AWS's does.
+    pub(super) fn launch_failed(&mut self, step: StartStep, reason: &str) {
+        let program = &self.spec.entrypoint.program;
+        let error = match (&self.spec.image, step) {
+            (Some(image), StartStep::WorkingDir) => PlatformError::working_dir(&image.working_dir, reason),
+            (Some(_), StartStep::Search) => PlatformError::no_entrypoint(program),
+            (Some(_), StartStep::Execution) | (None, _) => PlatformError::launch(program, reason),
+        };
+        if self.spec.image.is_some() {
+            self.log.platform(&PlatformEvent::ImageNotStarted { error: error.clone() });
+        }
+        self.cause.launch = Some(error);
+    }
+
     /// The platform's name and words for a failure; none where the runtime found its own.
     pub(crate) fn platform_error(&self, failure: Failure, extensions: &Extensions) -> Option<PlatformError> {
         match failure {

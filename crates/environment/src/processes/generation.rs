@@ -96,7 +96,7 @@ impl Generation {
             program: spec.entrypoint.program.clone(),
             arguments: spec.entrypoint.arguments.clone(),
             variables,
-            working_dir: spec.task_root.clone(),
+            working_dir: spec.working_dir().to_owned(),
         };
         self.spawn(sandbox, Source::Function, program)
     }

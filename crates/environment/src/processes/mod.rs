@@ -36,7 +36,7 @@ use self::ending::EndingClock;
 use self::generation::{Generation, RUNTIME, extension_of};
 use self::init::Init;
 use crate::environment::{Command, Initialization, Parts};
-use crate::failure::{self, PlatformError};
+use crate::failure;
 use crate::lifecycle::extensions::{Extensions, Index};
 use crate::logs::Log;
 use crate::spec::Spec;
@@ -216,10 +216,10 @@ impl Processes {
                 self.cause.extension = Some(failure::extension_exit_text(status));
                 Some(Change::ExtensionExited(index))
             }
-            Some(sandbox::Event::SpawnFailed { name, errno, message }) => {
+            Some(sandbox::Event::SpawnFailed { name, step, errno, message }) => {
                 let reason = failure::exec_error_text(errno, &message);
                 if name == RUNTIME {
-                    self.cause.launch = Some(PlatformError::launch(&self.spec.entrypoint.program, &reason));
+                    self.launch_failed(step, &reason);
                     return Some(Change::LaunchFailed);
                 }
                 let index = index_of(&name)?;

@@ -127,6 +127,7 @@ pub(crate) fn function(handler: &str) -> Spec {
         tmp_mib: 512,
         layout: Layout::Host,
         places: Vec::new(),
+        image: None,
         entrypoint: Entrypoint {
             program: std::env::current_exe().unwrap(),
             arguments: vec![RUNTIME.to_owned()],

@@ -73,7 +73,7 @@ async fn invoke(
     let Prepared { version, spec, .. } = prepared;
     let pool = Pool::new(limits, folder, backend.clone(), logs.output(Some(version.name())));
     let reference = FunctionReference { name: version.name().clone(), qualifier: None };
-    let deployments = Deployments::new(Arc::clone(&store), None, host, pool.clone());
+    let deployments = Deployments::new(Arc::clone(&store), None, None, host, pool.clone());
     deployments.insert(&version, spec);
     let queue =
         Queue::open(None, Slots::default()).map_err(|error| Failure::from_error(Exit::Platform, &error))?;

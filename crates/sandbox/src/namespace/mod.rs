@@ -10,17 +10,22 @@
 //! What is the same for every function is done ahead, in *blanks*: namespaces, control group, network, root file system. To
 //! become a particular sandbox takes a blank some limits and mounts.
 //!
+//! A root that is a tree of files, such as an image's, is handed to the blank, opened: a blank does not see what was mounted
+//! after it was made. Without root that cannot be done, and a sandbox is made when it is asked for.
+//!
 //! Used by [`Backend`](crate::Backend). It refuses to make less than was asked for: a sandbox without one of its
 //! namespaces is no sandbox. Only limits may be missing, and those it tells of.
 
 mod blanks;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use firesteel_sandbox_init::furnishing::{Furnishing, Root};
 use firesteel_sandbox_init::network::Link;
+use firesteel_sandbox_init::overlay;
 use firesteel_sandbox_init::protocol::Mounts;
 use tokio::net::UnixStream;
 
@@ -131,17 +136,21 @@ impl Namespaces {
             let start = |source| CreateError::Start { id: id.clone(), source };
             mounts.tmp = Some(tmp.map_err(|error| start(error.into()))?.map_err(start)?);
         }
-        let blank = self.blanks.take();
+        let tree = Tree::of(&id, &mounts).await?;
+        let blank = if tree.is_seen_by_blanks() { self.blanks.take() } else { None };
         self.refill();
         if let Some(blank) = blank {
-            match become_sandbox(blank, id.clone(), mounts.clone(), &limits).await {
+            match become_sandbox(blank, id.clone(), mounts.clone(), tree, &limits).await {
                 // It has died meanwhile, which is no reason to fail.
                 Err(CreateError::Ended { .. }) => {}
                 made => return made,
             }
+            let tree = Tree::of(&id, &mounts).await?;
+            let blank = self.make_blank(id.clone()).await?;
+            return become_sandbox(blank, id, mounts, tree, &limits).await;
         }
         let blank = self.make_blank(id.clone()).await?;
-        become_sandbox(blank, id, mounts, &limits).await
+        become_sandbox(blank, id, mounts, tree, &limits).await
     }
 
     pub(crate) async fn probe(self: &Arc<Self>) -> Result<(), CreateError> {
@@ -234,10 +243,47 @@ impl Namespaces {
     }
 }
 
+/// The root of a sandbox that is not the host's folders.
+#[derive(Debug)]
+enum Tree {
+    /// There is none.
+    None,
+    /// Opened: it can be handed to a blank, which does not see what was mounted since it was made.
+    Opened(OwnedFd),
+    /// Only root may do that. It is found by its path, by who is made after it was mounted.
+    ByPath,
+}
+
+impl Tree {
+    async fn of(id: &str, mounts: &Mounts) -> Result<Self, CreateError> {
+        let Some(path) = mounts.tree.clone() else { return Ok(Tree::None) };
+        let root = |error: io::Error| CreateError::Root { id: id.to_owned(), reason: error.to_string() };
+        // It may be somebody's file system, who takes his time.
+        match tokio::task::spawn_blocking(move || overlay::open(&path)).await {
+            Ok(Ok(tree)) => Ok(Tree::Opened(tree)),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => Ok(Tree::ByPath),
+            Ok(Err(error)) => Err(root(error)),
+            Err(error) => Err(root(error.into())),
+        }
+    }
+
+    fn is_seen_by_blanks(&self) -> bool {
+        !matches!(self, Tree::ByPath)
+    }
+
+    fn opened(self) -> Option<OwnedFd> {
+        match self {
+            Tree::Opened(tree) => Some(tree),
+            Tree::None | Tree::ByPath => None,
+        }
+    }
+}
+
 async fn become_sandbox(
     blank: Unready,
     id: String,
     mounts: Mounts,
+    tree: Tree,
     limits: &Limits,
 ) -> Result<(Sandbox, Events), CreateError> {
     let blank = blank.named(id.clone());
@@ -245,5 +291,5 @@ async fn become_sandbox(
         blank.close().await;
         return Err(CreateError::Limit { id, source });
     }
-    blank.prepare(mounts).await
+    blank.prepare(mounts, tree.opened()).await
 }

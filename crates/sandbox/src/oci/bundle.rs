@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use firesteel_sandbox_init::layout;
 
-use super::config::{Config, INIT};
+use super::config::{Config, INIT, TREE};
 use crate::system;
 
 /// Removed when dropped.
@@ -56,6 +56,10 @@ impl Bundle {
         }
         make_folder(rootfs, Path::new(layout::PROCESSORS))?;
         File::create(make_parent(rootfs, Path::new(INIT))?)?;
+        if config.tree.is_some() {
+            make_folder(rootfs, Path::new(TREE))?;
+            make_folder(rootfs, Path::new(layout::WORKSPACE))?;
+        }
         for place in config.places {
             let made = fs::metadata(&place.from).and_then(|found| make_place(rootfs, &place.at, &found));
             made.map_err(|error| {

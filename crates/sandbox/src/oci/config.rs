@@ -17,6 +17,9 @@ use crate::system;
 /// Where the program is found in a container that becomes its first process.
 pub(super) const INIT: &str = "/.firesteel/init";
 
+/// Where a tree is found that is to become the root.
+pub(super) const TREE: &str = "/.firesteel/tree";
+
 /// Of the specification: what is used here has been in it since.
 const OCI_VERSION: &str = "1.0.2";
 
@@ -43,6 +46,8 @@ pub(super) struct Config<'a> {
     /// To whom private folders are shown.
     pub(super) guest: &'a Confinement,
     pub(super) places: &'a [Bind],
+    /// What is to become the root.
+    pub(super) tree: Option<&'a Path>,
     pub(super) tmp: Tmp,
     pub(super) network: NetworkNamespace,
     /// `None`: no group of its own.
@@ -151,6 +156,13 @@ impl Config<'_> {
             // To write as the owner is another matter: what a guest made would be root's on the host.
             let mapping = if *read_only { self.mapping(from)? } else { None };
             mounts.push(bind(from, at, *read_only, mapping.as_deref())?);
+        }
+        if let Some(tree) = self.tree {
+            mounts.push(bind(tree, Path::new(TREE), true, None)?);
+            mounts.push(json!({
+                "destination": layout::WORKSPACE, "type": "tmpfs", "source": "workspace",
+                "options": ["nosuid", "nodev", "mode=755", "size=1m"],
+            }));
         }
         Ok(mounts)
     }

@@ -16,6 +16,8 @@
 //! | `config` | what `config.json` says |
 //! | `container` | one of them, until it is deleted |
 //!
+//! Where the root is a tree of files, such as an image's, the first process makes it in the container, as it does elsewhere.
+//!
 //! The first process is root in the container, with as few rights as it takes to confine what it starts, and stays outside of
 //! what is frozen. The runtime makes no control groups: it begins in one of the server's and is shown them
 //! read-only. All it leaves is in a folder of the server's run.
@@ -40,7 +42,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use firesteel_sandbox_init::furnishing::{Confinement, Furnishing, Scratch};
-use firesteel_sandbox_init::protocol::Mounts;
+use firesteel_sandbox_init::protocol::{Bind, Mounts};
 use firesteel_sandbox_init::scratch::Disk;
 use tokio::net::UnixStream;
 
@@ -48,7 +50,7 @@ pub(crate) use self::container::Container;
 pub use self::runtime::{FindRuntimeError, OciRuntime};
 
 use self::bundle::Bundle;
-use self::config::{Config, NetworkNamespace, Tmp};
+use self::config::{Config, NetworkNamespace, TREE, Tmp};
 use self::runtime::Caller;
 use crate::cgroup::{Enforcement, Group, Groups};
 use crate::event::Events;
@@ -141,7 +143,7 @@ impl Containers {
         };
         let begun =
             begun.await.map_err(|error| CreateError::Start { id: id.clone(), source: error.into() })??;
-        let Made { begun, guest } = begun;
+        let Made { begun, guest, mounts } = begun;
         let groups = begun.group.as_ref().map_or(Ok(Vec::new()), open);
         let groups = groups.map_err(|source| CreateError::Start { id, source })?;
         let furnishing = Furnishing {
@@ -153,8 +155,7 @@ impl Containers {
             link: None,
         };
         let furnished = begun.attend().furnish(furnishing, groups).await?;
-        // All of that was the runtime's to do.
-        furnished.prepare(Mounts::default()).await
+        furnished.prepare(mounts, None).await
     }
 
     /// Makes a sandbox and ends it.
@@ -196,11 +197,13 @@ impl Containers {
         let network = self.network().map_err(start)?;
         // Unlike names of sandboxes, nothing that a runtime might object to.
         let name = format!("c{}", self.count.fetch_add(1, Ordering::Relaxed));
+        let Divided { places, tree, rest } = divided(mounts);
         let config = Config {
             runtime: &self.caller.runtime,
             init: &self.init,
             guest: &guest,
-            places: &mounts.binds,
+            places: &places,
+            tree: tree.as_deref(),
             tmp,
             network: network.as_ref().map_or(self.unconnected(), path_of),
             cgroups_path: self.caller.cgroups_path(&name),
@@ -224,7 +227,7 @@ impl Containers {
         if let Some(group) = &begun.group {
             limits.apply(group).map_err(limit)?;
         }
-        Ok(Made { begun, guest })
+        Ok(Made { begun, guest, mounts: rest })
     }
 
     /// With a way out, if that is what containers have.
@@ -260,7 +263,37 @@ impl Containers {
 struct Made {
     begun: Begun,
     guest: Confinement,
+    mounts: Mounts,
 }
+
+/// Who makes which mounts of a container.
+#[derive(Debug)]
+struct Divided {
+    /// The runtime.
+    places: Vec<Bind>,
+    tree: Option<PathBuf>,
+    /// The first process, from what the runtime shows it.
+    rest: Mounts,
+}
+
+/// All are the runtime's to make. Where the root is a tree, that and the places are only shown, as the first process has to
+/// begin in a root with the libraries it was built for; it puts them where they belong, and leaves that root.
+fn divided(mounts: Mounts) -> Divided {
+    let Mounts { binds, tree: Some(tree), .. } = mounts else {
+        return Divided { places: mounts.binds, tree: None, rest: Mounts::default() };
+    };
+    let shown = |index| PathBuf::from(format!("{SHOWN}/{index}"));
+    let places = binds.iter().enumerate().map(|(index, bind)| Bind { at: shown(index), ..bind.clone() });
+    let rest = binds.iter().enumerate().map(|(index, bind)| Bind { from: shown(index), ..bind.clone() });
+    Divided {
+        places: places.collect(),
+        tree: Some(tree),
+        rest: Mounts { tree: Some(TREE.into()), binds: rest.collect(), ..Mounts::default() },
+    }
+}
+
+/// Where places are shown that belong into a tree.
+const SHOWN: &str = "/.firesteel/places";
 
 /// A namespace that this process holds, for another that sees the same processes.
 fn path_of(namespace: &OwnedFd) -> NetworkNamespace {

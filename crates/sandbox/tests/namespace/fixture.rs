@@ -62,16 +62,38 @@ impl Fixture {
         self.create("a", LIMITS, vec![bind]).await
     }
 
+    pub(crate) async fn sandbox_of(&self, id: &str, mounts: Mounts) -> Sandboxed {
+        let (sandbox, events) = self.try_sandbox_of(id, mounts).await.unwrap();
+        Sandboxed { sandbox, events }
+    }
+
+    pub(crate) async fn try_sandbox_of(
+        &self,
+        id: &str,
+        mounts: Mounts,
+    ) -> Result<(Sandbox, Events), CreateError> {
+        self.create_with(id, LIMITS, mounts).await
+    }
+
     async fn create(
         &self,
         id: &str,
         limits: Limits,
         binds: Vec<Bind>,
     ) -> Result<(Sandbox, Events), CreateError> {
+        self.create_with(id, limits, Mounts { binds, ..Mounts::default() }).await
+    }
+
+    async fn create_with(
+        &self,
+        id: &str,
+        limits: Limits,
+        mounts: Mounts,
+    ) -> Result<(Sandbox, Events), CreateError> {
         let spec = Spec {
             id: id.to_owned(),
             folder: self.folder.path().to_owned(),
-            mounts: Mounts { binds, ..Mounts::default() },
+            mounts,
             limits,
             init: InitProgram::CurrentExe,
         };

@@ -12,6 +12,7 @@ mod limits;
 mod network;
 mod root;
 mod rootless;
+mod tree;
 
 use std::io::Write;
 
@@ -31,6 +32,7 @@ fn main() -> std::process::ExitCode {
         ending::tests(),
         blanks::tests(),
         rootless::tests(),
+        tree::tests(),
     ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
 }

@@ -9,7 +9,7 @@ use firesteel_sandbox::{Bind, Means};
 use libtest_mimic::Trial;
 
 use crate::fixture::{Fixture, LIMITS};
-use crate::test;
+use crate::{test, tree};
 
 /// First argument of this executable, as that user.
 pub(crate) const MODE: &str = "rootless";
@@ -77,6 +77,13 @@ async fn isolated() {
     assert_eq!(said.matches("No such file").count(), 1, "{said}");
     assert_eq!(said.matches("Read-only").count(), 2, "{said}");
     let _listener = sandbox.sandbox.listen().unwrap();
+    sandbox.close().await;
+
+    let tree = fixture.folder.path().join("tree");
+    tree::grow(&tree);
+    let bind = tree::data(fixture.folder.path());
+    let mut sandbox = fixture.sandbox_of("b", tree::of_tree(&tree, vec![bind])).await;
+    tree::inspect(&mut sandbox).await;
     sandbox.close().await;
     fixture.close().await;
 }

@@ -12,6 +12,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_guest_has_no_rights", |host| Box::pin(a_guest_has_no_rights(host))),
     ("a_guest_sees_its_own_files_only", |host| Box::pin(a_guest_sees_its_own_files_only(host))),
     ("nothing_can_be_written_to_but_tmp", |host| Box::pin(nothing_can_be_written_to_but_tmp(host))),
+    ("the_root_may_be_a_tree", |host| Box::pin(the_root_may_be_a_tree(host))),
     ("what_is_mounted_below_a_place_is_read_only_too", |host| {
         Box::pin(what_is_mounted_below_a_place_is_read_only_too(host))
     }),
@@ -184,5 +185,47 @@ async fn a_listener_is_reached_by_its_own_sandbox_only(host: Host) {
     assert_eq!(output.line(), "an event");
     one.close().await;
     other.close().await;
+    host.close().await;
+}
+
+/// One that lacks much, and has links and files where folders should be.
+async fn the_root_may_be_a_tree(host: Host) {
+    let tree = host.folder.path().join("a:tree, with\\all");
+    for folder in ["bin", "etc", "srv"] {
+        fs::create_dir_all(tree.join(folder)).unwrap();
+    }
+    fs::set_permissions(&tree, fs::Permissions::from_mode(0o755)).unwrap();
+    // Debian's busybox-static.
+    fs::copy("/bin/busybox", tree.join("bin/busybox")).unwrap();
+    for name in ["sh", "ls", "cat", "touch"] {
+        std::os::unix::fs::symlink("busybox", tree.join("bin").join(name)).unwrap();
+    }
+    let bash = tree.join("bin/bash");
+    fs::write(&bash, "#!/bin/sh\nexec sh \"$@\"\n").unwrap();
+    fs::set_permissions(bash, fs::Permissions::from_mode(0o755)).unwrap();
+    std::os::unix::fs::symlink("/nowhere", tree.join("tmp")).unwrap();
+    std::os::unix::fs::symlink("../run/resolv.conf", tree.join("etc/resolv.conf")).unwrap();
+    fs::write(tree.join("dev"), "no folder").unwrap();
+    let data = host.folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("file"), "a place").unwrap();
+    let mounts = Mounts {
+        tree: Some(tree.clone()),
+        binds: vec![Bind { from: data, at: "/srv/data".into(), read_only: true }],
+        ..Mounts::default()
+    };
+    let limits = Limits { tmp_mib: 16, ..Limits::default() };
+    let mut guest = host.try_guest("tree", limits, mounts).await.unwrap();
+    let (text, status) = guest
+        .run("ls /; echo -; cat /srv/data/file /etc/resolv.conf; echo; cat /etc/hosts; echo x >/dev/null; echo x >/tmp/x && cat /tmp/x")
+        .await;
+    assert_eq!(status, Exit::Code(0), "{text}");
+    assert!(text.starts_with("bin\ndev\netc\nproc\nsrv\nsys\ntmp\n-\na place\n127.0.0.1 "), "{text}");
+    assert!(text.ends_with("\nx\n"), "{text}");
+    let (text, _) = guest.run("for at in / /bin /etc /dev /srv /srv/data; do touch $at/x; done").await;
+    assert_eq!(text.matches("Read-only file system").count(), 6, "{text}");
+    guest.close().await;
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    assert!(!mounts.contains(host.folder.path().to_str().unwrap()), "mounts are left: {mounts}");
     host.close().await;
 }

@@ -47,7 +47,7 @@ fn host_cannot() -> Option<String> {
 }
 
 fn protected(folders: Vec<std::path::PathBuf>) -> Mounts {
-    Mounts { read_only: folders, binds: Vec::new(), tmp: None }
+    Mounts { read_only: folders, binds: Vec::new(), ..Mounts::default() }
 }
 
 fn inner(folder: &Path) -> Mounts {
@@ -91,7 +91,7 @@ async fn own_folder() {
         fs::create_dir(&own).unwrap();
         fs::create_dir(&at).unwrap();
         fs::write(at.join("hidden"), "the host's").unwrap();
-        Mounts { read_only: Vec::new(), binds: vec![Bind { from: own, at, read_only: false }], tmp: None }
+        Mounts { read_only: Vec::new(), binds: vec![Bind { from: own, at, read_only: false }], ..Mounts::default() }
     };
     let fixture = Fixture::protecting("own", place).await;
     assert_eq!(fixture.sandbox.mounted(), &Mounted::AsAsked);
@@ -113,7 +113,7 @@ async fn two_places() {
         Mounts {
             read_only: vec![layers.clone()],
             binds: vec![Bind { from: layers, at, read_only: true }],
-            tmp: None,
+            ..Mounts::default()
         }
     };
     let fixture = Fixture::protecting("two places", place).await;
@@ -131,7 +131,7 @@ async fn own_file() {
         let (own, at) = (folder.join("own"), folder.join("place"));
         fs::write(&own, "the sandbox's\n").unwrap();
         fs::write(&at, "the host's\n").unwrap();
-        Mounts { read_only: Vec::new(), binds: vec![Bind { from: own, at, read_only: true }], tmp: None }
+        Mounts { read_only: Vec::new(), binds: vec![Bind { from: own, at, read_only: true }], ..Mounts::default() }
     };
     let fixture = Fixture::protecting("own file", place).await;
     assert_eq!(fixture.sandbox.mounted(), &Mounted::AsAsked);
@@ -152,7 +152,7 @@ async fn told_and_rest() {
         Mounts {
             read_only: vec![folder.join("unknown")],
             binds: vec![bind(folder.join("nowhere")), bind(at)],
-            tmp: None,
+            ..Mounts::default()
         }
     };
     let fixture = Fixture::protecting("partly", place).await;

@@ -104,7 +104,7 @@ async fn exec_errors() {
     for (program, expected) in cases {
         fixture.run("it", &program, &[], &[]);
         match fixture.event().await {
-            Event::SpawnFailed { name, errno, message } => {
+            Event::SpawnFailed { name, errno, message, .. } => {
                 assert_eq!((name.as_str(), errno), ("it", expected.raw_os_error()), "{program}: {message}");
             }
             other => panic!("{program}: {other:?}"),
