@@ -5,7 +5,9 @@
 //!                /environments/  one folder per execution environment
 //!                /packages/      unpacked zips and layers
 //!                /runtime/       the managed runtimes
+//!                /images/        where container images are mounted
 //!      /logs/                    what functions wrote; stays, within bounds (`logs/group.rs`)
+//!      /images/                 container images (`images.rs`)
 //!      /catalog.sqlite, …        what a server keeps (`kept.rs`)
 //! ```
 //!
@@ -19,6 +21,9 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 use crate::exit::Failure;
+
+/// In a run's folder.
+const MOUNTS: &str = "images";
 
 /// One run's folder, removed when dropped.
 #[derive(Debug)]
@@ -64,6 +69,16 @@ impl DataFolder {
         logs_below(&self.root)
     }
 
+    /// Where container images are kept, which outlive the run. Not made yet.
+    pub(crate) fn images(&self) -> PathBuf {
+        images_below(&self.root)
+    }
+
+    /// Where those of this run are mounted. Not made yet.
+    pub(crate) fn mounts(&self) -> PathBuf {
+        self.path.join(MOUNTS)
+    }
+
     /// A folder below this one, made if need be.
     pub(crate) fn subfolder(&self, name: &str) -> Result<PathBuf, Failure> {
         let path = self.path.join(name);
@@ -83,6 +98,15 @@ impl Drop for DataFolder {
 /// Where the runs on `data` keep their logs. Nothing is made, nobody needs to run.
 pub(crate) fn logs(data: Option<&Path>) -> Result<PathBuf, Failure> {
     Ok(logs_below(&root(data)?))
+}
+
+/// Where container images are kept. Nothing is made.
+pub(crate) fn images(data: Option<&Path>) -> Result<PathBuf, Failure> {
+    Ok(images_below(&root(data)?))
+}
+
+fn images_below(root: &Path) -> PathBuf {
+    root.join("images")
 }
 
 fn logs_below(root: &Path) -> PathBuf {
@@ -121,6 +145,9 @@ fn remove_abandoned(runs: &Path) -> io::Result<()> {
 
 /// What another removes at the same time is removed, too.
 fn remove(folder: &Path) -> io::Result<()> {
+    // Nobody answers for what a killed run had mounted, and nothing could be removed in it.
+    #[cfg(target_os = "linux")]
+    firesteel_image::serve::remove_abandoned(&folder.join(MOUNTS))?;
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,

@@ -56,7 +56,7 @@ pub(crate) fn origin(arguments: &DoorArguments, address: SocketAddr) -> String {
 }
 
 /// The server's own credentials for AWS's other services, or for what plays them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Outside {
     endpoint: Option<String>,
     region: String,
@@ -64,26 +64,30 @@ pub(crate) struct Outside {
 }
 
 impl Outside {
-    pub(crate) fn new(arguments: &DoorArguments, region: &str) -> Self {
+    pub(crate) fn new(endpoint: Option<&str>, region: &str) -> Self {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let keys = variable("AWS_ACCESS_KEY_ID")
             .zip(variable("AWS_SECRET_ACCESS_KEY"))
             .map(|(key, secret)| (key, secret, variable("AWS_SESSION_TOKEN")));
-        Outside { endpoint: arguments.aws_endpoint.clone(), region: region.to_owned(), keys }
+        Outside { endpoint: endpoint.map(str::to_owned), region: region.to_owned(), keys }
     }
 
-    /// Where code is fetched from.
-    pub(crate) fn s3(&self) -> Result<S3Store, Failure> {
+    /// How S3 is reached, for code and for images.
+    pub(crate) fn s3_settings(&self) -> S3Settings {
         let credentials = self.keys.clone().map(|(access_key_id, secret_access_key, session_token)| {
             S3Credentials { access_key_id, secret_access_key, session_token }
         });
-        let settings = S3Settings {
+        S3Settings {
             endpoint: self.endpoint.clone(),
             region: self.region.clone(),
             credentials,
             path_style: self.endpoint.is_some(),
-        };
-        S3Store::new(settings).map_err(|error| {
+        }
+    }
+
+    /// Where code is fetched from.
+    pub(crate) fn s3(&self) -> Result<S3Store, Failure> {
+        S3Store::new(self.s3_settings()).map_err(|error| {
             Failure::from_error(Exit::Usage, &error).try_next("--aws-endpoint http://127.0.0.1:5000")
         })
     }

@@ -17,6 +17,7 @@ mod event;
 mod exit;
 mod function;
 mod function_urls;
+mod images;
 mod isolation;
 mod kept;
 mod listen;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
             Command::Versions(arguments) => commands::functions::versions(arguments).await,
             Command::Aliases(arguments) => commands::functions::aliases(arguments).await,
             Command::Delete(arguments) => commands::delete::run(arguments).await,
+            Command::Image(arguments) => commands::image::run(arguments).await,
         }
     });
     match result {

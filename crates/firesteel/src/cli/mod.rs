@@ -4,6 +4,7 @@ mod check;
 mod client;
 mod doctor;
 mod function;
+mod image;
 mod invoke;
 mod logs;
 mod serve;
@@ -18,6 +19,7 @@ pub(crate) use client::{
 };
 pub(crate) use doctor::DoctorArguments;
 pub(crate) use function::{FunctionArguments, LogFormat, LogLevel};
+pub(crate) use image::{ImageArguments, ImageCommand, ImageStoreArguments, LibraryArguments};
 pub(crate) use invoke::InvokeArguments;
 pub(crate) use logs::LogsArguments;
 pub(crate) use serve::{DoorArguments, Provisioned, ServeArguments, StreamBandwidth, Url};
@@ -57,6 +59,8 @@ pub(crate) enum Command {
     Aliases(OfFunctionArguments),
     /// Deletes a function, a version or an alias
     Delete(DeleteArguments),
+    /// Adds, lists, checks and mounts container images, without a server
+    Image(ImageArguments),
     /// Prints what a function has written, oldest first
     Logs(LogsArguments),
     /// Checks a runtime against the rules of the Runtime API

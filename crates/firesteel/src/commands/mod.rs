@@ -5,6 +5,7 @@ pub(crate) mod delete;
 pub(crate) mod deploy;
 pub(crate) mod doctor;
 pub(crate) mod functions;
+pub(crate) mod image;
 pub(crate) mod invoke;
 mod invoke_endpoint;
 pub(crate) mod logs;
