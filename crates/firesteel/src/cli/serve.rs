@@ -144,11 +144,6 @@ pub(crate) struct DoorArguments {
     /// How callers reach this server, for links to code and function URLs [default: as it listens]
     #[arg(long, value_name = "URL")]
     pub(crate) origin: Option<String>,
-
-    /// Where S3, SQS, SNS and EventBridge are reached, for code and for the outcomes of asynchronous events, as whoever
-    /// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of this server say [default: AWS's own]
-    #[arg(long, value_name = "URL")]
-    pub(crate) aws_endpoint: Option<String>,
 }
 
 /// A function that is to have a URL, and where that listens.

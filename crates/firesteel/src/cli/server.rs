@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::ImageStoreArguments;
 use crate::isolation::Isolation;
 
 #[derive(Debug, Args)]
@@ -24,6 +25,14 @@ pub(crate) struct ServerArguments {
     /// Account that functions belong to
     #[arg(long, value_name = "ID", default_value = "000000000000", value_parser = account_id)]
     pub(crate) account_id: String,
+
+    /// Where S3, SQS, SNS and EventBridge are reached, for code, images and the outcomes of asynchronous events, as whoever
+    /// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY say [default: AWS's own]
+    #[arg(long, value_name = "URL")]
+    pub(crate) aws_endpoint: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) images: ImageStoreArguments,
 
     #[command(flatten)]
     pub(crate) isolation: IsolationArguments,

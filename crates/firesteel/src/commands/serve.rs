@@ -95,7 +95,7 @@ async fn serve(
         },
     });
     invoker.begin().await.map_err(|error| Failure::from_error(Exit::Platform, &error))?;
-    let outside = Outside::new(arguments.door.aws_endpoint.as_deref(), &arguments.server.region);
+    let outside = Outside::new(arguments.server.aws_endpoint.as_deref(), &arguments.server.region);
     let front = front(&arguments, address, credentials.as_ref(), &outside, &invoker)?;
     let events = Events::start(&invoker, &event_settings(&arguments, &outside));
 
