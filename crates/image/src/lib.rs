@@ -32,12 +32,14 @@ mod code_store;
 mod entry_path;
 mod erofs;
 mod executable;
-mod flatten;
+pub mod flatten;
 mod folder;
 mod layers;
 mod limits;
 mod link;
 pub mod manifest;
+pub mod library;
+pub mod oci;
 mod package;
 #[cfg(target_os = "linux")]
 pub mod serve;

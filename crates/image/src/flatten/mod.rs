@@ -58,6 +58,9 @@ pub use flat_image::FlatImage;
 pub use layer::{Layer, ReadAt};
 pub use limits::{FlattenLimit, FlattenLimits};
 
+/// Names this layout in manifests: what is laid out otherwise has another number.
+pub const LAYOUT: u16 = 1;
+
 use layer_tree::read_layer;
 use layout::Layout;
 use limits::Budget;

@@ -1,0 +1,4 @@
+//! TEMP
+/// TEMP
+#[derive(Debug, Clone, Default)]
+pub struct SourceSettings;
