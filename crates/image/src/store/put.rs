@@ -303,7 +303,7 @@ fn seal_all<S: SlotReader>(
                     return;
                 }
                 let sealed = match slots.read_slot(index, &mut plaintext) {
-                    Ok(()) => match seal(within(&plaintext, index, slots.image_bytes()), salt, domain) {
+                    Ok(()) => match seal(within(&plaintext[..], index, slots.image_bytes()), salt, domain) {
                         Some(sealed) => Ok(SealedSlot { index, chunk: sealed.chunk, key: sealed.key }),
                         None => continue,
                     },
