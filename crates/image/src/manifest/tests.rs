@@ -194,7 +194,7 @@ proptest! {
             let at = at % bytes.len();
             bytes[at] = value;
         }
-        if bytes != written.bytes() && let Ok(manifest) = Manifest::parse(bytes.into()) {
+        if bytes != *written.bytes() && let Ok(manifest) = Manifest::parse(bytes.into()) {
             prop_assert!(wait(manifest.open(image(1), &vault, "t")).is_err());
         }
     }

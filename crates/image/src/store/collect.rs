@@ -1,7 +1,6 @@
 //! Taking away what nobody needs: images are moved out of retired roots, and roots that are empty expire and are deleted.
 
 use std::collections::HashSet;
-use std::fs;
 use std::io;
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use super::lease::WriteLease;
 use super::put::PutError;
 use super::register::{StateError, UpdateError};
 use super::roots::{Event, ImageRow, Phase, Refusal};
-use super::{ImageStore, Shared, place};
+use super::{ImageStore, Shared, local, place};
 use crate::chunk::{ChunkId, ChunkRef, FetchError};
 use crate::manifest::{ImageId, RootId};
 
@@ -52,6 +51,9 @@ pub enum CollectError {
     /// A copy cannot be written.
     #[error(transparent)]
     Copy(#[from] PutError),
+    /// What a local store has left behind cannot be removed.
+    #[error("tidying the folder of the store")]
+    Disk(#[source] io::Error),
     /// Objects cannot be listed or removed.
     #[error("{action} root {root}")]
     Root {
@@ -90,6 +92,9 @@ impl ImageStore {
             }
         }
         shared.delete_strays().await?;
+        if let Some(folder) = &shared.folder {
+            local::remove_unfinished(folder).await.map_err(CollectError::Disk)?;
+        }
         Ok(done)
     }
 }
@@ -202,9 +207,9 @@ impl Shared {
         let listed: Vec<_> =
             listed.map_ok(|object| object.location).try_collect().await.map_err(failed("listing"))?;
         if listed.is_empty() {
-            self.delete_folder(root).await.map_err(|source| {
-                failed("deleting")(object_store::Error::Generic { store: "folder", source: source.into() })
-            })?;
+            if let Some(folder) = &self.folder {
+                local::remove_root(folder, root).await.map_err(CollectError::Disk)?;
+            }
             return Ok(false);
         }
         let removed = self.store.delete_stream(stream::iter(listed).map(Ok).boxed());
@@ -214,17 +219,6 @@ impl Shared {
         });
         removed.try_for_each(|_| async { Ok(()) }).await.map_err(failed("deleting"))?;
         Ok(true)
-    }
-
-    /// Of a local store: empty folders, and files that were being written when a server was killed.
-    async fn delete_folder(&self, root: RootId) -> io::Result<()> {
-        let Some(folder) = &self.folder else { return Ok(()) };
-        let folder = folder.join(place::root(root).as_ref());
-        let removed = tokio::task::spawn_blocking(move || fs::remove_dir_all(folder)).await;
-        match removed.map_err(io::Error::other)? {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
     }
 
     /// What a server has written under a root that it did not know to be gone.

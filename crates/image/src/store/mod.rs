@@ -25,6 +25,7 @@ mod clock;
 mod collect;
 mod error;
 mod lease;
+mod local;
 mod origin;
 mod place;
 mod put;

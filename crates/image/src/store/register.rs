@@ -36,6 +36,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
+use zeroize::Zeroizing;
 
 use super::roots::{Event, LeaseId, Refusal, SecretSalt, State};
 use crate::chunk::Salt;
@@ -226,7 +227,9 @@ impl Register {
         wrapped: &WrappedKey,
     ) -> Result<bool, StateError> {
         let mut bytes = header(number, wrapped);
-        let json = serde_json::to_vec(state).expect("a state has keys that are text, and no floats");
+        let json = serde_json::to_vec(state)
+            .map(Zeroizing::new)
+            .expect("a state has keys that are text, and no floats");
         let sealed = key.seal_again(&bytes, &json);
         bytes.extend_from_slice(&sealed);
         match self.store.put_opts(&key_of(number), bytes.into(), PutMode::Create.into()).await {

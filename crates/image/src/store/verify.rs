@@ -25,9 +25,9 @@ impl ImageStore {
         let opened = self.open(image).await?;
         let chunks = self.inspect(image).await?.manifest.chunks();
         let origin = &opened.origin;
-        let fetched = stream::iter(&chunks).map(|chunk| async move { (*chunk, origin.fetch(*chunk).await) });
-        let mut fetched = fetched.buffer_unordered(self.shared.settings.requests);
         let mut found = Verified { chunks: chunks.len(), stored_bytes: 0, damaged: Vec::new() };
+        let fetched = stream::iter(chunks).map(|chunk| async move { (chunk, origin.fetch(chunk).await) });
+        let mut fetched = fetched.buffer_unordered(self.shared.settings.requests);
         while let Some((chunk, fetched)) = fetched.next().await {
             match fetched {
                 Ok(_) => found.stored_bytes += u64::from(chunk.stored_bytes),

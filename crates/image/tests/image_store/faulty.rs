@@ -18,7 +18,7 @@ use object_store::{
 #[derive(Debug)]
 pub(crate) struct Faulty {
     inner: Arc<dyn ObjectStore>,
-    left: AtomicU64,
+    left: Arc<AtomicU64>,
     made: AtomicU64,
     /// Whether what the last request asks for is done all the same, and only its answer is lost.
     last_is_done: bool,
@@ -28,13 +28,13 @@ pub(crate) struct Faulty {
 
 impl Faulty {
     pub(crate) fn dying_after(inner: &Arc<dyn ObjectStore>, requests: u64, last_is_done: bool) -> Arc<Self> {
-        let (left, made) = (AtomicU64::new(requests), AtomicU64::new(0));
+        let (left, made) = (Arc::new(AtomicU64::new(requests)), AtomicU64::new(0));
         Arc::new(Faulty { inner: Arc::clone(inner), left, made, last_is_done, yields: 0 })
     }
 
     /// One that lives, in turns with others, and dies when it is told so.
     pub(crate) fn in_turns(inner: &Arc<dyn ObjectStore>, yields: u64) -> Arc<Self> {
-        let (left, made) = (AtomicU64::new(u64::MAX), AtomicU64::new(0));
+        let (left, made) = (Arc::new(AtomicU64::new(u64::MAX)), AtomicU64::new(0));
         Arc::new(Faulty { inner: Arc::clone(inner), left, made, last_is_done: yields % 2 == 1, yields })
     }
 
@@ -47,30 +47,31 @@ impl Faulty {
         self.left.load(Ordering::Relaxed) == 0
     }
 
-    /// How many requests were made, those that failed included.
-    pub(crate) fn made(&self) -> u64 {
-        self.made.load(Ordering::Relaxed)
-    }
-
     async fn request<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         for _ in 0..(number.wrapping_mul(self.yields) >> 3) % 4 {
             tokio::task::yield_now().await;
         }
-        let left = self.left.load(Ordering::Relaxed);
-        if left == 0 {
-            return Err(gone());
+        if let Err(error) = count(&self.left) {
+            return Err(error);
         }
-        if left != u64::MAX {
-            self.left.store(left - 1, Ordering::Relaxed);
-        }
-        if left == 1 {
-            if self.last_is_done {
-                let _ = request.await;
-            }
+        if self.last_is_done && self.is_dead() {
+            let _ = request.await;
             return Err(gone());
         }
         request.await
+    }
+}
+
+/// One request fewer that may be made; that it is the last one is seen by who looks.
+fn count(left: &AtomicU64) -> Result<()> {
+    match left.load(Ordering::Relaxed) {
+        0 => Err(gone()),
+        u64::MAX => Ok(()),
+        some => {
+            left.store(some - 1, Ordering::Relaxed);
+            Ok(())
+        }
     }
 }
 
@@ -108,34 +109,23 @@ impl ObjectStore for Faulty {
 
     fn delete_stream(&self, keys: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         // One by one: a server may die between any two.
-        let inner = Arc::clone(&self.inner);
-        let left = self.left.load(Ordering::Relaxed);
-        let allowed = usize::try_from(left).unwrap_or(usize::MAX);
-        let keys = keys.enumerate().then(move |(number, key)| {
-            let inner = Arc::clone(&inner);
+        let (inner, left) = (Arc::clone(&self.inner), Arc::clone(&self.left));
+        let keys = keys.then(move |key| {
+            let (inner, left) = (Arc::clone(&inner), Arc::clone(&left));
             async move {
-                if number >= allowed {
-                    return Err(gone());
-                }
+                count(&left)?;
                 let mut one = inner.delete_stream(stream::iter([key]).boxed());
                 one.try_next().await?.ok_or_else(gone)
             }
         });
-        self.made.fetch_add(1, Ordering::Relaxed);
-        if left != u64::MAX {
-            self.left.store(left.saturating_sub(1), Ordering::Relaxed);
-        }
         keys.boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.made.fetch_add(1, Ordering::Relaxed);
-        match self.left.load(Ordering::Relaxed) {
-            0 => return stream::iter([Err(gone())]).boxed(),
-            u64::MAX => {}
-            left => self.left.store(left - 1, Ordering::Relaxed),
+        match count(&self.left) {
+            Err(error) => stream::iter([Err(error)]).boxed(),
+            Ok(()) => self.inner.list(prefix),
         }
-        self.inner.list(prefix)
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
