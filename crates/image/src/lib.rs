@@ -35,6 +35,7 @@ mod folder;
 mod layers;
 mod limits;
 mod link;
+pub mod oci;
 mod package;
 mod source;
 mod staged_folder;

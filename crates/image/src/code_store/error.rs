@@ -21,7 +21,7 @@ pub struct DiskError {
 }
 
 impl DiskError {
-    pub(super) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| DiskError { action, path: path.to_owned(), source }
     }
 }

@@ -40,6 +40,7 @@ use crate::zip_archive::unpack_zip;
 
 pub use self::error::{CodeStoreOpenError, DiskError, PutError, ReadError};
 pub use self::incoming::Incoming;
+pub(crate) use self::sha256::Hasher;
 pub use self::sha256::{BadSha256, Sha256};
 pub use self::shelves::Claim;
 pub use self::tree::Tree;

@@ -81,18 +81,18 @@ impl FromStr for Sha256 {
 }
 
 /// Hashes what comes in pieces.
-pub(super) struct Hasher(aws_lc_rs::digest::Context);
+pub(crate) struct Hasher(aws_lc_rs::digest::Context);
 
 impl Hasher {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Hasher(aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256))
     }
 
-    pub(super) fn update(&mut self, piece: &[u8]) {
+    pub(crate) fn update(&mut self, piece: &[u8]) {
         self.0.update(piece);
     }
 
-    pub(super) fn finish(self) -> Sha256 {
+    pub(crate) fn finish(self) -> Sha256 {
         let digest = self.0.finish();
         Sha256(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }
