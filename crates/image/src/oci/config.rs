@@ -85,7 +85,8 @@ pub(super) fn parse(bytes: &[u8], layers: usize) -> Result<(ImageConfig, Vec<Dig
     }
     let process = document.config.unwrap_or_default();
     // Without `=` or a name it sets nothing.
-    let split = |entry: &String| entry.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let split =
+        |entry: &String| entry.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     let environment = process.env.unwrap_or_default();
     let environment = environment.iter().filter_map(split).filter(|(name, _)| !name.is_empty());
     let config = ImageConfig {
@@ -143,7 +144,8 @@ mod tests {
         assert_eq!(config.entrypoint, ["/lambda-entrypoint.sh"]);
         assert_eq!(config.command, ["app.handler"]);
         assert_eq!(config.working_dir.as_deref(), Some("/var/task"));
-        let environment: Vec<_> = config.environment.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let environment: Vec<_> =
+            config.environment.iter().map(|(name, value)| (&**name, &**value)).collect();
         assert_eq!(environment, [("A", "b=c"), ("EMPTY", "")]);
         assert_eq!((&*config.architecture, &*config.os, &*config.labels["k"]), ("arm64", "linux", "v"));
     }

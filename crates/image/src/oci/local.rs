@@ -106,19 +106,23 @@ pub(super) fn find_in_archive(
     spools: &Spools,
 ) -> Result<Found<Packed>, SourceError> {
     let mut archive = open(file)?;
-    let head = archive.part(0, 4).read().map_err(|source| SourceError::Open { path: file.to_owned(), source })?;
+    let head =
+        archive.part(0, 4).read().map_err(|source| SourceError::Open { path: file.to_owned(), source })?;
     if matches!(head.as_slice(), [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd]) {
         let mut plain = spools.unnamed()?;
         // Twice as much as an image may have, since an archive of several may be larger than each.
-        let limits = OciLimits { unpacked_bytes: wanted.limits.unpacked_bytes.saturating_mul(2), ..*wanted.limits };
+        let limits =
+            OciLimits { unpacked_bytes: wanted.limits.unpacked_bytes.saturating_mul(2), ..*wanted.limits };
         unpack_any(&archive, &Allowance::new(limits), &mut plain)
             .map_err(|source| SourceError::Unpack { file: file.to_owned(), source })?;
         archive = Section::of(plain).map_err(|source| SourceError::Open { path: file.to_owned(), source })?;
     }
-    let index = TarIndex::read(archive)
-        .map_err(|source| SourceError::Archive { file: file.to_owned(), source })?;
+    let index =
+        TarIndex::read(archive).map_err(|source| SourceError::Archive { file: file.to_owned(), source })?;
     if let Some(catalog) = index.get("index.json") {
-        return find_by_digest(&catalog, wanted, |digest| Ok(index.get(&format!("blobs/sha256/{}", digest.hex()))));
+        return find_by_digest(&catalog, wanted, |digest| {
+            Ok(index.get(&format!("blobs/sha256/{}", digest.hex())))
+        });
     }
     match index.get("manifest.json") {
         Some(list) => find_by_list(file, &list, &index, wanted),

@@ -194,11 +194,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn manifest(
-        &self,
-        config: &RawDescriptor,
-        layers: &[RawDescriptor],
-    ) -> Result<Manifest, BadManifest> {
+    fn manifest(&self, config: &RawDescriptor, layers: &[RawDescriptor]) -> Result<Manifest, BadManifest> {
         if !is_config(&config.media_type) {
             return Err(BadManifest::Artifact { media_type: shown(&config.media_type) });
         }
@@ -268,7 +264,8 @@ impl Catalog {
         let manifests = document.manifests.ok_or(BadManifest::Unclear("no index"))?;
         let images = manifests.iter().filter(|entry| entry.artifact_type.is_none());
         let named = images.map(|entry| {
-            let names = entry.annotations.iter().flat_map(|annotations| [&annotations.name, &annotations.reference]);
+            let names =
+                entry.annotations.iter().flat_map(|annotations| [&annotations.name, &annotations.reference]);
             (names.flatten().cloned().collect(), entry.into())
         });
         Ok(Catalog(named.collect()))
@@ -276,7 +273,9 @@ impl Catalog {
 
     /// The image of this name; without one, the only image.
     pub(super) fn get(&self, name: Option<&str>) -> Result<Descriptor, NotMeant> {
-        let names = || self.0.iter().map(|(names, _)| names.first().map_or("(no name)".to_owned(), |name| shown(name)));
+        let names = || {
+            self.0.iter().map(|(names, _)| names.first().map_or("(no name)".to_owned(), |name| shown(name)))
+        };
         let Some(name) = name else {
             return match self.0.as_slice() {
                 [] => Err(NotMeant::Unknown(Vec::new())),

@@ -85,7 +85,9 @@ pub enum ReferenceError {
         repository: String,
     },
     /// Not a tag.
-    #[error("`{tag}` in `{text}` is no tag: it has up to 128 letters, digits, `_`, `.` and `-`, and begins with none of the last two")]
+    #[error(
+        "`{tag}` in `{text}` is no tag: it has up to 128 letters, digits, `_`, `.` and `-`, and begins with none of the last two"
+    )]
     Tag {
         /// As given.
         text: String,
@@ -108,7 +110,9 @@ pub enum ReferenceError {
         text: String,
     },
     /// A path, but of what?
-    #[error("`{text}` is a path: write oci:{text} if it is an OCI layout folder, or docker-archive:{text} if it is an archive")]
+    #[error(
+        "`{text}` is a path: write oci:{text} if it is an OCI layout folder, or docker-archive:{text} if it is an archive"
+    )]
     BarePath {
         /// As given.
         text: String,
@@ -243,7 +247,8 @@ impl fmt::Display for RegistryReference {
 
 fn checked_tag(text: &str, tag: &str) -> Result<String, ReferenceError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-    let good = (1..=TAG_BYTES).contains(&tag.len()) && tag.bytes().all(allowed) && !tag.starts_with(['.', '-']);
+    let good =
+        (1..=TAG_BYTES).contains(&tag.len()) && tag.bytes().all(allowed) && !tag.starts_with(['.', '-']);
     if good { Ok(tag.to_owned()) } else { Err(ReferenceError::Tag { text: shown(text), tag: shown(tag) }) }
 }
 
@@ -272,7 +277,8 @@ fn is_part(part: &str) -> bool {
         return false;
     };
     let separated = part.as_bytes().chunk_by(|one, other| word(one) == word(other));
-    let separator = |run: &[u8]| run == b"." || run == b"_" || run == b"__" || run.iter().all(|byte| *byte == b'-');
+    let separator =
+        |run: &[u8]| run == b"." || run == b"_" || run == b"__" || run.iter().all(|byte| *byte == b'-');
     word(first) && word(last) && separated.into_iter().all(|run| word(&run[0]) || separator(run))
 }
 
@@ -356,7 +362,8 @@ mod tests {
         for text in ["a.b/", "a.b/C", "a.b/c//d", "a.b/-c", "a.b/c.", "a.b/c___d", "a.b/c..d"] {
             assert!(matches!(error(text), E::Repository { .. }), "{text}");
         }
-        for text in ["a.b:x/c", "a..b/c", "-a.b/c", "a.b:0/c", "a.b:70000/c", "a:+1/c", "a_.b/c", "[::z]:1/c"] {
+        for text in ["a.b:x/c", "a..b/c", "-a.b/c", "a.b:0/c", "a.b:70000/c", "a:+1/c", "a_.b/c", "[::z]:1/c"]
+        {
             assert!(matches!(error(text), E::Registry { .. }), "{text}");
         }
         for text in ["a.b/c:", "a.b/c:.d", "a.b/c:d:e", "oci:a:", "oci:a:b c"] {

@@ -81,7 +81,9 @@ impl TarIndex {
             let start = position + BLOCK;
             let has_content = !matches!(kind, b'1'..=b'6');
             let end = start.checked_add(if has_content { bytes } else { 0 });
-            let end = end.filter(|end| *end <= archive.bytes()).ok_or_else(|| bad("its content is not all there"))?;
+            let end = end
+                .filter(|end| *end <= archive.bytes())
+                .ok_or_else(|| bad("its content is not all there"))?;
             if is_extension {
                 if bytes > MAX_EXTENSION_BYTES {
                     return Err(bad("its properties are too long"));
@@ -98,7 +100,8 @@ impl TarIndex {
                         let target = target.map_or_else(|| text(&header[157..257]), Ok).map_err(bad)?;
                         let target = match kind {
                             b'1' => normal(&target),
-                            _ => resolved(&name, &target).ok_or_else(|| bad("its link leads out of the archive"))?,
+                            _ => resolved(&name, &target)
+                                .ok_or_else(|| bad("its link leads out of the archive"))?,
                         };
                         entries.insert(name, Entry::Link { target });
                     }

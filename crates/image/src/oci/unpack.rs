@@ -184,7 +184,11 @@ pub(super) fn unpack(
 }
 
 /// Unpacks what need not be of any digest: an archive that is compressed as a whole.
-pub(super) fn unpack_any(section: &Section, allowance: &Allowance, file: &mut File) -> Result<(), LayerError> {
+pub(super) fn unpack_any(
+    section: &Section,
+    allowance: &Allowance,
+    file: &mut File,
+) -> Result<(), LayerError> {
     let mut packed = Measured::new(section.reader());
     write_tar(&mut packed, allowance, file, &|_| ()).map(drop)
 }
