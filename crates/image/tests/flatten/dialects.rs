@@ -18,7 +18,7 @@ fn long_names_are_read_in_both_dialects() {
 #[test]
 fn names_need_not_be_utf_8() {
     let name = [0xff, b'a', 0x80, b'\n', b'\\'];
-    let files = files(vec![Tar::new().file(name, "").pax("path", [0xfe]).file("x", "").finish()]);
+    let files = files(vec![Tar::new().file(name, "").pax("path", [0xfe_u8]).file("x", "").finish()]);
     assert_eq!(files.keys().collect::<Vec<_>>(), [&b""[..], &[0xfe], &name]);
 }
 
@@ -32,7 +32,7 @@ fn pax_records_overrule_the_header() {
         .pax("mtime", "1700000000.123456789")
         .pax("comment", "none")
         .pax("SCHILY.xattr.user.a", "1\n2\0")
-        .pax("SCHILY.xattr.security.capability", [1, 0, 0, 2])
+        .pax("SCHILY.xattr.security.capability", [1_u8, 0, 0, 2])
         .pax("SCHILY.xattr.trusted.overlay.opaque", "y")
         .pax("SCHILY.xattr.system.unknown", "y")
         .pax("SCHILY.xattr.user.a", "last")
@@ -42,7 +42,8 @@ fn pax_records_overrule_the_header() {
     let files = files(vec![tar]);
     let seen = &files[&b"a"[..]];
     assert_eq!((seen.uid, seen.gid, seen.mtime), (4_000_000_000, 5, (1_700_000_000, 123_456_789)));
-    let xattrs: Vec<_> = seen.xattrs.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect();
+    let xattrs: Vec<_> =
+        seen.xattrs.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect();
     assert_eq!(xattrs, [(&b"security.capability"[..], &[1, 0, 0, 2][..]), (b"user.a", b"last")]);
     // They are of one entry.
     assert_eq!((files[&b"b"[..]].uid, files[&b"b"[..]].xattrs.len()), (0, 0));

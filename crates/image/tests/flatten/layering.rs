@@ -80,7 +80,10 @@ fn whiteouts_are_of_lower_layers_only() {
         (Tar::new().file("a/n", "").file(".wh.a", ""), &["a", "a/n", "b"]),
         (Tar::new().file("b", "").file(".wh.b", ""), &["a", "a/x", "a/y", "a/y/z", "b"]),
         (Tar::new().file(".wh.nothing", ""), &["a", "a/x", "a/y", "a/y/z", "b"]),
-        (Tar::new().file(".wh..wh.plnk/1.2", "").file(".wh..wh.aufs", ""), &["a", "a/x", "a/y", "a/y/z", "b"]),
+        (
+            Tar::new().file(".wh..wh.plnk/1.2", "").file(".wh..wh.aufs", ""),
+            &["a", "a/x", "a/y", "a/y/z", "b"],
+        ),
     ];
     for (above, expected) in cases {
         assert_eq!(paths(vec![below.clone(), above.finish()]), expected);
@@ -89,7 +92,8 @@ fn whiteouts_are_of_lower_layers_only() {
 
 #[test]
 fn opaque_directories_hide_what_lower_layers_have_in_them() {
-    let below = Tar::new().mode(0o700).directory("a").file("a/x", "").file("a/y/z", "").file("b", "").finish();
+    let below =
+        Tar::new().mode(0o700).directory("a").file("a/x", "").file("a/y/z", "").file("b", "").finish();
     for above in [
         Tar::new().file("a/n", "").file("a/.wh..wh..opq", ""),
         Tar::new().file("a/.wh..wh..opq", "").file("a/n", ""),
@@ -154,16 +158,9 @@ fn paths_lead_through_symbolic_links_within_the_image() {
 
 #[test]
 fn links_in_links_of_nested_directories_are_followed() {
-    let base = Tar::new()
-        .symlink("a/b", "/c")
-        .symlink("c/d", "../e")
-        .file("e/f/x", "")
-        .finish();
+    let base = Tar::new().symlink("a/b", "/c").symlink("c/d", "../e").file("e/f/x", "").finish();
     let above = Tar::new().file("a/b/d/f/y", "").file("a/b/z", "").finish();
-    assert_eq!(
-        paths(vec![base, above]),
-        ["a", "a/b", "c", "c/d", "c/z", "e", "e/f", "e/f/x", "e/f/y"]
-    );
+    assert_eq!(paths(vec![base, above]), ["a", "a/b", "c", "c/d", "c/z", "e", "e/f", "e/f/x", "e/f/y"]);
 }
 
 #[test]

@@ -57,7 +57,8 @@ type Files = BTreeMap<Vec<u8>, Seen>;
 
 /// Layers of these tars, the lowest first.
 fn layers(tars: Vec<Vec<u8>>) -> Vec<Layer> {
-    let layer = |(number, tar)| Layer { digest: format!("sha256:{number:04}"), tar: Arc::new(tar) };
+    let layer =
+        |(number, tar): (usize, Vec<u8>)| Layer { digest: format!("sha256:{number:04}"), tar: Arc::new(tar) };
     tars.into_iter().enumerate().map(layer).collect()
 }
 
@@ -86,6 +87,13 @@ fn files(tars: Vec<Vec<u8>>) -> Files {
 fn paths(tars: Vec<Vec<u8>>) -> Vec<String> {
     files(tars).into_keys().skip(1).map(|path| String::from_utf8(path).unwrap()).collect()
 }
+
+/// Room for a slot.
+fn slot_buffer() -> Box<[u8; SLOT_BYTES]> {
+    vec![0; SLOT_BYTES].into_boxed_slice().try_into().unwrap()
+}
+
+const SLOT_BYTES: usize = 512 * 1024;
 
 /// An error and all of its causes.
 fn told(error: &FlattenError) -> String {

@@ -85,7 +85,7 @@ pub(crate) fn files(layers: &[Vec<Entry>]) -> Option<Files> {
     }
     let mut names: BTreeMap<(usize, usize), u32> = BTreeMap::new();
     nodes.retain(|_, node| node.kind.is_some());
-    for node in nodes.values() {
+    for node in nodes.values().filter(|node| !node.is_directory()) {
         *names.entry(node.identity).or_default() += 1;
     }
     let subdirectories = |path: &str| {
@@ -138,7 +138,9 @@ impl Layer {
             };
             match entry {
                 Entry::Directory(path, attributes) => put(path, Some(Kind::Directory), attributes),
-                Entry::File(path, content, attributes) => put(path, Some(Kind::File(content.clone())), attributes),
+                Entry::File(path, content, attributes) => {
+                    put(path, Some(Kind::File(content.clone())), attributes)
+                }
                 Entry::Symlink(path, target, attributes) => {
                     put(path, Some(Kind::Symlink(target.clone().into_bytes())), attributes);
                 }
@@ -231,7 +233,8 @@ fn implied(identity: (usize, usize)) -> Node {
 }
 
 fn is_within(path: &str, directory: &str) -> bool {
-    directory.is_empty() || path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    directory.is_empty()
+        || path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn split(path: &str) -> (&str, &str) {

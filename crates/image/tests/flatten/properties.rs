@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
 
 use crate::kernel;
 use crate::model::{self, Attributes, Entry};
 use crate::{Files, flat, reader, try_flat};
 
 fn directory() -> impl Strategy<Value = String> {
-    prop::collection::vec(prop::sample::select(vec!["a", "b", "c.d", "!e"]), 1..4).prop_map(|parts| parts.join("/"))
+    prop::collection::vec(prop::sample::select(vec!["a", "b", "c.d", "!e"]), 1..4)
+        .prop_map(|parts| parts.join("/"))
 }
 
 /// Where something is put: beside and in the place of directories, too.
@@ -75,9 +77,11 @@ fn without_order(entries: Vec<Entry>) -> Vec<Entry> {
     for entry in entries {
         let path = path_of(&entry).to_owned();
         let in_the_way = kept.iter().any(|other| {
-            let (other, is_directory) = (path_of(other), matches!(other, Entry::Directory(..) | Entry::Opaque(_)));
+            let (other, is_directory) =
+                (path_of(other), matches!(other, Entry::Directory(..) | Entry::Opaque(_)));
             !is_directory && path.starts_with(&format!("{other}/"))
-                || !matches!(entry, Entry::Directory(..) | Entry::Opaque(_)) && other.starts_with(&format!("{path}/"))
+                || !matches!(entry, Entry::Directory(..) | Entry::Opaque(_))
+                    && other.starts_with(&format!("{path}/"))
         });
         if !in_the_way && !matches!(entry, Entry::HardLink(..)) && taken.insert(path) {
             kept.push(entry);
