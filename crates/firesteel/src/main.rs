@@ -17,6 +17,7 @@ mod event;
 mod exit;
 mod function;
 mod function_urls;
+mod images;
 mod isolation;
 mod kept;
 mod listen;
@@ -24,6 +25,7 @@ mod logs;
 mod mount;
 mod notice;
 mod table;
+mod target;
 mod variables_file;
 
 use std::io::IsTerminal;
