@@ -30,7 +30,10 @@ fn load(reference: &ImageReference) -> Result<LoadedImage, ImageError> {
     let uri = reference.uri.clone();
     match target::local(&reference.uri, "unpacked") {
         Some(folder) => unpacked(folder, uri),
-        None => Err(ImageError::Invalid { uri, source: "it is not unpacked, and others are not loaded here".into() }),
+        None => Err(ImageError::Invalid {
+            uri,
+            source: "it is not unpacked, and others are not loaded here".into(),
+        }),
     }
 }
 
@@ -64,9 +67,8 @@ fn unpacked(folder: &Path, uri: String) -> Result<LoadedImage, ImageError> {
     let configuration: Configuration = serde_json::from_slice(&text)
         .map_err(|error| ImageError::Invalid { uri: uri.clone(), source: error.into() })?;
     let Started { entrypoint, cmd, env, working_dir } = configuration.config.unwrap_or_default();
-    let variable = |text: String| {
-        text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
-    };
+    let variable =
+        |text: String| text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     Ok(LoadedImage {
         digest: format!("sha256:{}", Sha256::of(&text)),
         root,

@@ -76,7 +76,8 @@ mod tests {
         ] {
             assert!(image(yes), "{yes}");
         }
-        for no in ["./app", "../app.zip", "/srv/app", "team/app", "app", "app:1", "registry.example/", "a b.c/d e"]
+        for no in
+            ["./app", "../app.zip", "/srv/app", "team/app", "app", "app:1", "registry.example/", "a b.c/d e"]
         {
             assert_eq!(Target::of(no).unwrap(), Target::Path(Path::new(no)));
         }
