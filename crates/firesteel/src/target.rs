@@ -44,6 +44,11 @@ impl<'a> Target<'a> {
     }
 }
 
+/// Whether it is the reference of an image on this machine.
+pub(crate) fn is_local(uri: &str) -> bool {
+    LOCAL.iter().any(|form| local(uri, form).is_some())
+}
+
 /// The path of an image of this form.
 pub(crate) fn local<'a>(uri: &'a str, form: &str) -> Option<&'a Path> {
     uri.strip_prefix(form)?.strip_prefix(':').map(Path::new).filter(|path| path.is_absolute())
