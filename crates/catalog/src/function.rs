@@ -24,10 +24,10 @@ pub struct Settings {
     /// How callers name it.
     pub name: FunctionName,
     /// Runtime identifier as text, for instance `python3.13`. What it means on this host is not this
-    /// crate's business.
-    pub runtime: String,
-    /// Passed to the runtime in `_HANDLER`.
-    pub handler: String,
+    /// crate's business. None for images.
+    pub runtime: Option<String>,
+    /// Passed to the runtime in `_HANDLER`. None for images.
+    pub handler: Option<String>,
     /// 128 to 10 240.
     pub memory_mib: u32,
     /// Size of `/tmp`, 512 to 10 240.
@@ -36,8 +36,8 @@ pub struct Settings {
     pub timeout_s: u32,
     /// The customer's environment variables.
     pub variables: BTreeMap<String, String>,
-    /// Folder of unpacked code, which the function finds in `LAMBDA_TASK_ROOT`.
-    pub code_folder: PathBuf,
+    /// Folder of unpacked code, which the function finds in `LAMBDA_TASK_ROOT`. None for images.
+    pub code_folder: Option<PathBuf>,
     /// Folder of all layers laid over each other, which the function knows as `/opt`.
     pub opt_folder: Option<PathBuf>,
     /// How logs are written.
@@ -61,14 +61,24 @@ impl Settings {
         code_folder: impl Into<PathBuf>,
     ) -> Self {
         Settings {
+            runtime: Some(runtime.into()),
+            handler: Some(handler.into()),
+            code_folder: Some(code_folder.into()),
+            ..Settings::of_image(name)
+        }
+    }
+
+    /// Likewise of a container image.
+    pub fn of_image(name: FunctionName) -> Self {
+        Settings {
             name,
-            runtime: runtime.into(),
-            handler: handler.into(),
+            runtime: None,
+            handler: None,
             memory_mib: 128,
             ephemeral_storage_mib: 512,
             timeout_s: 3,
             variables: BTreeMap::new(),
-            code_folder: code_folder.into(),
+            code_folder: None,
             opt_folder: None,
             log_format: LogFormat::Text,
             application_log_level: None,
@@ -136,13 +146,13 @@ pub enum InvalidSetting {
 #[derive(Clone, Debug)]
 pub struct Function {
     name: FunctionName,
-    runtime: String,
-    handler: String,
+    runtime: Option<String>,
+    handler: Option<String>,
     memory_mib: u32,
     ephemeral_storage_mib: u32,
     timeout_s: u32,
     variables: Variables,
-    code_folder: PathBuf,
+    code_folder: Option<PathBuf>,
     opt_folder: Option<PathBuf>,
     log_format: LogFormat,
     application_log_level: Option<LogLevel>,
@@ -187,7 +197,10 @@ impl Function {
         }
         // NUL is no white space, but no process can be started with it in `_HANDLER`.
         let unusable = |character: char| character.is_whitespace() || character == '\0';
-        if handler.is_empty() || handler.chars().count() > HANDLER_CHARS || handler.contains(unusable) {
+        let is_invalid = |handler: &String| {
+            handler.is_empty() || handler.chars().count() > HANDLER_CHARS || handler.contains(unusable)
+        };
+        if let Some(handler) = handler.clone().filter(is_invalid) {
             return Err(InvalidSetting::Handler { handler });
         }
         if log_format == LogFormat::Text && (application_log_level.is_some() || system_log_level.is_some()) {
@@ -220,14 +233,14 @@ impl Function {
         &self.name
     }
 
-    /// Runtime identifier as text.
-    pub fn runtime(&self) -> &str {
-        &self.runtime
+    /// Runtime identifier as text. None of an image.
+    pub fn runtime(&self) -> Option<&str> {
+        self.runtime.as_deref()
     }
 
-    /// What the runtime is told to call.
-    pub fn handler(&self) -> &str {
-        &self.handler
+    /// What the runtime is told to call. None of an image.
+    pub fn handler(&self) -> Option<&str> {
+        self.handler.as_deref()
     }
 
     /// 128 to 10 240.
@@ -250,9 +263,9 @@ impl Function {
         &self.variables
     }
 
-    /// Folder of unpacked code.
-    pub fn code_folder(&self) -> &Path {
-        &self.code_folder
+    /// Folder of unpacked code. None of an image.
+    pub fn code_folder(&self) -> Option<&Path> {
+        self.code_folder.as_deref()
     }
 
     /// Folder of all layers, if there are any.
@@ -343,10 +356,10 @@ mod tests {
 
     #[test]
     fn handlers_have_no_white_space_and_128_characters_at_most() {
-        assert_eq!(refusal(|settings| settings.handler = "h".repeat(128)), None);
+        assert_eq!(refusal(|settings| settings.handler = Some(Some("h".repeat(128))), None));
         for bad in ["", "a b", "a\n", "a\0", &"h".repeat(129)] {
             let expected = InvalidSetting::Handler { handler: bad.to_owned() };
-            assert_eq!(refusal(|settings| settings.handler = bad.to_owned()), Some(expected));
+            assert_eq!(refusal(|settings| settings.handler = Some(Some(bad.to_owned())), Some(expected)));
         }
     }
 

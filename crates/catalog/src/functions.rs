@@ -104,6 +104,15 @@ pub enum Listed {
 impl Store {
     /// Makes a function, `Pending`; with `publish` the answer is version 1.
     pub fn create_function(&self, new: NewFunction) -> Result<Arc<Version>> {
+        self.create(new, false)
+    }
+
+    /// Likewise, one that is gone after the next start, whatever its code is.
+    pub fn create_fleeting_function(&self, new: NewFunction) -> Result<Arc<Version>> {
+        self.create(new, true)
+    }
+
+    fn create(&self, new: NewFunction, fleeting: bool) -> Result<Arc<Version>> {
         let NewFunction { name, configuration, layers, code, tags, code_signing_config, publish } = new;
         configuration.check(code.package_type())?;
         if code.package_type() == PackageType::Image && !layers.is_empty() {
@@ -115,7 +124,7 @@ impl Store {
             if find_function(transaction, &name)?.is_some() {
                 return Err(Refusal::FunctionExists { name: name.to_string() }.into());
             }
-            let fleeting = matches!(code, Code::Folder { .. });
+            let fleeting = fleeting || matches!(code, Code::Folder { .. });
             transaction
                 .prepare_cached("INSERT INTO function (name, fleeting) VALUES (?1, ?2)")?
                 .execute(params![name.as_str(), fleeting])?;

@@ -152,5 +152,5 @@ fn mounts(target: &Target, tmp: PathBuf) -> sandbox::Mounts {
     let hides_code = below_tmp(&target.program) || target.read_only.iter().any(|folder| below_tmp(folder));
     let own_tmp = sandbox::Bind { from: tmp, at: TMP.into(), read_only: false };
     let binds = if hides_code { Vec::new() } else { vec![own_tmp] };
-    sandbox::Mounts { read_only: target.read_only.clone(), binds, tmp: None }
+    sandbox::Mounts { read_only: target.read_only.clone(), binds, ..sandbox::Mounts::default() }
 }

@@ -239,7 +239,10 @@ mod tests {
             ..spec()
         });
         assert_eq!((all["PATH"].as_str(), all["MINE"].as_str()), ("/app/bin", "of the function"));
-        assert_eq!((all["AWS_REGION"].as_str(), all["LAMBDA_TASK_ROOT"].as_str()), ("us-east-1", "/var/task"));
+        assert_eq!(
+            (all["AWS_REGION"].as_str(), all["LAMBDA_TASK_ROOT"].as_str()),
+            ("us-east-1", "/var/task")
+        );
         assert_eq!(all["_HANDLER"], "app.handler");
         assert!(!all.contains_key("LANG") && !all.contains_key("TZ"));
     }

@@ -1,7 +1,7 @@
 //! From TARGET and flags on the command line to a function that can be run.
 //!
 //! ```text
-//!  TARGET ─► image: folder, zip or executable ─► code folder ─┐
+//!  TARGET ─► image: folder, zip or executable ─► code folder ─┐        (of a container image: ─► images ─► a tree ─► Spec)
 //!  --layer ─► image: layers over each other ─► /opt folder ───┼─► runtimes: which runtime and handler
 //!  flags ─► catalog: settings within AWS's limits ────────────┘      └─► catalog: a version ─► invoke::plan ─► Spec
 //! ```
@@ -17,13 +17,15 @@ use firesteel_catalog::{
 use firesteel_environment::{Credentials, Spec};
 use firesteel_image::{Limits, Package, UnpackError};
 use firesteel_invoke::plan::{self, Folders, Host};
-use firesteel_runtimes::Runtime;
+use firesteel_invoke::{ImageReference, Images};
+use firesteel_runtimes::{Layout, Runtime};
 
 use crate::advice;
 use crate::cli::{FunctionArguments, LogFormat, LogLevel, ServerArguments};
 use crate::data_folder::DataFolder;
 use crate::exit::{Exit, Failure};
 use crate::mount;
+use crate::target::Target;
 use crate::variables_file;
 
 /// A function, ready to be served, and how it was understood.
@@ -31,7 +33,8 @@ use crate::variables_file;
 pub(crate) struct Prepared {
     pub(crate) version: Arc<Version>,
     pub(crate) spec: Arc<Spec>,
-    pub(crate) runtime: Runtime,
+    /// None of an image.
+    pub(crate) runtime: Option<Runtime>,
     /// One line for people: which runtime, which handler, and why these.
     pub(crate) why: String,
 }
@@ -41,6 +44,7 @@ pub(crate) struct Prepared {
 pub(crate) struct Workshop<'a> {
     pub(crate) data: &'a DataFolder,
     pub(crate) host: &'a Host,
+    pub(crate) images: &'a Images,
     /// Where it is kept, as long as the program runs.
     pub(crate) store: &'a Store,
     pub(crate) server: &'a ServerArguments,
@@ -52,10 +56,46 @@ pub(crate) struct Workshop<'a> {
 impl Workshop<'_> {
     /// Makes a function of a target. Nothing is left behind of one that cannot be made: what was unpacked is in
     /// the run's folder.
-    pub(crate) fn prepare(&self, name: FunctionName, target: &str) -> Result<Prepared, Failure> {
-        let package = Package::open(Path::new(target)).map_err(|error| {
+    pub(crate) async fn prepare(&self, name: FunctionName, target: &str) -> Result<Prepared, Failure> {
+        match Target::of(target)? {
+            Target::Path(path) => self.prepare_package(name, path),
+            Target::Image(uri) => self.prepare_image(name, uri).await,
+        }
+    }
+
+    async fn prepare_image(&self, name: FunctionName, uri: String) -> Result<Prepared, Failure> {
+        let FunctionArguments { handler, runtime, layer, snap_start, .. } = self.arguments;
+        if handler.is_some() || runtime.is_some() || !layer.is_empty() || *snap_start {
+            return Err(Failure::usage(format!(
+                "the image {uri} says itself how it is started and what is in it"
+            ))
+            .try_next("without --handler, --runtime, --layer and --snap-start"));
+        }
+        if self.host.layout == Layout::Host {
+            return Err(Failure::usage(format!("the image {uri} cannot be run without isolation"))
+                .try_next("--isolation namespace; firesteel doctor says what that takes"));
+        }
+        let image = self.images.load(ImageReference { uri: uri.clone(), digest: None }).await;
+        let image = image.map_err(|error| {
             Failure::from_error(Exit::Usage, &error)
-                .try_next("a folder with the function's code, a .zip of it, or an executable")
+                .try_next("unpacked:PATH with a folder of rootfs/ and config.json")
+        })?;
+        let (settings, credentials) = self.settings(Settings::of_image(name))?;
+        let function = Function::new(settings).map_err(|error| invalid_setting(&error))?;
+        let digest = image.digest.clone();
+        let code = Code::Image { uri: uri.clone(), digest: None };
+        let version = self.create(&function, code, Some(digest.clone()))?;
+        let spec = plan::spec_of_image(&version, image, credentials, self.host);
+        mount::check(&self.host.mounts, &spec.places)?;
+        let why = format!("image {uri}, {digest}");
+        Ok(Prepared { version, spec: Arc::new(spec), runtime: None, why })
+    }
+
+    fn prepare_package(&self, name: FunctionName, target: &Path) -> Result<Prepared, Failure> {
+        let package = Package::open(target).map_err(|error| {
+            Failure::from_error(Exit::Usage, &error).try_next(
+                "a folder with the function's code, a .zip of it, an executable, or a container image",
+            )
         })?;
         let (code, opt) = self.unpack(&name, &package)?;
 
@@ -75,47 +115,61 @@ impl Workshop<'_> {
                 .try_next("--max-concurrency with a runtime of your own (a bootstrap) alone"));
         }
 
+        let of_package = Settings {
+            opt_folder: opt.clone(),
+            ..Settings::new(name, detected.runtime.to_string(), detected.handler, &code)
+        };
+        let (settings, credentials) = self.settings(of_package)?;
+        let function = Function::new(settings).map_err(|error| invalid_setting(&error))?;
+        let folders = Folders { code, opt, keeps_alive: None };
+        let code = Code::Folder { path: folders.code.clone(), opt: folders.opt.clone() };
+        let version = self.create(&function, code, None)?;
+        let spec = plan::spec(&version, &detected.runtime, &folders, credentials, self.host)
+            .map_err(|error| Failure::from_error(Exit::Usage, &error).try_next(advice::on_launch(&error)))?;
+        mount::check(&self.host.mounts, &spec.places)?;
+        Ok(Prepared { version, spec: Arc::new(spec), runtime: Some(detected.runtime), why: detected.why })
+    }
+
+    /// With all that does not depend on the kind of target; and the function's own credentials.
+    fn settings(&self, otherwise: Settings) -> Result<(Settings, Credentials), Failure> {
+        let arguments = self.arguments;
         let mut variables = variables_file::read(arguments.env_file.as_deref(), &arguments.env)?;
         let credentials = credentials(&mut variables);
-        let code_folder = code.clone();
         let settings = Settings {
             memory_mib: arguments.memory,
             ephemeral_storage_mib: arguments.ephemeral_storage,
             timeout_s: arguments.timeout,
             variables,
-            opt_folder: opt,
             log_format: self.log_format()?,
             application_log_level: arguments.log_level.map(log_level),
             system_log_level: arguments.system_log_level.map(log_level),
             max_concurrency: self.max_concurrency,
             snap_start: arguments.snap_start,
-            ..Settings::new(name, detected.runtime.to_string(), detected.handler, code)
+            ..otherwise
         };
-        let function = Function::new(settings).map_err(|error| invalid_setting(&error))?;
-        let folders =
-            Folders { code: code_folder, opt: function.opt_folder().map(Path::to_owned), keeps_alive: None };
-        let version = self.create(&function, &folders)?;
-        let spec = plan::spec(&version, &detected.runtime, &folders, credentials, self.host)
-            .map_err(|error| Failure::from_error(Exit::Usage, &error).try_next(advice::on_launch(&error)))?;
-        mount::check(&self.host.mounts, &spec.places)?;
-        Ok(Prepared { version, spec: Arc::new(spec), runtime: detected.runtime, why: detected.why })
+        Ok((settings, credentials))
     }
 
     /// Puts it into the catalog, where it is until the next start.
-    fn create(&self, function: &Function, folders: &Folders) -> Result<Arc<Version>, Failure> {
+    fn create(
+        &self,
+        function: &Function,
+        code: Code,
+        image_digest: Option<String>,
+    ) -> Result<Arc<Version>, Failure> {
         let new = NewFunction {
             name: function.name().clone(),
             configuration: configuration(function, self.server),
             layers: Vec::new(),
-            code: Code::Folder { path: folders.code.clone(), opt: folders.opt.clone() },
+            code,
             code_signing_config: None,
             tags: Tags::default(),
             publish: false,
         };
-        let ready = Settlement::Ready { image_digest: None };
+        let ready = Settlement::Ready { image_digest };
         let created = self
             .store
-            .create_function(new)
+            .create_fleeting_function(new)
             .and_then(|version| Ok(self.store.settle(&version, &ready)?.unwrap_or(version)));
         created.map_err(|error| match error {
             CatalogError::Refused(Refusal::FunctionExists { name }) => {
@@ -185,8 +239,8 @@ impl Workshop<'_> {
 fn configuration(function: &Function, server: &ServerArguments) -> Configuration {
     Configuration {
         role: format!("arn:aws:iam::{}:role/firesteel", server.account_id),
-        runtime: Some(function.runtime().to_owned()),
-        handler: Some(function.handler().to_owned()),
+        runtime: function.runtime().map(str::to_owned),
+        handler: function.handler().map(str::to_owned),
         timeout_s: function.timeout_s(),
         memory_mib: function.memory_mib(),
         ephemeral_storage_mib: function.ephemeral_storage_mib(),
@@ -252,13 +306,23 @@ fn invalid_setting(error: &InvalidSetting) -> Failure {
 /// The name that was given, or one made from the target.
 pub(crate) fn name_of(given: Option<&str>, target: &str) -> Result<FunctionName, Failure> {
     match given {
-        None => Ok(name_from(Path::new(target))),
+        None => Ok(match Target::of(target)? {
+            Target::Path(path) => name_from(path),
+            Target::Image(uri) => name_of_image(&uri),
+        }),
         Some(name) => name.parse().map_err(|error| {
             Failure::usage(format!("`{name}` cannot be the name of a function"))
                 .because(&error)
                 .try_next("a name of letters, digits, - and _, at most 64 of them")
         }),
     }
+}
+
+/// The last part of the repository, or of the path.
+fn name_of_image(uri: &str) -> FunctionName {
+    let last = uri.split('@').next().unwrap_or(uri).rsplit('/').next().unwrap_or_default();
+    let stem = last.split(':').next().unwrap_or_default();
+    name_like(stem.strip_suffix(".tar").unwrap_or(stem))
 }
 
 /// What says nothing about a function: the file that every custom runtime has, and the folders builds put it in.
@@ -276,8 +340,12 @@ fn name_from(target: &Path) -> FunctionName {
     };
     let named = |name: &String| !NAMELESS.contains(&name.as_str());
     let own = own.filter(named).or_else(|| absolute.ancestors().skip(1).filter_map(stem).find(named));
-    let name: String = own
-        .unwrap_or_default()
+    name_like(&own.unwrap_or_default())
+}
+
+/// With what a function's name cannot have replaced.
+fn name_like(text: &str) -> FunctionName {
+    let name: String = text
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' })
         .take(64)
@@ -304,6 +372,9 @@ mod tests {
         assert_eq!(make("crab/target/release/bootstrap"), "crab");
         assert_eq!(name_from(&folder.path().join("greeter")).as_str(), "greeter");
         assert_eq!(name_from(Path::new("/")).as_str(), "function");
+        assert_eq!(name_of_image("registry.example:5000/team/app.web:1").as_str(), "app-web");
+        assert_eq!(name_of_image("registry.example/app@sha256:00").as_str(), "app");
+        assert_eq!(name_of_image("docker-archive:/srv/greeter.tar").as_str(), "greeter");
     }
 
     #[test]

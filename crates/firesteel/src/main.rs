@@ -25,6 +25,7 @@ mod logs;
 mod mount;
 mod notice;
 mod table;
+mod target;
 mod variables_file;
 
 use std::io::IsTerminal;

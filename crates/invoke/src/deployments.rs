@@ -236,7 +236,8 @@ impl Inner {
         let identifier = version.configuration.runtime.as_deref();
         let runtime: Runtime =
             identifier.ok_or_else(|| DeployError::NoRuntime { arn: version.arn.to_string() })?.parse()?;
-        let deployment = match plan::spec(version, &runtime, &folders, Credentials::placeholder(), &self.host) {
+        let deployment = match plan::spec(version, &runtime, &folders, Credentials::placeholder(), &self.host)
+        {
             Ok(spec) => Deployment::Runs(Arc::new(spec)),
             Err(error @ (LaunchError::NoBootstrap { .. } | LaunchError::NotExecutable { .. })) => {
                 Deployment::NothingToStart { reason: error.to_string() }

@@ -80,7 +80,7 @@ pub enum ImageError {
 }
 
 /// What another part has to say.
-pub type Source = Box<dyn std::error::Error + Send + Sync>;
+type Source = Box<dyn std::error::Error + Send + Sync>;
 
 type Loading = Pin<Box<dyn Future<Output = Result<LoadedImage, ImageError>> + Send>>;
 

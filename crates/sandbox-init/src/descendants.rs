@@ -68,12 +68,7 @@ impl Descendants {
         }
     }
 
-    fn try_spawn(
-        &mut self,
-        program: &Program,
-        stdout: OwnedFd,
-        stderr: OwnedFd,
-    ) -> Result<u32, NotStarted> {
+    fn try_spawn(&mut self, program: &Program, stdout: OwnedFd, stderr: OwnedFd) -> Result<u32, NotStarted> {
         if self.named.values().any(|name| *name == program.name) {
             return Err(io::Error::from(Errno::EXIST).into());
         }

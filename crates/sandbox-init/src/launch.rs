@@ -87,7 +87,8 @@ impl Launcher {
                         // SAFETY: the pointer may be null; the child has ended or is about to.
                         unsafe { libc::waitpid(pid.as_raw_pid(), std::ptr::null_mut(), 0) };
                         let (step, errno) = told.split_at(4);
-                        let number = |bytes: &[u8]| bytes.try_into().map(i32::from_ne_bytes).unwrap_or_default();
+                        let number =
+                            |bytes: &[u8]| bytes.try_into().map(i32::from_ne_bytes).unwrap_or_default();
                         let step = [StartStep::WorkingDir, StartStep::Search]
                             .into_iter()
                             .find(|known| *known as i32 == number(step))
@@ -170,7 +171,10 @@ impl Image {
             .chain(program.arguments.iter().map(|argument| CString::new(argument.as_str())));
         let variables = program.variables.iter().map(|(name, value)| CString::new(format!("{name}={value}")));
         Ok(Image {
-            candidates: candidates(program).iter().map(|candidate| path(candidate)).collect::<Result<_, _>>()?,
+            candidates: candidates(program)
+                .iter()
+                .map(|candidate| path(candidate))
+                .collect::<Result<_, _>>()?,
             working_dir: path(&program.working_dir)?,
             arguments: Pointers::to(arguments.collect::<Result<_, _>>()?),
             variables: Pointers::to(variables.collect::<Result<_, _>>()?),

@@ -44,7 +44,11 @@ impl Room {
             File::from(entrance).write_all(b"0")?;
         }
         let Some(root) = root else {
-            return Ok(Room { root: None, launcher: Launcher::new(confinement, cgroup, null()?)?, own_network });
+            return Ok(Room {
+                root: None,
+                launcher: Launcher::new(confinement, cgroup, null()?)?,
+                own_network,
+            });
         };
         rustix::system::sethostname(hostname.as_bytes())?;
         if own_network {

@@ -29,6 +29,10 @@ fn main() -> ExitCode {
         freezing(&path).await;
         memory(&path).await;
         #[cfg(target_os = "linux")]
+        for (blanks, note) in [(1, "a blank"), (0, "made when asked for")] {
+            roots(&path, blanks, note).await;
+        }
+        #[cfg(target_os = "linux")]
         for runtime in ["crun", "runc"] {
             containers(&path, runtime).await;
         }
@@ -63,6 +67,54 @@ async fn life(folder: &Path, mounts: &Mounts, note: &str) {
     report(&format!("spawn to started{note}"), spawn);
     report(&format!("end_all of one process{note}"), end_all);
     report(&format!("close when empty{note}"), close);
+}
+
+/// Namespaces, with the system's folders and with a tree: from asking for a sandbox to a program that runs in it.
+#[cfg(target_os = "linux")]
+async fn roots(folder: &Path, blanks: usize, note: &str) {
+    use firesteel_sandbox::Backend;
+    use firesteel_sandbox::namespace::{Network, Settings};
+
+    let folder = folder.join(format!("roots-{blanks}"));
+    let tree = folder.join("tree");
+    std::fs::create_dir_all(tree.join("bin")).expect("the folder can be written to");
+    // Debian's busybox-static, which says so itself if it is missing.
+    if std::fs::copy("/bin/busybox", tree.join("bin/sleep")).is_err() {
+        return;
+    }
+    let settings = Settings {
+        id: format!("bench-{}-roots-{blanks}", std::process::id()),
+        folder: folder.clone(),
+        blanks,
+        network: Network::None,
+        init: InitProgram::CurrentExe,
+    };
+    let Ok(backend) = Backend::namespace(settings) else { return };
+    for (mounts, root) in [
+        (Mounts::default(), "the system's folders"),
+        (Mounts { tree: Some(tree), ..Mounts::default() }, "a tree"),
+    ] {
+        let mut started = Vec::new();
+        for _ in 0..TURNS / 10 {
+            // Fills the pool.
+            backend.probe().await.expect("a sandbox");
+            let wanted = Spec {
+                limits: Limits { tmp_mib: 512, ..Limits::default() },
+                ..spec(&folder, mounts.clone())
+            };
+            let begin = Instant::now();
+            let (sandbox, mut events) = backend.create(wanted).await.expect("a sandbox");
+            let mut process = sleep(Path::new("/tmp"), "a", "");
+            process.program.program = "/bin/sleep".into();
+            process.program.arguments = vec!["1000".into()];
+            sandbox.spawn(process).expect("sent");
+            await_event(&mut events, |event| matches!(event, Event::Started { .. })).await;
+            started.push(begin.elapsed());
+            sandbox.close().await;
+        }
+        report(&format!("namespace, {root}, {note}: create to started"), started);
+    }
+    backend.close().await;
 }
 
 /// Fewer turns: these are dear.

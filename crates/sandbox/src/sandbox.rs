@@ -439,8 +439,7 @@ impl Unready {
         mounts: Mounts,
         tree: Option<OwnedFd>,
     ) -> Result<(Sandbox, Events), CreateError> {
-        let (mut prepared, made) =
-            self.step(&Request::Prepare(mounts), tree.into_iter().collect()).await?;
+        let (mut prepared, made) = self.step(&Request::Prepare(mounts), tree.into_iter().collect()).await?;
         match made {
             Making::Ready { mounted: Mounted::Not { reason } } if prepared.own_root => {
                 Err(prepared.without_root(reason).await)

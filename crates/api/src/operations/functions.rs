@@ -217,7 +217,10 @@ fn given(code: FunctionCode) -> Result<Given, ApiError> {
     let FunctionCode { zip_file, s3_bucket, s3_key, s3_object_version: version_id, image_uri, .. } = code;
     match (zip_file, image_uri, s3_bucket, s3_key) {
         (Some(Blob(archive)), None, None, None) => Ok(Given::Package(Source::Bytes(archive))),
-        (None, Some(uri), None, None) => Ok(Given::Image(uri)),
+        (None, Some(uri), None, None) if is_in_registry(&uri) => Ok(Given::Image(uri)),
+        (None, Some(uri), None, None) => {
+            Err(invalid(&format!("Source image {uri} is not valid. Provide a valid source image.")))
+        }
         (None, None, Some(bucket), Some(key)) => {
             Ok(Given::Package(Source::Object(S3Object { bucket, key, version_id })))
         }
@@ -317,6 +320,23 @@ fn repository(uri: &str) -> &str {
     }
 }
 
+/// `registry[:port]/repository[:tag][@digest]`. What is on this machine's disk is for those to name who started the server.
+fn is_in_registry(uri: &str) -> bool {
+    let Some((host, rest)) = uri.split_once('/') else { return false };
+    let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+    let is_of = |text: &str, others: &[u8]| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
+    };
+    let (before, digest) =
+        rest.split_once('@').map_or((rest, None), |(before, digest)| (before, Some(digest)));
+    let (path, tag) = before.split_once(':').map_or((before, None), |(path, tag)| (path, Some(tag)));
+    is_of(name, b"-.")
+        && port.is_none_or(|port| port.parse::<u16>().is_ok())
+        && path.split('/').all(|part| is_of(part, b"-._"))
+        && tag.is_none_or(|tag| is_of(tag, b"-._"))
+        && digest.is_none_or(|digest| is_of(digest, b":"))
+}
+
 /// There is no `$LATEST.PUBLISHED` here.
 pub(super) fn refuse_publish_to(publish_to: Option<&str>) -> Result<(), ApiError> {
     match publish_to {
@@ -331,7 +351,34 @@ fn invalid(message: &str) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use super::repository;
+    use super::{is_in_registry, repository};
+
+    #[test]
+    fn an_image_is_in_a_registry() {
+        for yes in [
+            "111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/app:1.0",
+            "registry:5000/image@sha256:00",
+            "registry/image:1@sha256:00",
+        ] {
+            assert!(is_in_registry(yes), "{yes}");
+        }
+        for no in [
+            "",
+            "image",
+            "image:1",
+            "/image",
+            "registry/",
+            "registry//image",
+            "registry:port/image",
+            "oci:/srv/image",
+            "unpacked:/srv/image",
+            "docker-archive:image/1.tar",
+            "registry/image 1",
+            "registry/image@",
+        ] {
+            assert!(!is_in_registry(no), "{no}");
+        }
+    }
 
     #[test]
     fn a_repository_is_what_is_left_of_an_image() {

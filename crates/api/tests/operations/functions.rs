@@ -1,10 +1,12 @@
 //! Functions: created, looked at, changed, listed, deleted. Answers are those that were recorded of the service.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::http::Method;
 use firesteel_catalog::{AboutLayer, CodeDigest, NewLayerVersion};
 use firesteel_image::{Limits, Sha256, StoreLimits};
+use firesteel_invoke::{ImageError, ImageReference, Images, LoadedImage};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
@@ -25,6 +27,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("what_cannot_be_a_function_is_refused", refused),
         test("a_revision_that_is_past_is_refused", revisions),
         test("a_function_of_an_image_says_why_it_cannot_run", image),
+        test_with("an_image_is_resolved_once_and_only_its_code_changes_that", loading, resolved_image),
+        test_with("an_image_that_cannot_be_had_is_told_by_awss_codes", loading, missing_image),
         test("a_runtime_that_is_not_here_is_told_by_the_state", runtime),
         test("what_the_catalog_refuses_does_not_stay_in_the_store", leftovers),
         test("a_caller_who_goes_away_leaves_no_function_pending", gone),
@@ -355,7 +359,9 @@ async fn image(server: Arc<Server>) {
     assert_eq!(created["ImageConfigResponse"], config);
 
     let failed = server.settled("f").await;
-    assert_eq!((&failed["State"], &failed["StateReasonCode"]), (&json!("Failed"), &json!("InvalidImage")));
+    let code = json!("InvalidConfiguration");
+    assert_eq!((&failed["State"], &failed["StateReasonCode"]), (&json!("Failed"), &code));
+    assert!(failed["StateReason"].as_str().unwrap().contains("--isolation namespace"), "{failed}");
     let whole = server.get(&format!("{FUNCTIONS}/f")).await.json(200);
     assert_eq!(whole["Code"], json!({"RepositoryType": "ECR", "ImageUri": "registry:5000/image:1"}));
     let to_zip = json!({"ZipFile": package::base64(&package::function("x"))});
@@ -366,6 +372,83 @@ async fn image(server: Arc<Server>) {
     );
     let updated = server.update_configuration("f", &json!({"ImageConfig": {}})).await;
     assert_eq!(updated.get("ImageConfigResponse"), None);
+}
+
+/// Every image is there but those whose tags say otherwise. What a tag means changes each time it is asked for.
+fn loading() -> Given {
+    let count = Arc::new(AtomicU32::default());
+    let images = Images::new(move |ImageReference { uri, digest }| {
+        let count = Arc::clone(&count);
+        async move {
+            let source = "the test says so".into();
+            match uri.rsplit_once(':').map_or("", |(_, tag)| tag) {
+                "missing" => return Err(ImageError::Missing { uri, source }),
+                "secret" => return Err(ImageError::AccessDenied { uri, source }),
+                "broken" => return Err(ImageError::Invalid { uri, source }),
+                "slow" => return Err(ImageError::Failed { uri, source }),
+                _ => {}
+            }
+            let now = || format!("sha256:{:064x}", count.fetch_add(1, Ordering::Relaxed));
+            Ok(LoadedImage {
+                digest: digest.unwrap_or_else(now),
+                root: "/no/such/tree".into(),
+                entrypoint: vec!["/bootstrap".into()],
+                command: vec![],
+                variables: vec![],
+                working_dir: None,
+                keeps_alive: Arc::new(()),
+            })
+        }
+    });
+    Given { images: Some(images), ..Given::default() }
+}
+
+fn of_image(uri: &str) -> Value {
+    json!({"FunctionName": "f", "Role": ROLE, "PackageType": "Image", "Code": {"ImageUri": uri}})
+}
+
+async fn resolved_image(server: Arc<Server>) {
+    let created = server.post(FUNCTIONS, &of_image("registry:5000/team/image:1")).await.json(201);
+    assert_eq!((&created["State"], created.get("CodeSha256")), (&json!("Pending"), None));
+    let settled = server.settled("f").await;
+    let digest = |number: u32| format!("{number:064x}");
+    assert_eq!((&settled["State"], &settled["CodeSha256"]), (&json!("Active"), &json!(digest(0))));
+    let code = |number| {
+        json!({
+            "RepositoryType": "ECR",
+            "ImageUri": "registry:5000/team/image:1",
+            "ResolvedImageUri": format!("registry:5000/team/image@sha256:{}", digest(number)),
+        })
+    };
+    let path = format!("{FUNCTIONS}/f");
+    assert_eq!(server.get(&path).await.json(200)["Code"], code(0));
+    // Settings change, and the image stays what it was.
+    server.update_configuration("f", &json!({"Timeout": 7})).await;
+    server.settled("f").await;
+    assert_eq!(server.get(&path).await.json(200)["Code"], code(0));
+    server.put(&format!("{path}/code"), &json!({"ImageUri": "registry:5000/team/image:1"})).await.json(200);
+    server.settled("f").await;
+    assert_eq!(server.get(&path).await.json(200)["Code"], code(1));
+}
+
+async fn missing_image(server: Arc<Server>) {
+    for (tag, code) in [
+        ("missing", "ImageDeleted"),
+        ("secret", "ImageAccessDenied"),
+        ("broken", "InvalidImage"),
+        ("slow", "InternalError"),
+    ] {
+        server.post(FUNCTIONS, &of_image(&format!("registry/image:{tag}"))).await.json(201);
+        let failed = server.settled("f").await;
+        assert_eq!((&failed["State"], &failed["StateReasonCode"]), (&json!("Failed"), &json!(code)), "{tag}");
+        assert!(failed["StateReason"].as_str().unwrap().ends_with(": the test says so"), "{failed}");
+        server.call(Method::DELETE, &format!("{FUNCTIONS}/f"), &Value::Null).await;
+    }
+    let local = server.post(FUNCTIONS, &of_image("unpacked:/srv/image")).await;
+    assert_eq!(
+        local.refusal(400, "InvalidParameterValueException"),
+        "Source image unpacked:/srv/image is not valid. Provide a valid source image."
+    );
 }
 
 async fn runtime(server: Arc<Server>) {

@@ -15,7 +15,7 @@ use firesteel_image::{CodeStore, S3Settings, S3Store, StoreLimits};
 use firesteel_invoke::admission::{self, Admission};
 use firesteel_invoke::plan::Host;
 use firesteel_invoke::queue::{Queue, Slots};
-use firesteel_invoke::{Deployments, Invoker};
+use firesteel_invoke::{Deployments, Images, Invoker};
 use firesteel_runtimes::{Interpreters, Layout};
 use firesteel_sandbox::Backend;
 use http_body_util::BodyExt;
@@ -66,6 +66,8 @@ pub(crate) struct Given {
     pub(crate) code: StoreLimits,
     /// Where objects are asked for.
     pub(crate) s3_endpoint: Option<String>,
+    /// Who loads images. With one, functions have a root of their own, in which none can be run here.
+    pub(crate) images: Option<Images>,
 }
 
 pub(crate) struct Server {
@@ -103,10 +105,11 @@ impl Server {
         let host = Host {
             interpreters: Interpreters::searching(Vec::new(), None),
             runtime_dir: subfolder("runtime"),
-            layout: Layout::Host,
+            layout: if given.images.is_some() { Layout::OwnRoot } else { Layout::Host },
             mounts: Vec::new(),
         };
-        let deployments = Deployments::new(Arc::clone(&store), Some(Arc::clone(&code)), None, host, pool.clone());
+        let deployments =
+            Deployments::new(Arc::clone(&store), Some(Arc::clone(&code)), given.images, host, pool.clone());
         let invoker = Invoker::new(firesteel_invoke::Parts {
             store: Arc::clone(&store),
             deployments,

@@ -265,6 +265,28 @@ mod tests {
     }
 
     #[test]
+    fn an_image_that_does_not_start_is_told_of_with_all_that_it_is_started_by() {
+        let image = crate::Image {
+            tree: "/images/1".into(),
+            entrypoint: vec!["python".into(), "-m".into()],
+            command: vec!["app.handler".into()],
+            working_dir: "/app".into(),
+        };
+        let mut about = about(InitializationType::OnDemand);
+        about.spec = std::sync::Arc::new(crate::Spec { image: Some(image), ..crate::spec::tests::spec() });
+        let error = PlatformError::no_entrypoint(std::path::Path::new("python"));
+        let mut lines = Vec::new();
+        write(&PlatformEvent::ImageNotStarted { error }, Timestamp::UNIX_EPOCH, &about, &mut |line| {
+            lines.push(line.to_owned());
+        });
+        assert_eq!(
+            lines,
+            ["IMAGE\tLaunch error: Couldn't find valid bootstrap(s): [python]\tEntrypoint: [python,-m]\t\
+              Cmd: [app.handler]\tWorkingDir: [/app]"]
+        );
+    }
+
+    #[test]
     fn a_failure_found_by_the_platform_has_two_lines() {
         let failure = |error| lines(&PlatformEvent::Failure { request_id: ID, error });
         assert_eq!(

@@ -17,7 +17,7 @@ pub(crate) struct EndpointArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct DeployArguments {
-    /// A folder, a .zip or an executable
+    /// A folder, a .zip or an executable; or the reference of a container image in a registry
     pub(crate) target: String,
 
     /// Name of the function [default: from the target]

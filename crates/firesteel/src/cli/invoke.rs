@@ -7,7 +7,7 @@ use super::{EXIT_CODES, FunctionArguments, ServerArguments};
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct InvokeArguments {
-    /// A folder, a .zip or an executable; with --endpoint, the name of a served function
+    /// A folder, a .zip, an executable or a container image; with --endpoint, the name of a served function
     pub(crate) target: String,
 
     /// The event: inline JSON, @file, or - for stdin

@@ -30,8 +30,8 @@ Logs:
 #[derive(Debug, Args)]
 #[command(after_help = SERVE_HELP)]
 pub(crate) struct ServeArguments {
-    /// Functions: NAME=TARGET, or TARGET alone for a name made from it; TARGET is a folder, a .zip or an
-    /// executable. They are there as long as this server runs; others are created through the API
+    /// Functions: NAME=TARGET, or TARGET alone for a name made from it; TARGET is a folder, a .zip, an
+    /// executable or a container image. They are there as long as this server runs; others are created through the API
     #[arg(value_name = "NAME=TARGET")]
     pub(crate) functions: Vec<String>,
 

@@ -15,6 +15,7 @@ use crate::cli::{CheckArguments, HandlerLanguage, ReportFormat};
 use crate::data_folder::DataFolder;
 use crate::exit::{Exit, Failure};
 use crate::function::{self, Workshop};
+use crate::images;
 use crate::kept;
 use crate::notice::tell;
 
@@ -40,12 +41,13 @@ pub(crate) async fn run(arguments: CheckArguments) -> Result<Exit, Failure> {
     let workshop = Workshop {
         data: &data,
         host: &host,
+        images: &images::images(),
         store: &store,
         server: &arguments.server,
         arguments: &arguments.function,
         max_concurrency: None,
     };
-    let prepared = workshop.prepare(function::name_of(None, given)?, given)?;
+    let prepared = workshop.prepare(function::name_of(None, given)?, given).await?;
     tell(format_args!("firesteel: {}", prepared.why));
 
     let target = target(&prepared.spec, data.subfolder("environments")?);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  TARGET ─► runtime and handler, found out as `serve` does ─► archive ─┬─ unknown name ─► CreateFunction ─────────────┐
-//!                                                                       └─ known ─► UpdateFunctionCode ─► Configuration ├─► Active
+//!  or an image in a registry, as it is                                  └─ known ─► UpdateFunctionCode ─► Configuration ├─► Active
 //!  `firesteel publish NAME` ─► PublishVersion ◄──────────────────────── --publish ◄────────────────────────────────────┘
 //! ```
 //!
@@ -28,6 +28,7 @@ use crate::exit::{Exit, Failure};
 use crate::function::name_of;
 use crate::notice::tell;
 use crate::table;
+use crate::target::{self, Target};
 use crate::variables_file;
 
 /// How often a function that is being made ready is looked at, and for how long.
@@ -58,16 +59,41 @@ pub(crate) async fn publish(arguments: PublishArguments) -> Result<Exit, Failure
     report(&version, arguments.json)
 }
 
-/// An archive, and how it is run.
-struct Code {
-    archive: Vec<u8>,
-    runtime: String,
-    handler: String,
+/// What is deployed.
+enum Code {
+    /// An archive, and how it is run.
+    Package { archive: Vec<u8>, runtime: String, handler: String },
+    /// An image, which says that itself, by its reference.
+    Image { uri: String },
 }
 
 impl Code {
     fn of(arguments: &DeployArguments) -> Result<Self, Failure> {
-        let target = Path::new(&arguments.target);
+        match Target::of(&arguments.target)? {
+            Target::Path(path) => Self::of_package(arguments, path),
+            Target::Image(uri) => Self::of_image(arguments, uri),
+        }
+    }
+
+    /// The server gets it, from where it is.
+    fn of_image(arguments: &DeployArguments, uri: String) -> Result<Self, Failure> {
+        let DeployArguments { handler, runtime, layer, .. } = arguments;
+        if handler.is_some() || runtime.is_some() || !layer.is_empty() {
+            return Err(Failure::usage(format!(
+                "the image {uri} says itself how it is started and what is in it"
+            ))
+            .try_next("without --handler, --runtime and --layer"));
+        }
+        if target::is_local(&uri) {
+            return Err(Failure::usage(format!(
+                "the image {uri} is on this machine, which servers do not read"
+            ))
+            .try_next(format!("firesteel serve {uri}, or an image in a registry")));
+        }
+        Ok(Code::Image { uri })
+    }
+
+    fn of_package(arguments: &DeployArguments, target: &Path) -> Result<Self, Failure> {
         let package = Package::open(target).map_err(|error| {
             Failure::from_error(Exit::Usage, &error)
                 .try_next("a folder with the function's code, a .zip of it, or an executable")
@@ -112,7 +138,17 @@ impl Code {
         let archive = archive.map_err(|error| {
             Failure::usage(format!("the package {} cannot be read", target.display())).because(&error)
         })?;
-        Ok(Code { archive, runtime: detected.runtime.to_string(), handler: detected.handler })
+        Ok(Code::Package { archive, runtime: detected.runtime.to_string(), handler: detected.handler })
+    }
+}
+
+impl Code {
+    /// By the API's names.
+    fn members(&self) -> Value {
+        match self {
+            Code::Package { archive, .. } => json!({ "ZipFile": BASE64_STANDARD.encode(archive) }),
+            Code::Image { uri } => json!({ "ImageUri": uri }),
+        }
     }
 }
 
@@ -146,9 +182,16 @@ async fn create(
     let role = || Value::from(format!("arn:aws:iam::{}:role/firesteel", arguments.account_id));
     settings.entry("Role").or_insert_with(role);
     settings.insert("FunctionName".into(), name.into());
-    settings.insert("Runtime".into(), code.runtime.into());
-    settings.insert("Handler".into(), code.handler.into());
-    settings.insert("Code".into(), json!({ "ZipFile": BASE64_STANDARD.encode(&code.archive) }));
+    match &code {
+        Code::Package { runtime, handler, .. } => {
+            settings.insert("Runtime".into(), runtime.as_str().into());
+            settings.insert("Handler".into(), handler.as_str().into());
+        }
+        Code::Image { .. } => {
+            settings.insert("PackageType".into(), "Image".into());
+        }
+    }
+    settings.insert("Code".into(), code.members());
     client.call(Method::POST, "/2015-03-31/functions", Some(&Value::Object(settings))).await?;
     Ok(())
 }
@@ -160,14 +203,15 @@ async fn update(
     code: Code,
     mut settings: Map<String, Value>,
 ) -> Result<(), Failure> {
-    let archive = json!({ "ZipFile": BASE64_STANDARD.encode(&code.archive) });
-    client.call(Method::PUT, &format!("{function}/code"), Some(&archive)).await?;
+    client.call(Method::PUT, &format!("{function}/code"), Some(&code.members())).await?;
     settled(client, function).await?;
-    if arguments.runtime.is_some() {
-        settings.insert("Runtime".into(), code.runtime.into());
-    }
-    if arguments.handler.is_some() {
-        settings.insert("Handler".into(), code.handler.into());
+    if let Code::Package { runtime, handler, .. } = code {
+        if arguments.runtime.is_some() {
+            settings.insert("Runtime".into(), runtime.into());
+        }
+        if arguments.handler.is_some() {
+            settings.insert("Handler".into(), handler.into());
+        }
     }
     if !settings.is_empty() {
         let settings = Value::Object(settings);

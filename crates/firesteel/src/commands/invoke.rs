@@ -23,6 +23,7 @@ use crate::data_folder::DataFolder;
 use crate::event;
 use crate::exit::{Exit, Failure};
 use crate::function::{self, Prepared, Workshop};
+use crate::images;
 use crate::isolation;
 use crate::kept;
 use crate::notice::tell;
@@ -50,16 +51,18 @@ async fn invoke(
 ) -> Result<Exit, Failure> {
     let host = super::serve::host(data, super::serve::layout(backend), &arguments.function.mount)?;
     let store = Arc::new(kept::in_memory(kept::account(&arguments.server))?);
+    let images = images::images();
     let workshop = Workshop {
         data,
         host: &host,
+        images: &images,
         store: &store,
         server: &arguments.server,
         arguments: &arguments.function,
         max_concurrency: None,
     };
     let name = function::name_of(arguments.function_name.as_deref(), &arguments.target)?;
-    let prepared = workshop.prepare(name, &arguments.target)?;
+    let prepared = workshop.prepare(name, &arguments.target).await?;
     tell(format_args!("firesteel: {}", prepared.why));
 
     let logs = super::start_logs(data, &arguments.server)?;

@@ -15,7 +15,9 @@ use firesteel_catalog::{FunctionName, Store, Version};
 use firesteel_environment::{Capacity, Folder, Full, InitializationType, Limits, Pool, Spec};
 use firesteel_invoke::plan::Host;
 use firesteel_invoke::queue::rules::TimeScale;
-use firesteel_invoke::{Admission, Bandwidth, Deployments, EventSettings, Events, Invoker, Parts, admission};
+use firesteel_invoke::{
+    Admission, Bandwidth, Deployments, EventSettings, Events, Images, Invoker, Parts, admission,
+};
 use firesteel_runtimes::{Interpreters, Layout};
 use firesteel_sandbox::Backend;
 use tokio::net::TcpListener;
@@ -30,6 +32,7 @@ use crate::door::{self, Outside};
 use crate::exit::{Exit, Failure};
 use crate::function::{self, Workshop};
 use crate::function_urls::{self, BoundUrl};
+use crate::images;
 use crate::isolation;
 use crate::kept::Kept;
 use crate::listen::listen;
@@ -59,7 +62,8 @@ async fn serve(
     let settings = door::settings(&arguments.door)?;
     let host = host(data, layout(backend), &arguments.function.mount)?;
     let Kept { store, code, queue } = Kept::open(&arguments.server, data, arguments.account_concurrency)?;
-    let given = functions(&arguments, data, &host, &store)?;
+    let images = images::images();
+    let given = functions(&arguments, data, (&host, &images), &store).await?;
     let names: Vec<FunctionName> = given.iter().map(|(version, _)| version.name().clone()).collect();
     let urls = function_urls::listen(&arguments, &names).await?;
     let capacity = capacity::of_server(&arguments);
@@ -79,7 +83,7 @@ async fn serve(
     let provisioned: Vec<_> =
         provisioned.into_iter().map(|(spec, count)| pool.provision(&spec, count)).collect();
 
-    let deployments = Deployments::new(Arc::clone(&store), Some(code), host, pool.clone());
+    let deployments = Deployments::new(Arc::clone(&store), Some(code), Some(images), host, pool.clone());
     for (version, spec) in given {
         deployments.insert(&version, spec);
     }
@@ -270,15 +274,16 @@ pub(crate) type Specs = HashMap<firesteel_catalog::FunctionName, Arc<Spec>>;
 type Given = Vec<(Arc<Version>, Arc<Spec>)>;
 
 /// Those of the command line.
-fn functions(
+async fn functions(
     arguments: &ServeArguments,
     data: &DataFolder,
-    host: &Host,
+    (host, images): (&Host, &Images),
     store: &Store,
 ) -> Result<Given, Failure> {
     let workshop = Workshop {
         data,
         host,
+        images,
         store,
         server: &arguments.server,
         arguments: &arguments.function,
@@ -294,11 +299,14 @@ fn functions(
             return Err(Failure::usage(format!("two functions are named `{name}`"))
                 .try_next("give each its own name: NAME=TARGET"));
         }
-        let prepared = workshop.prepare(name.clone(), target)?;
+        let prepared = workshop.prepare(name.clone(), target).await?;
         tell(format_args!("firesteel: {name}: {}", prepared.why));
-        if compiled.insert(prepared.runtime) {
+        if let Some(runtime) = prepared.runtime
+            && !compiled.contains(&runtime)
+        {
             let Host { interpreters, runtime_dir, .. } = host;
-            firesteel_runtimes::compile_bootstraps(&prepared.runtime, interpreters, runtime_dir);
+            firesteel_runtimes::compile_bootstraps(&runtime, interpreters, runtime_dir);
+            compiled.insert(runtime);
         }
         given.push((prepared.version, prepared.spec));
     }

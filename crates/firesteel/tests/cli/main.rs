@@ -31,6 +31,7 @@ mod failures;
 mod freezing;
 mod function_url;
 mod hostility;
+mod images;
 mod invoke_api;
 mod invoking;
 mod kept;

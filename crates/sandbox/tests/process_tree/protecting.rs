@@ -91,7 +91,11 @@ async fn own_folder() {
         fs::create_dir(&own).unwrap();
         fs::create_dir(&at).unwrap();
         fs::write(at.join("hidden"), "the host's").unwrap();
-        Mounts { read_only: Vec::new(), binds: vec![Bind { from: own, at, read_only: false }], ..Mounts::default() }
+        Mounts {
+            read_only: Vec::new(),
+            binds: vec![Bind { from: own, at, read_only: false }],
+            ..Mounts::default()
+        }
     };
     let fixture = Fixture::protecting("own", place).await;
     assert_eq!(fixture.sandbox.mounted(), &Mounted::AsAsked);
@@ -131,7 +135,11 @@ async fn own_file() {
         let (own, at) = (folder.join("own"), folder.join("place"));
         fs::write(&own, "the sandbox's\n").unwrap();
         fs::write(&at, "the host's\n").unwrap();
-        Mounts { read_only: Vec::new(), binds: vec![Bind { from: own, at, read_only: true }], ..Mounts::default() }
+        Mounts {
+            read_only: Vec::new(),
+            binds: vec![Bind { from: own, at, read_only: true }],
+            ..Mounts::default()
+        }
     };
     let fixture = Fixture::protecting("own file", place).await;
     assert_eq!(fixture.sandbox.mounted(), &Mounted::AsAsked);
