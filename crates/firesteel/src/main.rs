@@ -62,6 +62,7 @@ fn main() -> ExitCode {
             Command::Versions(arguments) => commands::functions::versions(arguments).await,
             Command::Aliases(arguments) => commands::functions::aliases(arguments).await,
             Command::Delete(arguments) => commands::delete::run(arguments).await,
+            Command::Cache(arguments) => commands::cache::run(arguments).await,
             Command::Image(arguments) => commands::image::run(arguments).await,
         }
     });

@@ -35,10 +35,10 @@ mod executable;
 pub mod flatten;
 mod folder;
 mod layers;
+pub mod library;
 mod limits;
 mod link;
 pub mod manifest;
-pub mod library;
 pub mod oci;
 mod package;
 #[cfg(target_os = "linux")]

@@ -115,7 +115,7 @@ pub(crate) struct LibraryArguments {
 }
 
 /// Where images come from and where they are kept.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Container images")]
 pub(crate) struct ImageStoreArguments {
     /// A bucket for chunks and manifests of images, which servers may share [default: the data folder]
@@ -133,4 +133,31 @@ pub(crate) struct ImageStoreArguments {
     /// Ask another host in place of a registry; may be repeated
     #[arg(long, value_name = "REGISTRY=HOST[:PORT]")]
     pub(crate) registry_mirror: Vec<String>,
+
+    /// A cache node, which many servers may ask before the bucket; may be repeated, and needs six for one to be spared
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) cache_node: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) cache: CacheAccessArguments,
+}
+
+/// How cache nodes and those who ask them know each other.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CacheAccessArguments {
+    /// A file with a secret that all of them have
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cache_secret: Option<PathBuf>,
+
+    /// A certificate, and those that it is signed by (PEM)
+    #[arg(long, value_name = "FILE", requires_all = ["cache_key", "cache_authority"])]
+    pub(crate) cache_certificate: Option<PathBuf>,
+
+    /// Its private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "cache_certificate")]
+    pub(crate) cache_key: Option<PathBuf>,
+
+    /// The authority that the others' certificates are of (PEM)
+    #[arg(long, value_name = "FILE", requires = "cache_certificate")]
+    pub(crate) cache_authority: Option<PathBuf>,
 }

@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and its help. A file for each command, and for what several have in common.
 
+mod cache;
 mod check;
 mod client;
 mod doctor;
@@ -12,6 +13,7 @@ mod server;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use cache::CacheArguments;
 pub(crate) use check::{CheckArguments, HandlerLanguage, ReportFormat};
 pub(crate) use client::{
     DeleteArguments, DeployArguments, EndpointArguments, FunctionsArguments, OfFunctionArguments,
@@ -19,7 +21,9 @@ pub(crate) use client::{
 };
 pub(crate) use doctor::DoctorArguments;
 pub(crate) use function::{FunctionArguments, LogFormat, LogLevel};
-pub(crate) use image::{ImageArguments, ImageCommand, ImageStoreArguments, LibraryArguments};
+pub(crate) use image::{
+    CacheAccessArguments, ImageArguments, ImageCommand, ImageStoreArguments, LibraryArguments,
+};
 pub(crate) use invoke::InvokeArguments;
 pub(crate) use logs::LogsArguments;
 pub(crate) use serve::{DoorArguments, Provisioned, ServeArguments, StreamBandwidth, Url};
@@ -61,6 +65,8 @@ pub(crate) enum Command {
     Delete(DeleteArguments),
     /// Adds, lists, checks and mounts container images, without a server
     Image(ImageArguments),
+    /// Keeps chunks of container images for servers on other machines
+    Cache(CacheArguments),
     /// Prints what a function has written, oldest first
     Logs(LogsArguments),
     /// Checks a runtime against the rules of the Runtime API

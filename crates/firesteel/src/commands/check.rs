@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{CheckArguments, HandlerLanguage, ReportFormat};
 use crate::data_folder::DataFolder;
+use crate::door::Outside;
 use crate::exit::{Exit, Failure};
 use crate::function::{self, Workshop};
-use crate::images;
+use crate::images::FunctionImages;
 use crate::kept;
 use crate::notice::tell;
 
@@ -38,10 +39,12 @@ pub(crate) async fn run(arguments: CheckArguments) -> Result<Exit, Failure> {
     // The suite's platform has no root of its own to give.
     let host = super::serve::host(&data, Layout::Host, &arguments.function.mount)?;
     let store = kept::in_memory(kept::account(&arguments.server))?;
+    let outside = Outside::new(arguments.server.aws_endpoint.as_deref(), &arguments.server.region);
+    let images = FunctionImages::new(&arguments.server.images, outside, &data).images();
     let workshop = Workshop {
         data: &data,
         host: &host,
-        images: &images::images(),
+        images: &images,
         store: &store,
         server: &arguments.server,
         arguments: &arguments.function,

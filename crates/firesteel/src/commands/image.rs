@@ -85,7 +85,9 @@ async fn list(arguments: &LibraryArguments, as_json: bool) -> Result<Exit, Failu
             if names.is_empty() { "-".to_owned() } else { names.join(", ") }
         }),
         ("DIGEST", |image| text(image, "Digest")),
-        ("SIZE", |image| image["ImageBytes"].as_u64().map_or("-".into(), |bytes| HumanBytes(bytes).to_string())),
+        ("SIZE", |image| {
+            image["ImageBytes"].as_u64().map_or("-".into(), |bytes| HumanBytes(bytes).to_string())
+        }),
     ];
     let library = images::library_of(arguments).await?;
     let images = library.store().list().await.map_err(|error| store_failed(&error))?;
@@ -126,7 +128,9 @@ async fn inspect(name: &str, arguments: &LibraryArguments) -> Result<Exit, Failu
 async fn remove(name: &str, arguments: &LibraryArguments) -> Result<Exit, Failure> {
     let (library, image) = find(name, arguments).await?;
     library.store().remove(image).await.map_err(|error| store_failed(&error))?;
-    tell(format_args!("firesteel: removed {name}; `firesteel image collect --rotate` frees its space in the end"));
+    tell(format_args!(
+        "firesteel: removed {name}; `firesteel image collect --rotate` frees its space in the end"
+    ));
     Ok(Exit::Success)
 }
 
@@ -149,7 +153,8 @@ async fn verify(name: &str, arguments: &LibraryArguments) -> Result<Exit, Failur
 async fn mount(name: &str, link: &std::path::Path, arguments: &LibraryArguments) -> Result<Exit, Failure> {
     let (library, image) = find(name, arguments).await?;
     let data = DataFolder::open(arguments.data.as_deref())?;
-    let loader = images::loader(library, &data, None)?;
+    let tiers = images::tiers(&arguments.images, &data.images())?;
+    let loader = images::loader(library, tiers, data.mounts()).await?;
     let loaded = loader.load(image).await.map_err(|error| {
         Failure::from_error(Exit::Platform, &error).try_next("firesteel image verify, or firesteel doctor")
     })?;
@@ -267,16 +272,16 @@ async fn find(name: &str, arguments: &LibraryArguments) -> Result<(Library, Imag
 }
 
 fn not_added(reference: &str, error: &AddError) -> Failure {
-    let exit = match error {
-        AddError::Source(_) | AddError::Flatten(_) => Exit::Usage,
-        _ => Exit::Platform,
+    let what = format!("{reference} cannot be added");
+    let failure = match error {
+        AddError::Source(_) | AddError::Flatten(_) => Failure::usage(what),
+        _ => Failure::platform(what),
     };
-    let failure = Failure { exit, ..Failure::usage(format!("{reference} cannot be added")) };
     failure.because(error)
 }
 
 fn open_failed(name: &str, error: &OpenError) -> Failure {
-    Failure { exit: Exit::Platform, ..Failure::usage(format!("{name} cannot be read")) }
+    Failure::platform(format!("{name} cannot be read"))
         .because(error)
         .try_next(format!("firesteel image verify {name}"))
 }

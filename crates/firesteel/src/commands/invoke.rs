@@ -20,10 +20,11 @@ use uuid::Uuid;
 use crate::cli::InvokeArguments;
 use crate::commands::invoke_endpoint;
 use crate::data_folder::DataFolder;
+use crate::door::Outside;
 use crate::event;
 use crate::exit::{Exit, Failure};
 use crate::function::{self, Prepared, Workshop};
-use crate::images;
+use crate::images::FunctionImages;
 use crate::isolation;
 use crate::kept;
 use crate::notice::tell;
@@ -51,7 +52,9 @@ async fn invoke(
 ) -> Result<Exit, Failure> {
     let host = super::serve::host(data, super::serve::layout(backend), &arguments.function.mount)?;
     let store = Arc::new(kept::in_memory(kept::account(&arguments.server))?);
-    let images = images::images();
+    let outside = Outside::new(arguments.server.aws_endpoint.as_deref(), &arguments.server.region);
+    let function_images = FunctionImages::new(&arguments.server.images, outside, data);
+    let images = function_images.images();
     let workshop = Workshop {
         data,
         host: &host,
@@ -96,6 +99,7 @@ async fn invoke(
         result = invoker.synchronous(request) => Ended::Invoked(result),
         exit = interrupted() => Ended::Interrupted(exit),
     };
+    function_images.started().await;
     invoker.shutdown(Duration::ZERO).await;
     drop(logs);
     match ended {

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod delete;
 pub(crate) mod deploy;

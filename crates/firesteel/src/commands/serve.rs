@@ -32,7 +32,7 @@ use crate::door::{self, Outside};
 use crate::exit::{Exit, Failure};
 use crate::function::{self, Workshop};
 use crate::function_urls::{self, BoundUrl};
-use crate::images;
+use crate::images::FunctionImages;
 use crate::isolation;
 use crate::kept::Kept;
 use crate::listen::listen;
@@ -62,7 +62,8 @@ async fn serve(
     let settings = door::settings(&arguments.door)?;
     let host = host(data, layout(backend), &arguments.function.mount)?;
     let Kept { store, code, queue } = Kept::open(&arguments.server, data, arguments.account_concurrency)?;
-    let images = images::images();
+    let outside = Outside::new(arguments.server.aws_endpoint.as_deref(), &arguments.server.region);
+    let images = FunctionImages::new(&arguments.server.images, outside.clone(), data).images();
     let given = functions(&arguments, data, (&host, &images), &store).await?;
     let names: Vec<FunctionName> = given.iter().map(|(version, _)| version.name().clone()).collect();
     let urls = function_urls::listen(&arguments, &names).await?;
@@ -99,7 +100,6 @@ async fn serve(
         },
     });
     invoker.begin().await.map_err(|error| Failure::from_error(Exit::Platform, &error))?;
-    let outside = Outside::new(arguments.server.aws_endpoint.as_deref(), &arguments.server.region);
     let front = front(&arguments, address, credentials.as_ref(), &outside, &invoker)?;
     let events = Events::start(&invoker, &event_settings(&arguments, &outside));
 

@@ -11,42 +11,38 @@
 //! The folder is used by all runs and commands on `DATA` at once. What is in it stays, as what container tools fetch does, also
 //! that of a server which keeps nothing else. Nothing is opened or tried before an image is wanted.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 #[cfg(target_os = "linux")]
-use std::time::Duration;
+mod functions;
+mod unpacked;
+
+use std::path::Path;
+use std::sync::Arc;
 
 use firesteel_image::library::{Library, LibrarySettings, StorePlace};
-#[cfg(target_os = "linux")]
-use firesteel_image::library::{AddError, LoadError, Loader, LoaderOpenError, LoaderSettings};
 use firesteel_image::oci::{Platform, Reference, SourceSettings};
-#[cfg(target_os = "linux")]
-use firesteel_image::tiers::{DiskOptions, LocalOptions, OriginOptions};
-use firesteel_invoke::Images;
-#[cfg(target_os = "linux")]
-use firesteel_invoke::{ImageError, ImageReference, LoadedImage};
-#[cfg(target_os = "linux")]
-use tokio::sync::OnceCell;
+use firesteel_image::tiers::{
+    Cluster, ClusterOptions, DiskOptions, HttpNode, LocalOptions, NodeAccess, NodeTls, Secret, ShardNode,
+    Tiers, TiersOptions,
+};
 
-use crate::cli::{ImageStoreArguments, LibraryArguments};
-use crate::data_folder::{self, DataFolder};
+#[cfg(target_os = "linux")]
+pub(crate) use self::functions::{FunctionImages, loader};
+use crate::cli::{CacheAccessArguments, ImageStoreArguments, LibraryArguments};
+use crate::data_folder;
 use crate::door::Outside;
 use crate::exit::{Exit, Failure};
 
 /// Of the chunks of a bucket, on disk.
-#[cfg(target_os = "linux")]
 const CACHE_BYTES: u64 = 16 << 30;
 /// Of chunks in memory: what is read twice is in the kernel's page cache by then, so that little is enough.
-#[cfg(target_os = "linux")]
 const MEMORY_BYTES: u64 = 64 << 20;
-/// A function waits no longer for a part of its image.
-#[cfg(target_os = "linux")]
-const READ_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What a name on the command line, or an `ImageUri`, means.
 pub(crate) fn reference(text: &str, arguments: &ImageStoreArguments) -> Result<Reference, Failure> {
-    Reference::parse(text, arguments.default_registry.as_deref())
-        .map_err(|error| Failure::from_error(Exit::Usage, &error).try_next("REGISTRY/REPOSITORY:TAG, oci:FOLDER, or docker-archive:FILE"))
+    Reference::parse(text, arguments.default_registry.as_deref()).map_err(|error| {
+        Failure::from_error(Exit::Usage, &error)
+            .try_next("REGISTRY/REPOSITORY:TAG, oci:FOLDER, or docker-archive:FILE")
+    })
 }
 
 /// For commands that are not about functions.
@@ -82,140 +78,83 @@ fn place(arguments: &ImageStoreArguments, outside: &Outside) -> Result<StorePlac
             let prefix = prefix.map(str::to_owned);
             Ok(StorePlace::Bucket { s3: outside.s3_settings(), bucket: bucket.to_owned(), prefix })
         }
-        _ => Err(Failure::usage(format!("`{url}` is no store of images")).try_next("s3://BUCKET or s3://BUCKET/PREFIX")),
+        _ => Err(Failure::usage(format!("`{url}` is no store of images"))
+            .try_next("s3://BUCKET or s3://BUCKET/PREFIX")),
     }
 }
 
-fn sources(arguments: &ImageStoreArguments) -> Result<SourceSettings, Failure> {
-    todo!()
+fn sources(_arguments: &ImageStoreArguments) -> Result<SourceSettings, Failure> {
+    Ok(SourceSettings::default())
 }
 
-/// Mounts images of a library, for this run.
-#[cfg(target_os = "linux")]
-pub(crate) fn loader(library: Library, data: &DataFolder, cache: Option<PathBuf>) -> Result<Arc<Loader>, Failure> {
-    open_loader(library, data.mounts(), cache).map(Arc::new).map_err(|error| not_mounting(&error))
-}
-
-#[cfg(target_os = "linux")]
-fn open_loader(
-    library: Library,
-    mounts: PathBuf,
-    cache: Option<PathBuf>,
-) -> Result<Loader, LoaderOpenError> {
-    let settings = |disk| LoaderSettings {
-        mounts: mounts.clone(),
+/// Where chunks are between the store and this run. `folder`: that of the library.
+pub(crate) fn tiers(arguments: &ImageStoreArguments, folder: &Path) -> Result<Tiers, Failure> {
+    let cluster = cluster(arguments)?;
+    let options = |disk| TiersOptions {
         local: LocalOptions { memory_bytes: MEMORY_BYTES, disk, ..LocalOptions::default() },
-        origin: OriginOptions::default(),
-        read_deadline: READ_DEADLINE,
-        prefetch: true,
+        ..TiersOptions::default()
     };
-    let runtime = tokio::runtime::Handle::current();
-    let disk = cache.map(|folder| DiskOptions { folder, bytes: CACHE_BYTES });
-    match Loader::open(library.clone(), settings(disk), runtime.clone()) {
-        // Another run on the same data has it; this one does with its memory.
-        Err(LoaderOpenError::Cache(error)) => {
-            tracing::warn!(error = &error as &(dyn std::error::Error + 'static), "chunks are not kept on disk");
-            Loader::open(library, settings(None), runtime)
+    // A store in a folder is on the disk already.
+    let disk = arguments
+        .image_store
+        .as_ref()
+        .map(|_| DiskOptions { folder: folder.join("cache"), bytes: CACHE_BYTES });
+    let opened = Tiers::open(&options(disk.clone()), cluster.clone()).or_else(|error| {
+        if disk.is_none() {
+            return Err(error);
         }
-        opened => opened,
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn not_mounting(error: &LoaderOpenError) -> Failure {
-    let failure = Failure::from_error(Exit::Platform, error);
-    match error {
-        LoaderOpenError::Path { next: Some(next), .. } => failure.try_next(next),
-        _ => failure.try_next("firesteel doctor"),
-    }
-}
-
-/// How functions of this run get their images: added if need be, and mounted.
-#[cfg(target_os = "linux")]
-pub(crate) fn of_functions(arguments: ImageStoreArguments, outside: Outside, data: &DataFolder) -> Images {
-    let opening = Arc::new(Opening {
-        folder: data.images(),
-        mounts: data.mounts(),
-        arguments,
-        outside,
-        loader: OnceCell::new(),
+        // Another run on the same data has it, as a rule; this one does with its memory.
+        tracing::warn!(error = &error as &(dyn std::error::Error + 'static), "chunks are not kept on disk");
+        Tiers::open(&options(None), cluster)
     });
-    Images::new(move |reference| {
-        let opening = Arc::clone(&opening);
-        async move { opening.load(reference).await }
+    opened.map_err(|error| Failure::from_error(Exit::Platform, &error))
+}
+
+fn cluster(arguments: &ImageStoreArguments) -> Result<Option<Arc<Cluster>>, Failure> {
+    if arguments.cache_node.is_empty() {
+        return Ok(None);
+    }
+    let access = access(&arguments.cache)?;
+    let nodes = arguments.cache_node.iter().map(|address| {
+        let node: Arc<dyn ShardNode> = Arc::new(HttpNode::new(address, access.clone()));
+        (address.clone(), node)
+    });
+    Cluster::new(nodes.collect(), ClusterOptions::default()).map(Some).map_err(|error| {
+        Failure::from_error(Exit::Usage, &error).try_next("--cache-node HOST:PORT, once for each node")
     })
 }
 
-/// Nothing is opened before the first function of an image is there.
-#[cfg(target_os = "linux")]
-struct Opening {
-    folder: PathBuf,
-    mounts: PathBuf,
-    arguments: ImageStoreArguments,
-    outside: Outside,
-    loader: OnceCell<Arc<Loader>>,
-}
-
-#[cfg(target_os = "linux")]
-impl Opening {
-    async fn load(&self, wanted: ImageReference) -> Result<LoadedImage, ImageError> {
-        let uri = wanted.uri;
-        let failed = |failure: Failure| ImageError::Failed { uri: uri.clone(), source: failure.to_string().into() };
-        let loader = self.loader.get_or_try_init(|| self.open()).await.map_err(failed)?;
-        // What a version was made of is what it goes on with, if it is stored, whoever has removed the image elsewhere.
-        let stored = match &wanted.digest {
-            Some(digest) => loader.load_by_digest(digest).await.ok(),
-            None => None,
-        };
-        let loaded = match stored {
-            Some(loaded) => loaded,
-            None => {
-                let reference = Reference::parse(&uri, self.arguments.default_registry.as_deref())
-                    .map_err(|error| ImageError::Invalid { uri: uri.clone(), source: error.into() })?;
-                let reference = match wanted.digest {
-                    Some(digest) => reference.at(&digest),
-                    None => reference,
-                };
-                let added = loader.library().add(&reference, Arc::new(())).await;
-                let added = added.map_err(|error| not_had(&uri, error))?;
-                loader.load(added.image).await.map_err(|error| not_loaded(&uri, error))?
-            }
-        };
-        let config = loaded.config().clone();
-        Ok(LoadedImage {
-            digest: loaded.digest().to_owned(),
-            root: loaded.root().to_owned(),
-            entrypoint: config.entrypoint,
-            command: config.command,
-            variables: config.environment,
-            working_dir: config.working_dir,
-            keeps_alive: loaded,
-        })
-    }
-
-    async fn open(&self) -> Result<Arc<Loader>, Failure> {
-        let library = library(&self.folder, &self.arguments, &self.outside).await?;
-        let cache = self.arguments.image_store.is_some().then(|| self.folder.join("cache"));
-        let mounts = self.mounts.clone();
-        let opened = tokio::task::spawn_blocking(move || open_loader(library, mounts, cache)).await;
-        let opened = opened.map_err(|error| Failure::platform("images cannot be mounted").because(&error))?;
-        opened.map(Arc::new).map_err(|error| not_mounting(&error))
+/// How cache nodes and those who ask them know each other.
+pub(crate) fn access(arguments: &CacheAccessArguments) -> Result<NodeAccess, Failure> {
+    let CacheAccessArguments { cache_secret, cache_certificate, cache_key, cache_authority } = arguments;
+    let secret = cache_secret.as_deref().map(secret).transpose()?;
+    let tls = match (cache_certificate, cache_key, cache_authority) {
+        (Some(certificate), Some(key), Some(authority)) => {
+            Some(NodeTls::of_files(certificate, key, authority).map_err(|error| {
+                Failure::from_error(Exit::Usage, &error)
+                    .try_next("--cache-certificate, --cache-key and --cache-authority with PEM files that belong together")
+            })?)
+        }
+        _ => None,
+    };
+    match (secret, tls) {
+        (Some(secret), None) => Ok(NodeAccess::by_secret(secret)),
+        (None, Some(tls)) => Ok(NodeAccess::by_certificates(tls)),
+        (Some(secret), Some(tls)) => Ok(NodeAccess::by_certificates(tls).and_secret(secret)),
+        (None, None) => Err(Failure::usage("whoever finds a cache node could ask it")
+            .try_next("--cache-secret FILE, the same for all; or certificates by --cache-certificate")),
     }
 }
 
-#[cfg(target_os = "linux")]
-fn not_loaded(uri: &str, error: LoadError) -> ImageError {
-    ImageError::Failed { uri: uri.to_owned(), source: error.into() }
-}
-
-#[cfg(target_os = "linux")]
-fn not_had(uri: &str, error: AddError) -> ImageError {
-    let uri = uri.to_owned();
-    todo!()
-}
-
-/// Nothing is mounted here.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn of_functions(_: ImageStoreArguments, _: Outside, _: &DataFolder) -> Option<Images> {
-    None
+fn secret(file: &Path) -> Result<Secret, Failure> {
+    let next = || {
+        format!(
+            "head -c 32 /dev/urandom > {0} && chmod 600 {0}, and the same file everywhere",
+            file.display()
+        )
+    };
+    let bytes = std::fs::read(file).map_err(|error| {
+        Failure::usage(format!("{} cannot be read", file.display())).because(&error).try_next(next())
+    })?;
+    Secret::new(&bytes).map_err(|error| Failure::from_error(Exit::Usage, &error).try_next(next()))
 }

@@ -54,7 +54,8 @@ impl Library {
         let name = reference.to_string();
         let resolved = shared.sources.resolve(reference, &shared.platform).await?;
         let image = image_id(&resolved);
-        if let Some((_, row, _)) = self.store().list().await?.into_iter().find(|(known, ..)| *known == image) {
+        if let Some((_, row, _)) = self.store().list().await?.into_iter().find(|(known, ..)| *known == image)
+        {
             self.store().name(TENANT, &name, Some(image)).await?;
             let put = Put {
                 image,

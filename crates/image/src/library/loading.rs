@@ -16,22 +16,17 @@ use super::{Library, image_id};
 use crate::chunk::{ChunkRef, ChunkSource};
 use crate::manifest::{ImageId, OpenImage};
 use crate::oci::ImageConfig;
-use crate::serve::{BlockFile, MountError, MountedImage, Mounts, ReadStatistics, ServingPath, remove_abandoned};
-use crate::store::{OpenError, Opened};
-use crate::tiers::{
-    LocalCache, LocalOptions, LocalReport, OriginLimits, OriginOptions, Prefetch, PrefetchOptions, PrefetchReport,
-    Prefetcher, ShelfError, TierReport, Touches,
+use crate::serve::{
+    BlockFile, MountError, MountedImage, Mounts, ReadStatistics, ServingPath, remove_abandoned,
 };
+use crate::store::{OpenError, Opened};
+use crate::tiers::{Prefetch, Tiers, TiersReport, Touches};
 
 /// What a loader may use.
 #[derive(Debug)]
 pub struct LoaderSettings {
     /// Where images are mounted: nobody else's, and on no file system that cannot be mounted upon.
     pub mounts: PathBuf,
-    /// What this worker keeps of chunks.
-    pub local: LocalOptions,
-    /// What it asks of the store.
-    pub origin: OriginOptions,
     /// How long a reader waits for bytes that are not here.
     pub read_deadline: Duration,
     /// Fetches ahead what starts before have read; off only to measure what that is worth.
@@ -43,9 +38,7 @@ pub struct LoaderSettings {
 pub struct Loader {
     library: Library,
     settings: LoaderSettings,
-    local: Arc<LocalCache>,
-    limits: Arc<OriginLimits>,
-    prefetcher: Prefetcher,
+    tiers: Tiers,
     mounts: Mounts,
     /// One at a time for each image, so that nobody mounts what another is mounting.
     loading: Mutex<HashMap<ImageId, Arc<tokio::sync::Mutex<Weak<LoadedImage>>>>>,
@@ -75,9 +68,6 @@ pub enum LoaderOpenError {
         /// What may help.
         next: Option<&'static str>,
     },
-    /// Its cache.
-    #[error("the cache of chunks")]
-    Cache(#[from] ShelfError),
     /// Its folder of mounts.
     #[error("mounting images below {}", folder.display())]
     Folder {
@@ -122,17 +112,18 @@ pub struct LoaderReport {
     pub path: String,
     /// Images that are mounted.
     pub mounted: usize,
-    /// The worker's own cache.
-    pub local: LocalReport,
-    /// The store.
-    pub store: TierReport,
-    /// What was fetched ahead.
-    pub prefetch: PrefetchReport,
+    /// Where chunks came from.
+    pub tiers: TiersReport,
 }
 
 impl Loader {
     /// For one process. What a killed run has left in the folder of mounts is removed. Blocks.
-    pub fn open(library: Library, settings: LoaderSettings, runtime: Handle) -> Result<Self, LoaderOpenError> {
+    pub fn open(
+        library: Library,
+        tiers: Tiers,
+        settings: LoaderSettings,
+        runtime: Handle,
+    ) -> Result<Self, LoaderOpenError> {
         let folder = |source| LoaderOpenError::Folder { folder: settings.mounts.clone(), source };
         if settings.mounts.exists() {
             remove_abandoned(&settings.mounts).map_err(folder)?;
@@ -143,9 +134,7 @@ impl Loader {
             return Err(LoaderOpenError::Path { why, next: found.next });
         };
         Ok(Loader {
-            local: LocalCache::open(&settings.local)?,
-            limits: OriginLimits::new(settings.origin),
-            prefetcher: Prefetcher::new(PrefetchOptions::default()),
+            tiers,
             mounts: Mounts::open(&settings.mounts, path, runtime).map_err(folder)?,
             loading: Mutex::default(),
             library,
@@ -187,9 +176,7 @@ impl Loader {
         LoaderReport {
             path: format!("{:?}", self.mounts.path()).to_lowercase(),
             mounted: self.mounts.mounted().len(),
-            local: self.local.report(),
-            store: self.limits.report(),
-            prefetch: self.prefetcher.report(),
+            tiers: self.tiers.report(),
         }
     }
 
@@ -200,12 +187,12 @@ impl Loader {
         let config = serde_json::from_str(opened.image.config());
         let config: ImageConfig = config.map_err(|source| LoadError::Config { image, source })?;
         let origin: Arc<dyn ChunkSource> = Arc::clone(&opened.origin) as Arc<dyn ChunkSource>;
-        let source = self.local.over(self.limits.over(&row.tenant, origin));
+        let source = self.tiers.source(&row.tenant, origin);
         let recordings = self.recordings(image).await;
         // Before the mount, which is the first to read.
         let prefetch = self.settings.prefetch.then(|| {
             let wanted = recordings.wanted();
-            self.prefetcher.begin(chunks_of(&opened.image, wanted.slots()), Arc::clone(&source))
+            self.tiers.prefetch(chunks_of(&opened.image, wanted.slots()), Arc::clone(&source))
         });
         let touches = Arc::new(Touches::new(opened.image.slots()));
         let on_touch = {
@@ -239,6 +226,18 @@ impl Loader {
             Err(error) => {
                 tracing::warn!(%image, %error, "what starts have read is not known");
                 Recordings::default()
+            }
+        }
+    }
+
+    /// All starts are over: what they have read is kept.
+    pub async fn started(&self) {
+        let turns: Vec<_> =
+            self.loading.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for turn in turns {
+            let loaded = turn.lock().await.upgrade();
+            if let Some(loaded) = loaded {
+                loaded.started().await;
             }
         }
     }

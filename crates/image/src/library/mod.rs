@@ -124,7 +124,9 @@ impl Library {
         let begins = |text: &str| name.len() >= MIN_PREFIX && text.starts_with(name);
         let images = self.store().list().await?;
         let mut found = images.iter().filter(|(image, row, _)| {
-            begins(&image.to_string()) || begins(&row.digest) || begins(row.digest.trim_start_matches("sha256:"))
+            begins(&image.to_string())
+                || begins(&row.digest)
+                || begins(row.digest.trim_start_matches("sha256:"))
         });
         // Of two it would be anybody's guess.
         match (found.next(), found.next()) {
@@ -149,7 +151,11 @@ impl SlotReader for FlatImage {
         self.image_bytes()
     }
 
-    fn read_slot(&self, slot: u32, into: &mut [u8; crate::chunk::CHUNK_BYTES as usize]) -> Result<(), FlattenError> {
+    fn read_slot(
+        &self,
+        slot: u32,
+        into: &mut [u8; crate::chunk::CHUNK_BYTES as usize],
+    ) -> Result<(), FlattenError> {
         self.read_slot(slot, into)
     }
 }

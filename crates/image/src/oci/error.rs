@@ -141,6 +141,21 @@ pub enum SourceError {
     Disk(#[from] DiskError),
 }
 
+impl SourceError {
+    /// TEMP
+    pub fn is_missing(&self) -> bool {
+        matches!(self, SourceError::Unknown { .. } | SourceError::Missing { .. })
+    }
+    /// TEMP
+    pub fn is_denied(&self) -> bool {
+        false
+    }
+    /// TEMP
+    pub fn is_invalid(&self) -> bool {
+        !matches!(self, SourceError::Disk(_))
+    }
+}
+
 fn list(names: &[String]) -> String {
     if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }

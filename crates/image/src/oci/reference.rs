@@ -120,6 +120,17 @@ pub enum ReferenceError {
 }
 
 impl Reference {
+    /// The image of this digest, where the reference is of a registry.
+    #[must_use]
+    pub fn at(self, digest: &str) -> Self {
+        match (self, digest.parse()) {
+            (Reference::Registry(reference), Ok(digest)) => {
+                Reference::Registry(RegistryReference { digest: Some(digest), ..reference })
+            }
+            (reference, _) => reference,
+        }
+    }
+
     /// Reads a name. `default_registry` (`HOST[:PORT][/PATH]`) is put before those that have no registry.
     pub fn parse(text: &str, default_registry: Option<&str>) -> Result<Self, ReferenceError> {
         let shown = || shown(text);

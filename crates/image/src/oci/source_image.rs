@@ -4,13 +4,12 @@ use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::task::spawn_blocking;
 
 use super::config::ImageConfig;
 use super::digest::Digest;
 use super::error::SourceError;
-use crate::flatten::Layer;
 use super::limits::OciLimits;
 use super::local::{Found, Wanted, find_in_archive, find_in_layout};
 use super::platform::Platform;
@@ -20,6 +19,7 @@ use super::single_flight::SingleFlight;
 use super::spools::{Removed, Spool, Spools};
 use super::unpack::{Allowance, LayerError, Packed, unpack};
 use crate::code_store::DiskError;
+use crate::flatten::Layer;
 
 /// An image that is on this disk as plain tar files, for as long as it is held.
 #[derive(Clone, Debug)]
@@ -105,7 +105,10 @@ impl ImageSources {
                 }
                 work.unpack(packed).await
             }
+            // Boxed, and made before the first is polled: a stream of futures that borrow is no future for any thread.
+            .boxed()
         });
+        let layers: Vec<_> = layers.collect();
         let spools: Vec<Arc<Spool>> =
             stream::iter(layers).buffered(self.shared.parallel).try_collect().await?;
         let layers = found.layers.iter().zip(spools);

@@ -19,8 +19,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tempfile::NamedTempFile;
 
 use super::digest::Digest;
-use crate::flatten::ReadAt;
 use crate::code_store::{DiskError, Hasher};
+use crate::flatten::ReadAt;
 
 /// A layer's tar file.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Where this program gets container images from.
+//! Images that somebody has unpacked.
 //!
 //! ```text
 //!  unpacked:/srv/image      /srv/image/rootfs        all files of the image
@@ -13,29 +13,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use firesteel_image::Sha256;
-use firesteel_invoke::{ImageError, ImageReference, Images, LoadedImage};
+use firesteel_invoke::{ImageError, LoadedImage};
 use serde::Deserialize;
-
-use crate::target;
-
-/// All that can be loaded.
-pub(crate) fn images() -> Images {
-    Images::new(async |reference: ImageReference| {
-        let loaded = tokio::task::spawn_blocking(move || load(&reference)).await;
-        loaded.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-    })
-}
-
-fn load(reference: &ImageReference) -> Result<LoadedImage, ImageError> {
-    let uri = reference.uri.clone();
-    match target::local(&reference.uri, "unpacked") {
-        Some(folder) => unpacked(folder, uri),
-        None => Err(ImageError::Invalid {
-            uri,
-            source: "it is not unpacked, and others are not loaded here".into(),
-        }),
-    }
-}
 
 /// The configuration of an image, as far as it says what is started. Members that are not there are null in the images of
 /// some builders.
@@ -54,7 +33,8 @@ struct Configuration {
     config: Option<Started>,
 }
 
-fn unpacked(folder: &Path, uri: String) -> Result<LoadedImage, ImageError> {
+/// That in `folder`. Blocks.
+pub(super) fn load(folder: &Path, uri: String) -> Result<LoadedImage, ImageError> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => ImageError::Missing { uri: uri.clone(), source: error.into() },
         std::io::ErrorKind::PermissionDenied => {

@@ -1,0 +1,149 @@
+//! How functions of a run get their images: added if need be, and mounted.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use firesteel_image::library::{AddError, Library, LoadError, Loader, LoaderOpenError, LoaderSettings};
+use firesteel_image::oci::Reference;
+use firesteel_image::tiers::Tiers;
+use firesteel_invoke::{ImageError, ImageReference, Images, LoadedImage};
+use futures_util::future::BoxFuture;
+use tokio::sync::OnceCell;
+
+use super::{library, tiers, unpacked};
+use crate::cli::ImageStoreArguments;
+use crate::data_folder::DataFolder;
+use crate::door::Outside;
+use crate::exit::{Exit, Failure};
+use crate::target;
+
+/// A function waits no longer for a part of its image.
+const READ_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Those of one run. Nothing is opened before the first function of an image is there. Clones are one.
+#[derive(Clone)]
+pub(crate) struct FunctionImages {
+    opening: Arc<Opening>,
+}
+
+struct Opening {
+    folder: PathBuf,
+    mounts: PathBuf,
+    arguments: ImageStoreArguments,
+    outside: Outside,
+    loader: OnceCell<Arc<Loader>>,
+}
+
+impl FunctionImages {
+    pub(crate) fn new(arguments: &ImageStoreArguments, outside: Outside, data: &DataFolder) -> Self {
+        let opening = Opening {
+            folder: data.images(),
+            mounts: data.mounts(),
+            arguments: arguments.clone(),
+            outside,
+            loader: OnceCell::new(),
+        };
+        FunctionImages { opening: Arc::new(opening) }
+    }
+
+    /// What loads them.
+    pub(crate) fn images(&self) -> Images {
+        let opening = Arc::clone(&self.opening);
+        Images::new(move |reference| {
+            let opening = Arc::clone(&opening);
+            async move { opening.load(reference).await }
+        })
+    }
+
+    /// The functions have been called: what they have read is kept, so that the next start has it sooner.
+    pub(crate) async fn started(&self) {
+        if let Some(loader) = self.opening.loader.get() {
+            loader.started().await;
+        }
+    }
+}
+
+impl Opening {
+    async fn load(&self, wanted: ImageReference) -> Result<LoadedImage, ImageError> {
+        let uri = wanted.uri;
+        if let Some(folder) = target::local(&uri, "unpacked").map(Path::to_owned) {
+            let loaded = tokio::task::spawn_blocking(move || unpacked::load(&folder, uri)).await;
+            return loaded.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        }
+        // Boxed, like the next: the compiler cannot see otherwise that any thread may go on with it.
+        let opened: BoxFuture<'_, _> = Box::pin(self.open());
+        let loader = self.loader.get_or_try_init(|| opened).await;
+        let loader = loader
+            .map_err(|failure| ImageError::Failed { uri: uri.clone(), source: failure.to_string().into() })?;
+        // What a version was made of is what it goes on with, whatever its reference means by now.
+        let stored = match &wanted.digest {
+            Some(digest) => loader.load_by_digest(digest).await.ok(),
+            None => None,
+        };
+        let loaded = match stored {
+            Some(loaded) => loaded,
+            None => {
+                let reference = Reference::parse(&uri, self.arguments.default_registry.as_deref());
+                let reference = reference
+                    .map_err(|error| ImageError::Invalid { uri: uri.clone(), source: error.into() })?;
+                let reference = match &wanted.digest {
+                    Some(digest) => reference.at(digest),
+                    None => reference,
+                };
+                let added: BoxFuture<'_, _> = Box::pin(loader.library().add(&reference, Arc::new(())));
+                let added = added.await.map_err(|error| not_added(&uri, error))?;
+                loader.load(added.image).await.map_err(|error| not_loaded(&uri, error))?
+            }
+        };
+        let config = loaded.config().clone();
+        Ok(LoadedImage {
+            digest: loaded.digest().to_owned(),
+            root: loaded.root().to_owned(),
+            entrypoint: config.entrypoint,
+            command: config.command,
+            variables: config.environment,
+            working_dir: config.working_dir,
+            keeps_alive: loaded,
+        })
+    }
+
+    async fn open(&self) -> Result<Arc<Loader>, Failure> {
+        let library = library(&self.folder, &self.arguments, &self.outside).await?;
+        let tiers = tiers(&self.arguments, &self.folder)?;
+        loader(library, tiers, self.mounts.clone()).await
+    }
+}
+
+/// Mounts images of a library below `mounts`.
+pub(crate) async fn loader(library: Library, tiers: Tiers, mounts: PathBuf) -> Result<Arc<Loader>, Failure> {
+    let settings = LoaderSettings { mounts, read_deadline: READ_DEADLINE, prefetch: true };
+    let runtime = tokio::runtime::Handle::current();
+    let opened = tokio::task::spawn_blocking(move || Loader::open(library, tiers, settings, runtime)).await;
+    let opened = opened.map_err(|error| Failure::platform("images cannot be mounted").because(&error))?;
+    opened.map(Arc::new).map_err(|error| {
+        let failure = Failure::from_error(Exit::Platform, &error);
+        match error {
+            LoaderOpenError::Path { next: Some(next), .. } => failure.try_next(next),
+            _ => failure.try_next("firesteel doctor"),
+        }
+    })
+}
+
+fn not_loaded(uri: &str, error: LoadError) -> ImageError {
+    ImageError::Failed { uri: uri.to_owned(), source: error.into() }
+}
+
+/// By what the caller can do about it.
+fn not_added(uri: &str, error: AddError) -> ImageError {
+    let uri = uri.to_owned();
+    match error {
+        AddError::Source(source) if source.is_missing() => ImageError::Missing { uri, source: source.into() },
+        AddError::Source(source) if source.is_denied() => {
+            ImageError::AccessDenied { uri, source: source.into() }
+        }
+        AddError::Source(source) if source.is_invalid() => ImageError::Invalid { uri, source: source.into() },
+        AddError::Flatten(source) => ImageError::Invalid { uri, source: source.into() },
+        error => ImageError::Failed { uri, source: error.into() },
+    }
+}
