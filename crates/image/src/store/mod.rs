@@ -9,15 +9,17 @@
 //! collect ─ retired roots: live images copied forward ─ expired ─ quarantine ─ deleted, by prefix
 //! ```
 //!
-//! Any `object_store` will do that can create an object only if there is none: a local folder, S3, what speaks its protocol.
+//! Any `object_store` will do that can create an object only if there is none, and lists what has just been written: a local
+//! folder, S3, what speaks its protocol.
 //! What it gives is not trusted. Chunks and manifests are named after their content, and the state, which names the
-//! manifests, is sealed: see [`register`](self::register). So a store that returns other bytes, of another object or another
+//! manifests, is sealed: see `register`. So a store that returns other bytes, of another object or another
 //! time, is found out, and a reader gets an error at worst.
 //!
 //! - A crash at any step, of any server, leaves an image that is there whole or not at all, and chunks that go with their root.
-//! - Nothing is removed that an image, a reader or a writer needs: see [`roots`](self::roots). Space is free again once a
+//! - Nothing is removed that an image, a reader or a writer needs: see `roots`. Space is free again once a
 //!   root is gone, so [`ImageStore::rotate`] has to be called now and then, and [`ImageStore::collect`] more often.
 //! - Several servers may use a store at once. Their clocks may differ by a minute.
+//! - The state is one object, written with every image that comes or goes: a few hundred bytes for each that is there.
 //!
 //! Called by whoever stores images, and by whoever serves their blocks: to the latter an [`Origin`] is the last of the tiers.
 

@@ -136,7 +136,7 @@ impl ImageStore {
             let lease = WriteLease::take(&self.shared).await?;
             match self.put_under(lease, image, &slots, new).await {
                 Err(PutError::Update(UpdateError::Refused(Refusal::NoLease))) if attempt < ATTEMPTS => {
-                    attempt += 1
+                    attempt += 1;
                 }
                 done => return done,
             }

@@ -364,3 +364,6 @@ impl fmt::Debug for Register {
         formatter.debug_struct("Register").field("number", &number).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

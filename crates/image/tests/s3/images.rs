@@ -12,7 +12,7 @@ use crate::{Test, wait};
 
 pub(crate) const TESTS: &[Test] = &[
     ("images are stored in a bucket", images_are_stored_in_a_bucket),
-    ("servers that change a bucket at once lose nothing", servers_lose_nothing),
+    ("servers that have not seen each other's changes lose nothing", servers_lose_nothing),
 ];
 
 struct Text(&'static str);
@@ -76,26 +76,25 @@ fn images_are_stored_in_a_bucket(server: &Server) {
     });
 }
 
+/// Each believes that the state is what it was when it began. One after the other, because this server of S3 looks and
+/// writes in two steps.
 fn servers_lose_nothing(server: &Server) {
-    server.make_bucket("at-once");
+    server.make_bucket("in-turns");
     let keys = TempDir::new().unwrap();
-    let names = ["a", "b", "c", "d", "e", "f"];
-    std::thread::scope(|scope| {
-        for name in names {
-            let keys = &keys;
-            scope.spawn(move || {
-                wait(async {
-                    let store = open(server, "at-once", keys).await;
-                    store.put(Arc::new(Text("same")), &image(name)).await.unwrap();
-                });
-            });
-        }
-    });
+    let names = ["a", "b", "c", "d"];
     wait(async {
-        let store = open(server, "at-once", &keys).await;
-        assert_eq!(store.list().await.unwrap().len(), names.len());
-        for name in names {
-            assert_eq!(read(&store, name).await, b"same");
+        let mut stores = Vec::new();
+        for _ in names {
+            stores.push(open(server, "in-turns", &keys).await);
+        }
+        for (store, name) in stores.iter().zip(names) {
+            store.put(Arc::new(Text("same")), &image(name)).await.unwrap();
+        }
+        for store in &stores {
+            assert_eq!(store.list().await.unwrap().len(), names.len());
+            for name in names {
+                assert_eq!(read(store, name).await, b"same");
+            }
         }
     });
 }
