@@ -401,3 +401,23 @@ async fn many_tasks_get_what_they_ask_for_while_room_is_short() {
     assert_eq!(report.under_way, 0);
     assert!(report.memory_bytes <= 20 * 4096 && report.files.unwrap().bytes <= 40 * 4096);
 }
+
+#[tokio::test]
+#[ignore = "prints figures, on a machine that is quiet"]
+async fn what_a_read_takes() {
+    let folder = folder();
+    let store = Arc::new(SimulatedStore::new(Latency::ZERO, 1));
+    let chunks: Vec<_> = (0..64).map(|number| store.add(chunk_of(number, 512 * 1024))).collect();
+    for (what, memory_bytes) in [("from memory", 1 << 30), ("from disk", 0)] {
+        let cache = with_disk(folder.path(), memory_bytes, 1 << 30);
+        let source = over(&cache, &store);
+        fetch_all(&source, &chunks).await.unwrap();
+        until("all are written", || cache.report().files.unwrap().files == 64).await;
+        for _ in 0..20 {
+            fetch_all(&source, &chunks).await.unwrap();
+        }
+        let report = cache.report();
+        let tier = if memory_bytes > 0 { report.memory } else { report.disk.unwrap() };
+        println!("512 KiB {what}: p50 {} µs, p99 {} µs", tier.p50_micros, tier.p99_micros);
+    }
+}
