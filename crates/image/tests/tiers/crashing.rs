@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use firesteel_image::tiers::simulated::{Latency, SimulatedStore};
 use firesteel_image::tiers::{DiskOptions, LocalCache, LocalOptions};
@@ -27,6 +27,16 @@ fn store() -> (std::sync::Arc<SimulatedStore>, Vec<firesteel_image::chunk::Chunk
     (std::sync::Arc::new(store), chunks)
 }
 
+/// Gone when dropped, also when the test fails.
+struct Victim(Child);
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        let killed = self.0.kill().and_then(|()| self.0.wait());
+        assert!(std::thread::panicking() || killed.is_ok(), "{killed:?}");
+    }
+}
+
 /// Not a test: the process that the next one kills.
 #[tokio::test]
 #[ignore = "is started by another test, and killed"]
@@ -46,18 +56,18 @@ async fn killed_while_writing_it_is_whole_afterwards() {
     let mut random = fastrand::Rng::with_seed(3);
     let mut met_half_done = 0;
     for _ in 0..ROUNDS {
-        let mut victim = Command::new(std::env::current_exe().unwrap())
+        let victim = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "crashing::victim", "--ignored", "--nocapture"])
             .env(FOLDER, folder.path())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let output = BufReader::new(victim.stdout.take().unwrap());
+        let mut victim = Victim(victim);
+        let output = BufReader::new(victim.0.stdout.take().unwrap());
         assert!(output.lines().any(|line| line.unwrap() == "ready"));
         let moment = std::time::Duration::from_micros(random.u64(1000..30_000));
         tokio::time::sleep(moment).await;
-        victim.kill().unwrap();
-        victim.wait().unwrap();
+        drop(victim);
         met_half_done += fs::read_dir(folder.path().join("incoming")).unwrap().count();
         let (store, chunks) = store();
         let cache = open(folder.path());

@@ -245,6 +245,39 @@ async fn bytes_that_are_no_request_trouble_nobody_else() {
 }
 
 #[tokio::test]
+async fn requests_of_all_sorts_are_answered_and_do_nothing() {
+    let running = Running::new(secret(1), None).await;
+    let stream = hyper_util::rt::TokioIo::new(TcpStream::connect(running.address).await.unwrap());
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut random = fastrand::Rng::with_seed(9);
+    let good = format!("/v1/shards/{}/0", key(1, 0).chunk);
+    let scheme = "Firesteel-HMAC-SHA256";
+    for _ in 0..500 {
+        let method = *random.choice(&["GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "X"]).unwrap();
+        let paths = ["/", "/v1", "/v1/shards//", "/v1/statistics", "*", "/v1/shards/%00/1", &good];
+        let path = *random.choice(&paths).unwrap();
+        let word = |random: &mut fastrand::Rng| {
+            let length = random.usize(..100);
+            std::iter::repeat_with(|| random.char(' '..='~')).take(length).collect::<String>()
+        };
+        let mut request = hyper::Request::builder().method(method).uri(format!("http://node{path}"));
+        for _ in 0..random.usize(..3) {
+            let time = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+            let words =
+                [word(&mut random), format!("{scheme} {time} {} {}", "0".repeat(64), word(&mut random))];
+            request = request.header("authorization", random.choice(words).unwrap());
+        }
+        let body = http_body_util::Full::new(Bytes::from(vec![1; random.usize(..300_000)]));
+        let Ok(request) = request.body(body) else { continue };
+        assert_eq!(sender.send_request(request).await.unwrap().status(), 401);
+    }
+    assert_eq!((running.node.report().puts, running.node.report().reads.misses), (0, 0));
+    connection.abort();
+}
+
+#[tokio::test]
 async fn requests_that_are_given_up_are_no_attack() {
     let running = Running::new(secret(1), None).await;
     let client = Arc::new(running.client(secret(1)));

@@ -183,7 +183,7 @@ mod tests {
             let authorization = secret().sign(claims(), now());
             let verify = |text: &str| secret().verify("PUT", "/v1/shards/ab/1", text, now());
             prop_assert_eq!(verify(&garbage), None);
-            let mut changed = authorization.clone().into_bytes();
+            let mut changed = authorization.into_bytes();
             let position = position % changed.len();
             let before = std::mem::replace(&mut changed[position], byte);
             if let Ok(changed) = String::from_utf8(changed) && !before.eq_ignore_ascii_case(&byte) {

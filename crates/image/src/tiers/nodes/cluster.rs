@@ -176,7 +176,7 @@ impl Cluster {
         let seeds = nodes.iter().map(|(name, _)| seed(name)).collect();
         let nodes: Arc<[Node]> =
             nodes.into_iter().map(|(name, there)| Node::new(name, there, options)).collect();
-        let fills = Fills::new(Arc::clone(&nodes), options);
+        let fills = Fills::new(&nodes, options);
         let (meter, hedged) = (Meter::default(), AtomicU64::new(0));
         Ok(Arc::new(Cluster { nodes, seeds, options, meter, hedged, fills }))
     }

@@ -55,12 +55,12 @@ struct Counts {
 }
 
 impl Fills {
-    pub(super) fn new(nodes: Arc<[Node]>, options: ClusterOptions) -> Self {
+    pub(super) fn new(nodes: &Arc<[Node]>, options: ClusterOptions) -> Self {
         let (orders, queue) = mpsc::channel(options.waiting_fills.max(1));
         let (queue, counts) = (Arc::new(Mutex::new(queue)), Arc::new(Counts::default()));
         let mut tasks = JoinSet::new();
         for _ in 0..options.fills.max(1) {
-            tasks.spawn(work(Arc::clone(&nodes), Arc::clone(&queue), Arc::clone(&counts)));
+            tasks.spawn(work(Arc::clone(nodes), Arc::clone(&queue), Arc::clone(&counts)));
         }
         Fills { orders, counts, _tasks: tasks }
     }

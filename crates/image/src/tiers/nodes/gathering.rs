@@ -109,7 +109,7 @@ mod tests {
     use crate::chunk::{Domain, Salt, seal};
 
     fn chunk(bytes: usize) -> VerifiedChunk {
-        let plaintext: Vec<u8> = (0..bytes).map(|index| (index % 251 + 1) as u8).collect();
+        let plaintext: Vec<u8> = (1..=251).cycle().take(bytes).collect();
         seal(&plaintext, &Salt::from_bytes([1; 32]), &Domain::Deployment).unwrap().chunk
     }
 

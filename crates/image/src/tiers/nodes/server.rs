@@ -236,7 +236,8 @@ async fn body(body: Incoming, digest: Option<blake3::Hash>) -> Result<Bytes, Sta
     let collected = Limited::new(body, MAX_SHARD_BYTES).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST }
     })?;
-    let shard = collected.to_bytes();
+    // A copy: a small one may be a piece of the connection's buffer, and would keep all of it in memory.
+    let shard = Bytes::copy_from_slice(&collected.to_bytes());
     let right = !shard.is_empty() && digest.is_none_or(|digest| digest == blake3::hash(&shard));
     if right { Ok(shard) } else { Err(StatusCode::UNPROCESSABLE_ENTITY) }
 }

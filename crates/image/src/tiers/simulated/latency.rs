@@ -3,6 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::Clock;
+
 /// Of a normal distribution: where 99.9 % are below.
 const Z_999: f64 = 3.0902;
 
@@ -30,13 +32,25 @@ impl Latency {
 #[derive(Debug)]
 pub struct Sampler {
     latency: Latency,
+    clock: Clock,
     random: Mutex<fastrand::Rng>,
 }
 
 impl Sampler {
     /// With this seed.
     pub fn new(latency: Latency, seed: u64) -> Self {
-        Sampler { latency, random: Mutex::new(fastrand::Rng::with_seed(seed)) }
+        Sampler { latency, clock: Clock::default(), random: Mutex::new(fastrand::Rng::with_seed(seed)) }
+    }
+
+    /// By another clock than tokio's.
+    #[must_use]
+    pub fn by(self, clock: Clock) -> Self {
+        Sampler { clock, ..self }
+    }
+
+    /// As long as the next, times this.
+    pub async fn wait(&self, factor: f64) {
+        self.clock.wait(self.draw().mul_f64(factor)).await;
     }
 
     /// The next.

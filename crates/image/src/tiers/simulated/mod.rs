@@ -2,10 +2,12 @@
 //!
 //! For tests, in tokio's paused time, and for the bench, in real time. The same seed gives the same latencies in the same order.
 
+mod clock;
 mod latency;
 mod node;
 mod store;
 
+pub use clock::Clock;
 pub use latency::{Latency, Sampler};
 pub use node::{SimulatedNode, SingleCopy};
 pub use store::SimulatedStore;

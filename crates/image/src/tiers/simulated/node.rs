@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::super::nodes::{NodeError, ShardKey, ShardNode, place, seed};
-use super::{Fault, Latency, Sampler, SimulatedStore};
+use super::{Clock, Fault, Latency, Sampler, SimulatedStore};
 use crate::chunk::{ChunkRef, ChunkSource, FetchError, VerifiedChunk};
 
 /// A cache node that has what it is given.
@@ -33,6 +33,12 @@ impl SimulatedNode {
             gets: AtomicU64::new(0),
             puts: AtomicU64::new(0),
         }
+    }
+
+    /// One that is slow by another clock than tokio's.
+    #[must_use]
+    pub fn by(self, clock: Clock) -> Self {
+        SimulatedNode { sampler: self.sampler.by(clock), ..self }
     }
 
     /// From now on.
@@ -57,10 +63,7 @@ impl SimulatedNode {
 
     /// Whether it lies; or nothing, or an error, after the time that it takes.
     async fn answer(&self) -> Result<bool, NodeError> {
-        let latency = self.sampler.draw();
-        if !latency.is_zero() {
-            tokio::time::sleep(latency).await;
-        }
+        self.sampler.wait(1.0).await;
         let fault = *self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         match fault {
             Fault::None => Ok(false),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{Fault, Latency, Sampler};
+use super::{Clock, Fault, Latency, Sampler};
 use crate::chunk::{ChunkId, ChunkRef, ChunkSource, FetchError, VerifiedChunk};
 
 /// As errors name it.
@@ -44,6 +44,12 @@ impl SimulatedStore {
     #[must_use]
     pub fn with_capacity(self, capacity: usize) -> Self {
         SimulatedStore { capacity, ..self }
+    }
+
+    /// One that is slow by another clock than tokio's.
+    #[must_use]
+    pub fn by(self, clock: Clock) -> Self {
+        SimulatedStore { sampler: self.sampler.by(clock), ..self }
     }
 
     /// Has one more.
@@ -91,16 +97,13 @@ impl ChunkSource for SimulatedStore {
         let reading = self.reading.fetch_add(1, Relaxed) + 1;
         self.most_reading.fetch_max(reading, Relaxed);
         let _reading = Reading(&self.reading);
-        let mut latency = self.sampler.draw();
+        let mut crowding = 1.0;
         if self.capacity > 0 && reading > self.capacity {
             #[expect(clippy::cast_precision_loss, reason = "nobody simulates so many reads")]
-            let crowding = reading as f64 / self.capacity as f64;
-            latency = latency.mul_f64(crowding);
+            let times = reading as f64 / self.capacity as f64;
+            crowding = times;
         }
-        // A timer has a resolution, and a store without latency needs none.
-        if !latency.is_zero() {
-            tokio::time::sleep(latency).await;
-        }
+        self.sampler.wait(crowding).await;
         let fault = *self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         match fault {
             Fault::None | Fault::Lying => {}
