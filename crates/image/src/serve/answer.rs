@@ -5,7 +5,7 @@
 //! free for the next request. So two threads are enough for any number of reads that wait.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use tokio::runtime::Handle;
 
@@ -15,7 +15,7 @@ pub(super) fn answer(runtime: &Handle, answering: impl Future<Output = ()> + Sen
     let mut answering: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(answering);
     let _within = runtime.enter();
     // Nobody is woken by this look: when it was too early, the runtime begins by looking again.
-    if let Poll::Pending = answering.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+    if answering.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
         runtime.spawn(answering);
     }
 }

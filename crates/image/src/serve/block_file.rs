@@ -6,19 +6,23 @@
 //!              deadline passed, or closed ─────────────────► an error, whatever the source does
 //! ```
 //!
+//! A read(2) that meets a chunk which does not come is several reads here, one after another: when its readahead has failed, the
+//! kernel asks once more for each page, at every file system on the way. So that it waits once, a slot that has just let a read
+//! wait in vain is not waited for by the next.
+//!
 //! Any number of reads at a time; none waits for another. It keeps no plaintext and no chunk: the page cache in front of
 //! it does the one, the first tier behind it the other.
 //!
 //! Read by the FUSE file systems beside it. It knows nothing of them, and nothing of what is in the image.
 
 use std::fmt;
-use std::future::Future;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::chunk::{CHUNK_BYTES, ChunkKey, ChunkRef, ChunkSource, FetchError, VerifiedChunk};
@@ -32,6 +36,13 @@ pub trait SlotTable: Send + Sync + fmt::Debug {
     fn slot(&self, index: u32) -> Option<(ChunkRef, &ChunkKey)>;
 }
 
+/// A deadline for reads that leaves time for everything that ends well: an origin that is asked twice, and is slow.
+pub const READ_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a slot is not waited for after a read has waited for it in vain: longer than the kernel takes to ask again, and
+/// no time for anybody else.
+const GIVEN_UP: Duration = Duration::from_millis(250);
+
 /// Told of each slot that has a chunk, once, when somebody first wants a byte of it.
 pub type OnFirstTouch = Arc<dyn Fn(u32) + Send + Sync>;
 
@@ -42,6 +53,8 @@ pub struct BlockFile {
     /// How long one read may take.
     deadline: Duration,
     on_first_touch: OnFirstTouch,
+    /// Slots that let a read wait until its deadline, and when that was. Old ones go when new ones come.
+    given_up: Mutex<Vec<(u32, Instant)>>,
     /// One bit for each slot that has been wanted.
     touched: Box<[AtomicU64]>,
     /// Cancelled once nobody is to read any more.
@@ -62,12 +75,10 @@ pub enum BlockReadError {
         source: FetchError,
     },
     /// The source has not answered, neither with a chunk nor with an error.
-    #[error("{length} bytes of an image at {offset} were not there within {} ms", .deadline.as_millis())]
+    #[error("reading slot {slot} of an image: nothing came within {} ms", .deadline.as_millis())]
     TimedOut {
-        /// First byte that was asked for.
-        offset: u64,
-        /// How many.
-        length: usize,
+        /// Where in the image.
+        slot: u32,
         /// What was granted.
         deadline: Duration,
     },
@@ -113,8 +124,8 @@ impl BlockFile {
     ) -> Self {
         let n_slots = slots.image_bytes().div_ceil(u64::from(CHUNK_BYTES));
         let touched = (0..n_slots.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        let (closed, counts) = (CancellationToken::new(), Counts::default());
-        BlockFile { slots, source, deadline, on_first_touch, touched, closed, counts }
+        let (given_up, closed, counts) = (Mutex::default(), CancellationToken::new(), Counts::default());
+        BlockFile { slots, source, deadline, on_first_touch, given_up, touched, closed, counts }
     }
 
     /// How long the image is.
@@ -174,9 +185,6 @@ impl BlockFile {
             biased;
             bytes = self.gather(offset..end) => bytes,
             () = self.closed.cancelled() => Err(BlockReadError::Closed),
-            () = tokio::time::sleep(self.deadline) => {
-                Err(BlockReadError::TimedOut { offset, length, deadline: self.deadline })
-            }
         }
     }
 
@@ -196,20 +204,37 @@ impl BlockFile {
         Ok(bytes)
     }
 
-    fn chunk(
-        &self,
-        slot: u32,
-    ) -> impl Future<Output = Result<Option<(VerifiedChunk, &ChunkKey)>, BlockReadError>> {
-        async move {
-            let Some((reference, key)) = self.slots.slot(slot) else {
-                return Ok(None);
-            };
-            self.touch(slot);
-            self.counts.fetches.fetch_add(1, Ordering::Relaxed);
-            let fetched = self.source.fetch(reference).await;
-            let chunk = fetched.map_err(|source| BlockReadError::Fetch { slot, source })?;
-            Ok(Some((chunk, key)))
+    async fn chunk(&self, slot: u32) -> Result<Option<(VerifiedChunk, &ChunkKey)>, BlockReadError> {
+        let Some((reference, key)) = self.slots.slot(slot) else {
+            return Ok(None);
+        };
+        self.touch(slot);
+        self.counts.fetches.fetch_add(1, Ordering::Relaxed);
+        let patience = if self.was_given_up(slot) { Duration::ZERO } else { self.deadline };
+        // What is there at once is taken in any case.
+        match tokio::time::timeout(patience, self.source.fetch(reference)).await {
+            Ok(fetched) => {
+                let chunk = fetched.map_err(|source| BlockReadError::Fetch { slot, source })?;
+                Ok(Some((chunk, key)))
+            }
+            Err(_) => {
+                if patience > Duration::ZERO {
+                    self.give_up(slot);
+                }
+                Err(BlockReadError::TimedOut { slot, deadline: self.deadline })
+            }
         }
+    }
+
+    fn was_given_up(&self, slot: u32) -> bool {
+        let given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        given_up.iter().any(|(other, when)| *other == slot && when.elapsed() < GIVEN_UP)
+    }
+
+    fn give_up(&self, slot: u32) {
+        let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        given_up.retain(|(other, when)| *other != slot && when.elapsed() < GIVEN_UP);
+        given_up.push((slot, Instant::now()));
     }
 
     /// Told before it is fetched, so that the order is the one in which it is needed.
@@ -262,7 +287,6 @@ fn pieces(range: &Range<u64>) -> impl Iterator<Item = Piece> + Clone + use<> {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
-    use std::sync::Mutex;
 
     use async_trait::async_trait;
     use proptest::prelude::*;
@@ -379,6 +403,24 @@ mod tests {
             assert_eq!(other, image()[..4096]);
         });
         assert_eq!((file.statistics().timed_out_reads, file.statistics().failed_reads), (1, 1));
+    }
+
+    #[test]
+    fn who_asks_again_at_once_does_not_wait_again() {
+        let mut held = Held::of(&image());
+        held.stuck.push(held.id(0));
+        let (file, _) = held.file();
+        wait(async {
+            let took = async || {
+                let began = Instant::now();
+                file.read(0, 1).await.unwrap_err();
+                began.elapsed().as_secs()
+            };
+            assert_eq!((took().await, took().await, took().await), (5, 0, 0));
+            file.read(2 * SLOT as u64, 1).await.unwrap();
+            tokio::time::advance(GIVEN_UP).await;
+            assert_eq!((took().await, took().await), (5, 0));
+        });
     }
 
     #[test]

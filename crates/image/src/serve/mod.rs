@@ -13,7 +13,7 @@
 //! [`Mounts`] mounts each image once per server, for all its environments; [`MountedImage::root`] is its tree. What it promises:
 //!
 //! - No byte reaches a reader that is not the image's. What cannot be had, or is not what it should be, is EIO.
-//! - No read takes longer than its deadline, whatever a tier does; and no unmount waits for a read.
+//! - No read waits much longer than the deadline for a chunk, whatever a tier does; and no unmount waits for a read.
 //! - Nothing can be written by anybody.
 //! - Killed, the server leaves mounts that give errors and hold up nobody, and the next start removes them: [`remove_abandoned`].
 //!
@@ -33,7 +33,7 @@ mod mounts;
 mod path;
 
 pub use abandoned::remove_abandoned;
-pub use block_file::{BlockFile, BlockReadError, OnFirstTouch, ReadStatistics, SlotTable};
+pub use block_file::{BlockFile, BlockReadError, OnFirstTouch, READ_DEADLINE, ReadStatistics, SlotTable};
 pub use erofs::{BadImage, TreeError};
 pub use mounted::MountError;
 pub use mounts::{MountedImage, Mounts};
