@@ -133,9 +133,9 @@ fn an_image_is_invoked_by_its_reference_and_its_function_named_after_it() {
     let script = "echo $AWS_LAMBDA_FUNCTION_NAME $GREETING $MINE";
     let named = ["--function-name", "greeter", "--env", "GREETING=of the function", "--env", "MINE=x"];
     let run = Program::invoke(&[&[image.target().as_str(), "-"], named.as_slice()].concat());
-    // The event is JSON on the command line, and a script that is a string of JSON is one of the shell's.
+    // A string of JSON is a word in double quotes to the shell, which looks for a program of that name.
     let run = run.stdin(json!(script).to_string().as_bytes()).run();
-    assert!(run.success().contains("not found"), "{}", run.stdout);
+    assert!(run.success().contains("greeter of the function x: not found"), "{}", run.stdout);
     assert!(run.stderr.contains("firesteel: image unpacked:/"), "{}", run.stderr);
     let server = image.served(&named[2..]);
     assert_eq!(server.invoke(script).success(), "f of the function x\n");
