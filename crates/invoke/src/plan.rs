@@ -219,7 +219,7 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
 
-    use firesteel_catalog::{Account, NewFunction, Store};
+    use firesteel_catalog::{Account, ImageConfig, NewFunction, Store};
 
     use super::*;
 
@@ -294,6 +294,80 @@ mod tests {
         assert_eq!(spec.layout, firesteel_environment::Layout::OwnRoot);
         assert_eq!(spec.extensions, ["watcher"], "looked for on the host");
         assert_eq!(spec.tmp_mib, 1024);
+    }
+
+    /// An image with all there is, of a function with these settings of its own.
+    fn planned_image(own: ImageConfig) -> Spec {
+        let store = Store::in_memory(Account::new("us-east-1", "000000000000")).unwrap();
+        let function = NewFunction {
+            name: "f".parse().unwrap(),
+            configuration: Configuration { image: own, ..Configuration::default() },
+            layers: Vec::new(),
+            code: Code::Image { uri: "registry/image:1".into(), digest: None },
+            tags: Default::default(),
+            publish: false,
+            code_signing_config: None,
+        };
+        let version = store.create_function(function).unwrap();
+        let mount = Placed { on_host: "/data".into(), inside: "/srv/data".into(), writable: true };
+        let host = Host {
+            interpreters: Interpreters::searching(Vec::new(), None),
+            runtime_dir: "/runtime".into(),
+            layout: Layout::OwnRoot,
+            mounts: vec![mount],
+        };
+        let image = LoadedImage {
+            digest: "sha256:00".into(),
+            root: "/images/1".into(),
+            entrypoint: vec!["sh".into(), "-c".into()],
+            command: vec!["run".into()],
+            variables: vec![("PATH".into(), "/bin".into())],
+            working_dir: Some("/app".into()),
+            keeps_alive: Arc::new(()),
+        };
+        spec_of_image(&version, image, Credentials::placeholder(), &host)
+    }
+
+    fn command_line(spec: &Spec) -> String {
+        [vec![spec.entrypoint.program.display().to_string()], spec.entrypoint.arguments.clone()]
+            .concat()
+            .join(" ")
+    }
+
+    #[test]
+    fn each_setting_of_a_function_replaces_that_of_its_image_alone() {
+        let list = |text: &str| Some(text.split_whitespace().map(str::to_owned).collect());
+        for (own, expected, working_dir) in [
+            (ImageConfig::default(), "sh -c run", "/app"),
+            (ImageConfig { entry_point: list("node"), ..ImageConfig::default() }, "node run", "/app"),
+            (ImageConfig { command: list("a b"), ..ImageConfig::default() }, "sh -c a b", "/app"),
+            (
+                ImageConfig { entry_point: list(""), command: list(""), working_directory: Some("".into()) },
+                "sh -c run",
+                "/app",
+            ),
+            (
+                ImageConfig { working_directory: Some("/srv".into()), ..ImageConfig::default() },
+                "sh -c run",
+                "/srv",
+            ),
+        ] {
+            let spec = planned_image(own);
+            assert_eq!(
+                (command_line(&spec).as_str(), spec.working_dir()),
+                (expected, Path::new(working_dir))
+            );
+        }
+    }
+
+    #[test]
+    fn an_image_finds_its_own_tree_and_what_is_mounted() {
+        let spec = planned_image(ImageConfig::default());
+        assert_eq!(spec.image.as_ref().unwrap().tree, Path::new("/images/1"));
+        let places: Vec<_> = spec.places.iter().map(|place| place.inside.to_str().unwrap()).collect();
+        assert_eq!(places, ["/srv/data"], "no code, no layers, no runtimes of ours");
+        assert_eq!(spec.runtime_variables, [("PATH".to_owned(), "/bin".to_owned())]);
+        assert_eq!((spec.handler.as_str(), spec.runtime_version.as_str()), ("", ""));
     }
 
     #[test]
