@@ -7,6 +7,7 @@ use super::config::BadConfig;
 use super::digest::Digest;
 use super::manifest::BadManifest;
 use super::platform::Platform;
+use super::registry::RegistryError;
 use super::tar_index::BadTar;
 use super::unpack::{LayerError, WrongBytes};
 use crate::code_store::DiskError;
@@ -136,6 +137,9 @@ pub enum SourceError {
         #[source]
         source: LayerError,
     },
+    /// A registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// This host.
     #[error(transparent)]
     Disk(#[from] DiskError),

@@ -19,6 +19,7 @@
 //! Called by whoever puts images into the store; it reads the layers, and when it has, calls
 //! [`ImageSources::sweep`]. What is in the layers is not looked at here.
 
+mod blocking;
 mod config;
 mod digest;
 mod error;
@@ -29,6 +30,7 @@ mod manifest;
 mod platform;
 mod progress;
 mod reference;
+mod registry;
 mod section;
 mod single_flight;
 mod source_image;
@@ -45,6 +47,9 @@ pub use self::manifest::BadManifest;
 pub use self::platform::Platform;
 pub use self::progress::Progress;
 pub use self::reference::{Reference, ReferenceError, RegistryReference};
+pub use self::registry::{
+    BadCredentials, BadEndpoint, Credentials, Login, Mirror, RegistryError, RegistrySettings,
+};
 pub use self::source_image::{ImageSources, SourceImage};
 pub use self::spools::Removed;
 pub use self::tar_index::BadTar;
