@@ -11,7 +11,7 @@ use crate::packing::{Packing, Recipe, tar_of};
 use crate::registry::Registry;
 use crate::{Yard, contents, noise, wait};
 
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 12;
 /// Longer than an image takes, so that each step of it is met.
 const WITHIN_MICROS: u64 = 150_000;
 const FOLDER: &str = "FIRESTEEL_TEST_VICTIM_FOLDER";
