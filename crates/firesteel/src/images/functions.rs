@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use firesteel_image::library::{AddError, Library, LoadError, Loader, LoaderOpenError, LoaderSettings};
-use firesteel_image::oci::Reference;
+use firesteel_image::oci::{Fault, Reference};
 use firesteel_image::tiers::Tiers;
 use firesteel_invoke::{ImageError, ImageReference, Images, LoadedImage};
 use futures_util::future::BoxFuture;
@@ -138,12 +138,13 @@ fn not_loaded(uri: &str, error: LoadError) -> ImageError {
 fn not_added(uri: &str, error: AddError) -> ImageError {
     let uri = uri.to_owned();
     match error {
-        AddError::Source(source) if source.is_missing() => ImageError::Missing { uri, source: source.into() },
-        AddError::Source(source) if source.is_denied() => {
-            ImageError::AccessDenied { uri, source: source.into() }
-        }
-        AddError::Source(source) if source.is_invalid() => ImageError::Invalid { uri, source: source.into() },
-        AddError::Flatten(source) => ImageError::Invalid { uri, source: source.into() },
+        AddError::Source(error) => match error.fault() {
+            Fault::Missing => ImageError::Missing { uri, source: error.into() },
+            Fault::Denied => ImageError::AccessDenied { uri, source: error.into() },
+            Fault::Invalid => ImageError::Invalid { uri, source: error.into() },
+            Fault::Failed => ImageError::Failed { uri, source: error.into() },
+        },
+        AddError::Flatten(error) => ImageError::Invalid { uri, source: error.into() },
         error => ImageError::Failed { uri, source: error.into() },
     }
 }

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use firesteel_image::library::{Library, LibrarySettings, StorePlace};
-use firesteel_image::oci::{Platform, Reference, SourceSettings};
+use firesteel_image::oci::{Credentials, Mirror, Platform, Reference, RegistrySettings};
 use firesteel_image::tiers::{
     Cluster, ClusterOptions, DiskOptions, HttpNode, LocalOptions, NodeAccess, NodeTls, Secret, ShardNode,
     Tiers, TiersOptions,
@@ -60,7 +60,7 @@ pub(crate) async fn library(
     let settings = LibrarySettings {
         folder: folder.to_owned(),
         place: place(arguments, outside)?,
-        sources: sources(arguments)?,
+        registries: registries(arguments)?,
         platform: Platform::of_host(),
     };
     Library::open(settings).await.map_err(|error| {
@@ -83,8 +83,20 @@ fn place(arguments: &ImageStoreArguments, outside: &Outside) -> Result<StorePlac
     }
 }
 
-fn sources(_arguments: &ImageStoreArguments) -> Result<SourceSettings, Failure> {
-    Ok(SourceSettings::default())
+fn registries(arguments: &ImageStoreArguments) -> Result<RegistrySettings, Failure> {
+    let mirrors = arguments.registry_mirror.iter().map(|mirror| match mirror.split_once('=') {
+        Some((registry, endpoint)) if !registry.is_empty() && !endpoint.is_empty() => {
+            Ok(Mirror { registry: registry.to_owned(), endpoint: endpoint.to_owned() })
+        }
+        _ => Err(Failure::usage(format!("`{mirror}` is no mirror"))
+            .try_next("--registry-mirror REGISTRY=HOST:PORT")),
+    });
+    let credentials = match &arguments.registry_config {
+        Some(file) => Credentials::default().with_file(file.clone()),
+        None => Credentials::of_container_tools(),
+    };
+    let mirrors = mirrors.collect::<Result<_, _>>()?;
+    Ok(RegistrySettings { mirrors, credentials, ..RegistrySettings::default() })
 }
 
 /// Where chunks are between the store and this run. `folder`: that of the library.

@@ -26,7 +26,7 @@ use crate::chunk::Domain;
 use crate::code_store::DiskError;
 use crate::flatten::{FlatImage, FlattenError, FlattenLimits};
 use crate::manifest::{ImageId, KeyVault, OpenImage};
-use crate::oci::{ImageSources, OciLimits, Platform, SourceSettings};
+use crate::oci::{ImageSources, OciLimits, Platform, RegistrySettings};
 use crate::source::S3Settings;
 use crate::store::{ImageStore, SlotReader, StateError, StoreOpenError, StoreSettings};
 
@@ -45,7 +45,7 @@ pub struct LibrarySettings {
     /// Where chunks and manifests are.
     pub place: StorePlace,
     /// How registries are reached.
-    pub sources: SourceSettings,
+    pub registries: RegistrySettings,
     /// For which machines images are.
     pub platform: Platform,
 }
@@ -95,8 +95,8 @@ pub enum LibraryOpenError {
 impl Library {
     /// Opens it; all that is missing is made.
     pub async fn open(settings: LibrarySettings) -> Result<Self, LibraryOpenError> {
-        let LibrarySettings { folder, place, sources, platform } = settings;
-        let sources = ImageSources::open(&folder.join("downloads"), sources, OciLimits::default())?;
+        let LibrarySettings { folder, place, registries, platform } = settings;
+        let sources = ImageSources::open(&folder.join("downloads"), OciLimits::default(), registries)?;
         let vault = Arc::new(KeyVault::in_folder(&folder.join("keys")));
         let store = match place {
             StorePlace::Folder => {

@@ -7,6 +7,7 @@ use super::config::BadConfig;
 use super::digest::Digest;
 use super::manifest::BadManifest;
 use super::platform::Platform;
+use super::registry::RegistryError;
 use super::tar_index::BadTar;
 use super::unpack::{LayerError, WrongBytes};
 use crate::code_store::DiskError;
@@ -136,23 +137,40 @@ pub enum SourceError {
         #[source]
         source: LayerError,
     },
+    /// A registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// This host.
     #[error(transparent)]
     Disk(#[from] DiskError),
 }
 
+/// Whose fault it is that there is no image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// There is no such image, or it is kept from whoever asks without saying so.
+    Missing,
+    /// It is kept from whoever asks.
+    Denied,
+    /// It is not an image, or none that can be used.
+    Invalid,
+    /// This host's, the registry's, or that of the way to it: another time it may go better.
+    Failed,
+}
+
 impl SourceError {
-    /// TEMP
-    pub fn is_missing(&self) -> bool {
-        matches!(self, SourceError::Unknown { .. } | SourceError::Missing { .. })
-    }
-    /// TEMP
-    pub fn is_denied(&self) -> bool {
-        false
-    }
-    /// TEMP
-    pub fn is_invalid(&self) -> bool {
-        !matches!(self, SourceError::Disk(_))
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            SourceError::Registry(RegistryError::NotFound { .. })
+            | SourceError::Unknown { .. }
+            | SourceError::Open { .. }
+            | SourceError::Missing { .. } => Fault::Missing,
+            SourceError::Registry(RegistryError::Denied { .. }) => Fault::Denied,
+            SourceError::Registry(_) | SourceError::Disk(_) => Fault::Failed,
+            SourceError::Layer { source, .. } if source.is_of_host() => Fault::Failed,
+            _ => Fault::Invalid,
+        }
     }
 }
 

@@ -56,6 +56,13 @@ impl<L> Found<L> {
     }
 }
 
+impl<L> Found<L> {
+    pub(super) fn map<M>(self, place: impl Fn(L) -> M) -> Found<M> {
+        let layers = self.layers.into_iter().map(|(diff_id, layer)| (diff_id, place(layer)));
+        Found { digest: self.digest, config: self.config, layers: layers.collect() }
+    }
+}
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {

@@ -19,6 +19,7 @@
 //! Called by whoever puts images into the store; it reads the layers, and when it has, calls
 //! [`ImageSources::sweep`]. What is in the layers is not looked at here.
 
+mod blocking;
 mod config;
 mod digest;
 mod error;
@@ -28,8 +29,8 @@ mod manifest;
 mod platform;
 mod progress;
 mod reference;
+mod registry;
 mod section;
-mod settings;
 mod single_flight;
 mod source_image;
 mod spools;
@@ -38,13 +39,15 @@ mod unpack;
 
 pub use self::config::{BadConfig, ImageConfig};
 pub use self::digest::{BadDigest, Digest};
-pub use self::error::SourceError;
+pub use self::error::{Fault, SourceError};
 pub use self::limits::OciLimits;
 pub use self::manifest::BadManifest;
 pub use self::platform::Platform;
 pub use self::progress::Progress;
 pub use self::reference::{Reference, ReferenceError, RegistryReference};
-pub use self::settings::SourceSettings;
+pub use self::registry::{
+    BadCredentials, BadEndpoint, Credentials, Login, Mirror, RegistryError, RegistrySettings,
+};
 pub use self::source_image::{ImageSources, SourceImage};
 pub use self::spools::Removed;
 pub use self::tar_index::BadTar;

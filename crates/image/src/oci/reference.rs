@@ -120,17 +120,6 @@ pub enum ReferenceError {
 }
 
 impl Reference {
-    /// The image of this digest, where the reference is of a registry.
-    #[must_use]
-    pub fn at(self, digest: &str) -> Self {
-        match (self, digest.parse()) {
-            (Reference::Registry(reference), Ok(digest)) => {
-                Reference::Registry(RegistryReference { digest: Some(digest), ..reference })
-            }
-            (reference, _) => reference,
-        }
-    }
-
     /// Reads a name. `default_registry` (`HOST[:PORT][/PATH]`) is put before those that have no registry.
     pub fn parse(text: &str, default_registry: Option<&str>) -> Result<Self, ReferenceError> {
         let shown = || shown(text);
@@ -177,6 +166,20 @@ impl Reference {
                 RegistryReference::parse(&whole, first, rest).map(Reference::Registry)
             }
             None => Err(ReferenceError::NoRegistry { text: shown() }),
+        }
+    }
+}
+
+impl Reference {
+    /// The image of this digest and no other, where the reference is of a registry: elsewhere there is no other way to it
+    /// than its name.
+    #[must_use]
+    pub fn at(self, digest: &str) -> Self {
+        match (self, digest.parse()) {
+            (Reference::Registry(reference), Ok(digest)) => {
+                Reference::Registry(RegistryReference { digest: Some(digest), ..reference })
+            }
+            (reference, _) => reference,
         }
     }
 }

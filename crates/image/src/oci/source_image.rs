@@ -1,20 +1,21 @@
 //! Images, fetched.
 
-use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
 
-use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
-use tokio::task::spawn_blocking;
+use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::blocking::blocking;
 use super::config::ImageConfig;
 use super::digest::Digest;
 use super::error::SourceError;
 use super::limits::OciLimits;
 use super::local::{Found, Wanted, find_in_archive, find_in_layout};
+use super::manifest::Descriptor;
 use super::platform::Platform;
 use super::progress::Progress;
 use super::reference::Reference;
+use super::registry::{Origin, Partial, Registries, RegistrySettings};
 use super::single_flight::SingleFlight;
 use super::spools::{Removed, Spool, Spools};
 use super::unpack::{Allowance, LayerError, Packed, unpack};
@@ -42,16 +43,16 @@ pub struct ImageSources {
 struct Shared {
     spools: Spools,
     limits: OciLimits,
+    registries: Registries,
     flights: SingleFlight,
-    /// Layers of one image at a time.
-    parallel: usize,
 }
 
 impl ImageSources {
     /// Uses `folder`, which is made if need be, for downloads and tar files. Other processes may use it, too.
-    pub fn open(folder: &Path, _s: super::SourceSettings, limits: OciLimits) -> Result<Self, DiskError> {
+    pub fn open(folder: &Path, limits: OciLimits, registries: RegistrySettings) -> Result<Self, DiskError> {
         let spools = Spools::open(folder)?;
-        let shared = Shared { spools, limits, flights: SingleFlight::default(), parallel: 4 };
+        let registries = Registries::new(registries);
+        let shared = Shared { spools, limits, registries, flights: SingleFlight::default() };
         Ok(ImageSources { shared: Arc::new(shared) })
     }
 
@@ -62,17 +63,13 @@ impl ImageSources {
         platform: &Platform,
         progress: Arc<dyn Progress>,
     ) -> Result<SourceImage, SourceError> {
-        let shared = Arc::clone(&self.shared);
-        let (asked, platform) = (reference.clone(), platform.clone());
-        let found = blocking(move || shared.find(&asked, &platform)).await?;
+        let found = self.find(reference, platform).await?;
         self.gather(found, progress).await
     }
 
-    /// TEMP
+    /// What the reference means at this time: the digest that [`SourceImage`] has. No layer is fetched.
     pub async fn resolve(&self, reference: &Reference, platform: &Platform) -> Result<String, SourceError> {
-        let shared = Arc::clone(&self.shared);
-        let (asked, platform) = (reference.clone(), platform.clone());
-        Ok(blocking(move || shared.find(&asked, &platform)).await?.digest.to_string())
+        Ok(self.find(reference, platform).await?.digest.to_string())
     }
 
     /// Removes layers that no image here holds, and downloads that nobody goes on with. Blocking.
@@ -80,37 +77,38 @@ impl ImageSources {
         self.shared.spools.sweep()
     }
 
+    async fn find(&self, reference: &Reference, platform: &Platform) -> Result<Found<Place>, SourceError> {
+        if let Reference::Registry(reference) = reference {
+            let origin = Arc::new(self.shared.registries.origin(reference)?);
+            let found = origin.find(reference, platform, &self.shared.limits).await?;
+            return Ok(found.map(|layer| Place::Registry(Arc::clone(&origin), layer)));
+        }
+        let shared = Arc::clone(&self.shared);
+        let (reference, platform) = (reference.clone(), platform.clone());
+        Ok(blocking(move || shared.find(&reference, &platform)).await?.map(Place::Here))
+    }
+
     async fn gather(
         &self,
-        found: Found<Packed>,
+        found: Found<Place>,
         progress: Arc<dyn Progress>,
     ) -> Result<SourceImage, SourceError> {
-        let sizes: Vec<u64> = found.layers.iter().map(|(_, packed)| packed.section.bytes()).collect();
+        let sizes: Vec<u64> = found.layers.iter().map(|(_, place)| place.bytes()).collect();
         progress.layers(&sizes);
         let unpacking = Unpacking(Arc::new(Allowance::new(self.shared.limits)));
-        let layers = found.layers.iter().enumerate().map(|(number, (diff_id, packed))| {
-            let work = LayerWork {
+        let layers = found.layers.iter().enumerate().map(|(number, (diff_id, place))| {
+            let work = Arc::new(LayerWork {
                 number,
                 diff_id: *diff_id,
                 shared: Arc::clone(&self.shared),
                 allowance: Arc::clone(&unpacking.0),
                 progress: Arc::clone(&progress),
-            };
-            let packed = packed.clone();
-            async move {
-                let _turn = work.shared.flights.enter(work.diff_id).await;
-                let work = Arc::new(work);
-                if let Some(spool) = work.reuse().await? {
-                    return Ok(spool);
-                }
-                work.unpack(packed).await
-            }
-            // Boxed, and made before the first is polled: a stream of futures that borrow is no future for any thread.
-            .boxed()
+            });
+            work.make(place.clone())
         });
         let layers: Vec<_> = layers.collect();
-        let spools: Vec<Arc<Spool>> =
-            stream::iter(layers).buffered(self.shared.parallel).try_collect().await?;
+        let at_once = self.shared.registries.settings().layers_at_once.max(1);
+        let spools: Vec<Arc<Spool>> = stream::iter(layers).buffered(at_once).try_collect().await?;
         let layers = found.layers.iter().zip(spools);
         let layers = layers.map(|((diff_id, _), tar)| Layer { digest: diff_id.to_string(), tar });
         Ok(SourceImage { digest: found.digest.to_string(), config: found.config, layers: layers.collect() })
@@ -118,6 +116,7 @@ impl ImageSources {
 }
 
 impl Shared {
+    /// An image on this disk.
     fn find(&self, reference: &Reference, platform: &Platform) -> Result<Found<Packed>, SourceError> {
         let shown = reference.to_string();
         let wanted = |name| Wanted { reference: &shown, name, platform, limits: &self.limits };
@@ -125,6 +124,22 @@ impl Shared {
             Reference::Layout { folder, tag } => find_in_layout(folder, wanted(tag.as_deref())),
             Reference::Archive { file, name } => find_in_archive(file, wanted(name.as_deref()), &self.spools),
             Reference::Registry(_) => unreachable!("registries are asked elsewhere"),
+        }
+    }
+}
+
+/// Where the bytes of a layer are.
+#[derive(Clone, Debug)]
+enum Place {
+    Here(Packed),
+    Registry(Arc<Origin>, Descriptor),
+}
+
+impl Place {
+    fn bytes(&self) -> u64 {
+        match self {
+            Place::Here(packed) => packed.section.bytes(),
+            Place::Registry(_, layer) => layer.bytes,
         }
     }
 }
@@ -148,43 +163,102 @@ struct LayerWork {
 }
 
 impl LayerWork {
+    async fn make(self: Arc<Self>, place: Place) -> Result<Arc<Spool>, SourceError> {
+        let _turn = self.shared.flights.enter(self.diff_id).await;
+        let spool = match (self.reuse().await?, place) {
+            (Some(spool), _) => spool,
+            (None, Place::Here(packed)) => self.unpack(packed).await?,
+            (None, Place::Registry(origin, layer)) => self.download(&origin, layer).await?,
+        };
+        self.progress.ready(self.number);
+        Ok(spool)
+    }
+
     async fn reuse(self: &Arc<Self>) -> Result<Option<Arc<Spool>>, SourceError> {
         let work = Arc::clone(self);
-        let Some(spool) = blocking(move || work.shared.spools.get(work.diff_id)).await? else {
-            return Ok(None);
-        };
-        self.allowance.take(spool.bytes()).map_err(|error| self.error(None, error))?;
-        self.progress.ready(self.number);
-        Ok(Some(spool))
+        let spool = blocking(move || work.shared.spools.get(work.diff_id)).await?;
+        if let Some(spool) = &spool {
+            self.allowance.take(spool.bytes()).map_err(|error| self.error(None, error))?;
+        }
+        Ok(spool)
     }
 
     async fn unpack(self: &Arc<Self>, packed: Packed) -> Result<Arc<Spool>, SourceError> {
         let work = Arc::clone(self);
-        let spool = blocking(move || {
+        blocking(move || {
             let mut file = work.shared.spools.begin()?;
             let tell = |bytes| work.progress.unpacked(work.number, bytes);
             let bytes = unpack(&packed, work.diff_id, &work.allowance, file.as_file_mut(), &tell)
                 .map_err(|error| work.error(packed.digest, error))?;
             Ok::<_, SourceError>(work.shared.spools.keep(work.diff_id, file, bytes)?)
-        });
-        let spool = spool.await?;
-        self.progress.ready(self.number);
-        Ok(spool)
+        })
+        .await
+    }
+
+    /// From each place in turn. Bytes that turn out to be wrong are asked for once more if some were of an earlier run.
+    async fn download(
+        self: &Arc<Self>,
+        origin: &Origin,
+        layer: Descriptor,
+    ) -> Result<Arc<Spool>, SourceError> {
+        let shared = Arc::clone(&self.shared);
+        let mut partial = blocking(move || Partial::open(&shared.spools, layer)).await?;
+        let tell = |bytes| self.progress.downloaded(self.number, bytes);
+        tell(partial.length());
+        let mut failed = None;
+        for place in 0..origin.places() {
+            loop {
+                match origin.download(place, &mut partial, &tell).await {
+                    Ok(()) => {}
+                    Err(error @ SourceError::Disk(_)) => return Err(error),
+                    Err(error @ SourceError::Wrong { .. }) => {
+                        partial.begin_anew()?;
+                        failed = Some(error);
+                        break;
+                    }
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                }
+                let error = match self.unpack(partial.packed()?).await {
+                    Ok(spool) => {
+                        blocking(move || partial.discard()).await;
+                        return Ok(spool);
+                    }
+                    Err(error @ SourceError::Layer { source: LayerError::Wrong(_), .. }) => error,
+                    // The right bytes, and no better elsewhere.
+                    Err(error) => {
+                        let worthless = matches!(
+                            &error,
+                            SourceError::Layer {
+                                source: LayerError::Damaged(_)
+                                    | LayerError::DiffId { .. }
+                                    | LayerError::Compression { .. }
+                                    | LayerError::Expansion { .. },
+                                ..
+                            }
+                        );
+                        if worthless {
+                            blocking(move || partial.discard()).await;
+                        }
+                        return Err(error);
+                    }
+                };
+                failed = Some(error);
+                tell(0);
+                if !partial.begin_anew()? {
+                    break;
+                }
+            }
+        }
+        if partial.length() == 0 {
+            blocking(move || partial.discard()).await;
+        }
+        Err(failed.expect("there is at least the registry itself"))
     }
 
     fn error(&self, digest: Option<Digest>, source: LayerError) -> SourceError {
         SourceError::Layer { layer: self.number, digest: digest.unwrap_or(self.diff_id), source }
-    }
-}
-
-/// Work that blocks, on a thread that may be.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(ended) => match ended.try_into_panic() {
-            Ok(panic) => resume_unwind(panic),
-            // The runtime is going down, and this with it.
-            Err(_) => std::future::pending().await,
-        },
     }
 }

@@ -10,6 +10,11 @@ use std::io;
 use super::section::Section;
 
 const BLOCK: u64 = 512;
+
+type Header = [u8; 512];
+/// A key and its value.
+type Record<'a> = (&'a [u8], &'a [u8]);
+
 /// An image of the most layers has a few hundred.
 const MAX_ENTRIES: usize = 20_000;
 /// Of a long name, or of other properties that come before an entry.
@@ -72,8 +77,7 @@ impl TarIndex {
                 return Err(BadTar::TooMany);
             }
             let bad = |problem| BadTar::Entry { position, problem };
-            let header: [u8; BLOCK as usize] =
-                header.try_into().map_err(|_| bad("it ends in the middle of a header"))?;
+            let header: Header = header.try_into().map_err(|_| bad("it ends in the middle of a header"))?;
             let kind = header[156];
             let is_extension = b"xgLK".contains(&kind);
             let in_header = checked_bytes(&header).map_err(bad)?;
@@ -156,7 +160,7 @@ impl Extension {
 }
 
 /// `LENGTH KEY=VALUE\n`, the length being that of all of it.
-fn next_record<'a>(rest: &mut &'a [u8]) -> Result<Option<(&'a [u8], &'a [u8])>, &'static str> {
+fn next_record<'a>(rest: &mut &'a [u8]) -> Result<Option<Record<'a>>, &'static str> {
     if rest.is_empty() || rest[0] == 0 {
         return Ok(None);
     }
@@ -172,7 +176,7 @@ fn next_record<'a>(rest: &mut &'a [u8]) -> Result<Option<(&'a [u8], &'a [u8])>, 
 }
 
 /// The length of the content, once the header is known to be one.
-fn checked_bytes(header: &[u8; BLOCK as usize]) -> Result<u64, &'static str> {
+fn checked_bytes(header: &Header) -> Result<u64, &'static str> {
     let told = number(&header[148..156])?;
     let sum: u64 = header.iter().map(|byte| u64::from(*byte)).sum();
     let in_field: u64 = header[148..156].iter().map(|byte| u64::from(*byte)).sum();
@@ -200,7 +204,7 @@ fn number(field: &[u8]) -> Result<u64, &'static str> {
     u64::from_str_radix(digits, 8).map_err(|_| "a number in it is none")
 }
 
-fn name_of(header: &[u8; BLOCK as usize]) -> Result<String, &'static str> {
+fn name_of(header: &Header) -> Result<String, &'static str> {
     let name = text(&header[..100])?;
     // Only POSIX has a first part of the name here; GNU has times.
     let prefix = if &header[257..263] == b"ustar\0" { text(&header[345..500])? } else { String::new() };

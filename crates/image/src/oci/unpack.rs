@@ -106,6 +106,13 @@ pub enum LayerError {
     Cancelled,
 }
 
+impl LayerError {
+    /// Whether another host, or the same one at another time, would do better.
+    pub(super) fn is_of_host(&self) -> bool {
+        matches!(self, LayerError::Read(_) | LayerError::Write(_) | LayerError::Cancelled)
+    }
+}
+
 /// What all layers of an image have in common while they are unpacked.
 #[derive(Debug)]
 pub(super) struct Allowance {
@@ -132,6 +139,10 @@ impl Allowance {
         taken.map(drop).map_err(|_| LayerError::TooLarge { limit_bytes: self.limits.unpacked_bytes })
     }
 
+    fn give_back(&self, bytes: u64) {
+        self.left_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     fn check(&self) -> Result<(), LayerError> {
         if self.cancelled.load(Ordering::Relaxed) { Err(LayerError::Cancelled) } else { Ok(()) }
     }
@@ -141,6 +152,26 @@ impl Allowance {
         // What is being read ahead makes this too kind by a piece.
         let is_bomb = unpacked > expansion_free_bytes && unpacked / ratio.max(1) > compressed;
         if is_bomb { Err(LayerError::Expansion { ratio }) } else { Ok(()) }
+    }
+}
+
+/// What one layer has taken. It is given back unless the layer is whole in the end: it may be tried again.
+struct Taken<'a> {
+    allowance: &'a Allowance,
+    bytes: u64,
+}
+
+impl Taken<'_> {
+    fn take(&mut self, bytes: u64) -> Result<(), LayerError> {
+        self.allowance.take(bytes)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.allowance.give_back(self.bytes);
     }
 }
 
@@ -163,7 +194,8 @@ pub(super) fn unpack(
     tell: &dyn Fn(u64),
 ) -> Result<u64, LayerError> {
     let mut packed = Measured::new(layer.section.reader());
-    let unpacked = write_tar(&mut packed, allowance, file, tell);
+    let mut taken = Taken { allowance, bytes: 0 };
+    let unpacked = write_tar(&mut packed, &mut taken, file, tell);
     match unpacked {
         Ok(_) | Err(LayerError::Damaged(_) | LayerError::Compression { .. }) => {}
         Err(error) => return Err(error),
@@ -176,11 +208,11 @@ pub(super) fn unpack(
             return Err(WrongBytes::Digest { found }.into());
         }
     }
-    let (found, bytes) = unpacked?;
+    let found = unpacked?;
     if found != diff_id {
         return Err(LayerError::DiffId { expected: diff_id, found });
     }
-    Ok(bytes)
+    Ok(std::mem::take(&mut taken.bytes))
 }
 
 /// Unpacks what need not be of any digest: an archive that is compressed as a whole.
@@ -190,15 +222,15 @@ pub(super) fn unpack_any(
     file: &mut File,
 ) -> Result<(), LayerError> {
     let mut packed = Measured::new(section.reader());
-    write_tar(&mut packed, allowance, file, &|_| ()).map(drop)
+    write_tar(&mut packed, &mut Taken { allowance, bytes: 0 }, file, &|_| ()).map(drop)
 }
 
 fn write_tar(
     packed: &mut Measured,
-    allowance: &Allowance,
+    taken: &mut Taken<'_>,
     file: &mut File,
     tell: &dyn Fn(u64),
-) -> Result<(Digest, u64), LayerError> {
+) -> Result<Digest, LayerError> {
     let done = packed.bytes.clone();
     let failed = packed.failed.clone();
     let mut head = Vec::new();
@@ -215,20 +247,18 @@ fn write_tar(
         Compression::Unknown(method) => return Err(LayerError::Compression { method }),
     };
     let mut hasher = Hasher::new();
-    let mut unpacked_bytes = 0;
     let mut piece = vec![0; PIECE_BYTES];
     loop {
-        allowance.check()?;
+        taken.allowance.check()?;
         let count = match content.read(&mut piece) {
-            Ok(0) => return Ok((hasher.into(), unpacked_bytes)),
+            Ok(0) => return Ok(hasher.into()),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) if failed.get() => return Err(LayerError::Read(error)),
             Err(error) => return Err(LayerError::Damaged(error)),
         };
-        unpacked_bytes += count as u64;
-        allowance.take(count as u64)?;
-        allowance.check_ratio(done.get(), unpacked_bytes)?;
+        taken.take(count as u64)?;
+        taken.allowance.check_ratio(done.get(), taken.bytes)?;
         hasher.update(&piece[..count]);
         file.write_all(&piece[..count]).map_err(LayerError::Write)?;
         tell(done.get());

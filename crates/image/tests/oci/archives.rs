@@ -82,7 +82,7 @@ fn long_names_and_large_numbers_are_read() {
         header.set_size(content.len() as u64);
         match name.as_str() {
             "0-0/layer.tar" => {
-                rewritten.append_data(&mut header, format!("{long}/a.tar"), &*content).unwrap()
+                rewritten.append_data(&mut header, format!("{long}/a.tar"), &*content).unwrap();
             }
             "0-1/layer.tar" => {
                 let size = content.len().to_string();

@@ -42,7 +42,7 @@ fn what_is_no_image_is_refused() {
         ),
         (
             changed(|manifest| {
-                manifest["config"]["mediaType"] = json!("application/vnd.cncf.helm.config.v1+json")
+                manifest["config"]["mediaType"] = json!("application/vnd.cncf.helm.config.v1+json");
             }),
             "helm",
         ),

@@ -3,7 +3,9 @@
 use std::fs;
 use std::sync::{Arc, Mutex};
 
-use firesteel_image::oci::{Digest, ImageSources, OciLimits, Platform, Progress, SourceError};
+use firesteel_image::oci::{
+    Digest, ImageSources, OciLimits, Platform, Progress, RegistrySettings, SourceError,
+};
 use serde_json::json;
 
 use crate::packing::{Image, Packing, Recipe, tar_of, write_layout};
@@ -147,7 +149,8 @@ fn a_layer_is_unpacked_once() {
     assert_eq!(contents(&yard.fetch("oci:HERE/both")), [contents(&image), contents(&image)].concat());
     // By another run, neither, but for what has changed.
     drop(image);
-    let again = ImageSources::open(&yard.path("sources"), OciLimits::default()).unwrap();
+    let again =
+        ImageSources::open(&yard.path("sources"), OciLimits::default(), RegistrySettings::default()).unwrap();
     fs::write(yard.path("sources/spools/sha256").join(&names[0]), b"changed").unwrap();
     write_layout(&yard.path("layout"), &[("v1", &Recipe::new(three_layers()).pack())]);
     let reference = yard.reference("oci:HERE/layout");

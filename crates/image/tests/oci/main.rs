@@ -2,16 +2,21 @@
 #![expect(clippy::unwrap_used, reason = "every function here is part of a test")]
 
 mod archives;
+mod crashing;
 mod documents;
 mod hostile;
 mod layouts;
 mod packing;
+mod registries;
+mod registry;
+mod skopeo;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use firesteel_image::flatten::{Layer, ReadAt};
 use firesteel_image::oci::{
-    ImageSources, Layer, OciLimits, Platform, ReadAt, Reference, SourceError, SourceImage,
+    ImageSources, OciLimits, Platform, Reference, RegistrySettings, SourceError, SourceImage,
 };
 use tempfile::TempDir;
 
@@ -27,8 +32,20 @@ impl Yard {
     }
 
     fn with(limits: OciLimits) -> Self {
-        let folder = TempDir::new().unwrap();
-        let sources = ImageSources::open(&folder.path().join("sources"), limits).unwrap();
+        Yard::over(limits, RegistrySettings::default())
+    }
+
+    fn over(limits: OciLimits, settings: RegistrySettings) -> Self {
+        Yard::of(TempDir::new().unwrap(), limits, settings)
+    }
+
+    /// As a process does that is started after another one.
+    fn again(folder: TempDir) -> Self {
+        Yard::of(folder, OciLimits::default(), RegistrySettings::default())
+    }
+
+    fn of(folder: TempDir, limits: OciLimits, settings: RegistrySettings) -> Self {
+        let sources = ImageSources::open(&folder.path().join("sources"), limits, settings).unwrap();
         Yard { folder, sources }
     }
 
@@ -43,7 +60,7 @@ impl Yard {
     /// `HERE` in `reference` is the test's folder.
     fn try_fetch(&self, reference: &str) -> Result<SourceImage, SourceError> {
         let platform = Platform::new("amd64");
-        wait(self.sources.fetch(&self.reference(reference), &platform, Arc::new(())))
+        wait(sent(self.sources.fetch(&self.reference(reference), &platform, Arc::new(()))))
     }
 
     #[track_caller]
@@ -65,6 +82,11 @@ impl Yard {
 fn wait<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.unwrap().block_on(future)
+}
+
+/// What a server awaits goes from thread to thread.
+fn sent<F: Future + Send>(future: F) -> F {
+    future
 }
 
 /// All of a layer's tar file.

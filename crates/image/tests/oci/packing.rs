@@ -27,7 +27,7 @@ impl Packing {
         match self {
             Packing::Plain => tar.to_vec(),
             Packing::Gzip => {
-                let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
                 encoder.write_all(tar).unwrap();
                 encoder.finish().unwrap()
             }

@@ -1,4 +1,0 @@
-//! TEMP
-/// TEMP
-#[derive(Debug, Clone, Default)]
-pub struct SourceSettings;
