@@ -35,9 +35,11 @@ mod folder;
 mod layers;
 mod limits;
 mod link;
+pub mod manifest;
 mod package;
 mod source;
 mod staged_folder;
+pub mod store;
 mod unpack;
 mod zip_archive;
 

@@ -12,6 +12,7 @@
 //! Called by the front door (code of functions and layers) and by destinations. An object is refused once it
 //! is larger than the caller allows, whatever its length was said to be.
 
+mod objects;
 mod refusal;
 mod s3_error;
 mod s3_settings;

@@ -3,6 +3,7 @@
 //! One server is started for all of it; without the usual harness, because a `main` can end it again.
 #![expect(clippy::unwrap_used, reason = "every function here is part of a test")]
 
+mod images;
 mod reading;
 mod server;
 mod writing;
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    let all = [reading::TESTS, writing::TESTS].concat();
+    let all = [reading::TESTS, writing::TESTS, images::TESTS].concat();
     let server = Arc::new(server);
     let trials = all.into_iter().map(|(name, body)| {
         let server = Arc::clone(&server);
