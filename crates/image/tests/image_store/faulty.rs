@@ -52,9 +52,7 @@ impl Faulty {
         for _ in 0..(number.wrapping_mul(self.yields) >> 3) % 4 {
             tokio::task::yield_now().await;
         }
-        if let Err(error) = count(&self.left) {
-            return Err(error);
-        }
+        count(&self.left)?;
         if self.last_is_done && self.is_dead() {
             let _ = request.await;
             return Err(gone());
