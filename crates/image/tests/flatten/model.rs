@@ -142,7 +142,7 @@ impl Layer {
             match entry {
                 Entry::Directory(path, attributes) => put(path, Some(Kind::Directory), attributes),
                 Entry::File(path, content, attributes) => {
-                    put(path, Some(Kind::File(content.clone())), attributes)
+                    put(path, Some(Kind::File(content.clone())), attributes);
                 }
                 Entry::Symlink(path, target, attributes) => {
                     put(path, Some(Kind::Symlink(target.clone().into_bytes())), attributes);

@@ -30,8 +30,9 @@ fn attributes() -> impl Strategy<Value = Attributes> {
 }
 
 /// Linux has attributes of users for files and directories only.
-fn bare(attributes: Attributes) -> Attributes {
-    Attributes { xattr: None, ..attributes }
+fn bare(mut attributes: Attributes) -> Attributes {
+    attributes.xattr = None;
+    attributes
 }
 
 /// Symbolic links only under a name that no path leads through: where those lead is tested by hand.
