@@ -96,7 +96,7 @@ impl FunctionReference {
     /// Reads what a call names.
     ///
     /// `region` and `account` are those served here; an ARN must agree with them. An empty `Qualifier`
-    /// counts as none, as the model allows it.
+    /// counts as none, for operations whose model allows it.
     pub fn parse(
         path_part: &str,
         qualifier_query: Option<&str>,

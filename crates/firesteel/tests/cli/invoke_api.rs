@@ -219,7 +219,6 @@ fn every_spelling_of_the_name_reaches_the_function() {
         (invocations("f%3A%24LATEST"), &qualified),
         (invocations("f") + "?Qualifier=$LATEST", &qualified),
         (invocations("f") + "?Qualifier=%24LATEST", &qualified),
-        (invocations("f") + "?Qualifier=", ARN),
         (invocations("f:$LATEST") + "?Qualifier=$LATEST", &qualified),
         (invocations("000000000000:function:f"), ARN),
         (invocations("000000000000%3Afunction%3Af:$LATEST"), &qualified),
@@ -297,6 +296,14 @@ fn names_that_are_none_are_refused() {
         invalid(&reply, "'");
         assert!(reply.text().contains("at 'functionName' failed to satisfy constraint"), "{}", reply.text());
     }
+    // A qualifier is none or has a character, by the model.
+    let reply = server.client().post(&(invocations("f") + "?Qualifier="), &[], b"{}");
+    assert_eq!((reply.status, reply.header("x-amzn-errortype")), (400, Some("ValidationException")));
+    assert!(
+        reply.text().contains("2 validation errors detected: Value '' at 'qualifier'"),
+        "{}",
+        reply.text()
+    );
     let long = "n".repeat(257);
     invalid(&server.invoke_named(&long, &[], "{}"), &format!("'{long}' at 'functionName'"));
 }
