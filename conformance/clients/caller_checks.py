@@ -223,19 +223,19 @@ def dry_run(stage):
 
 @check
 def dry_run_of_an_unknown_function(stage):
-    stage.refused("ResourceNotFoundException", 404, "Function not found: .+:function:nobody", "greet", function="nobody",
+    stage.refused("ResourceNotFoundException", 404, r"Function not found: .+:function:nobody:\$LATEST", "greet", function="nobody",
                   invocation_type="DryRun")
 
 
 @check
 def unknown_function(stage):
     stage.refused("ResourceNotFoundException", 404,
-                  "Function not found: arn:aws:lambda:us-east-1:000000000000:function:nobody", "greet", function="nobody")
+                  r"Function not found: arn:aws:lambda:us-east-1:000000000000:function:nobody:\$LATEST", "greet", function="nobody")
 
 
 @check
 def unknown_function_asynchronously(stage):
-    stage.refused("ResourceNotFoundException", 404, "Function not found: .+:function:nobody", "greet", function="nobody",
+    stage.refused("ResourceNotFoundException", 404, r"Function not found: .+:function:nobody:\$LATEST", "greet", function="nobody",
                   invocation_type="Event")
 
 
@@ -340,7 +340,7 @@ def streamed_event_that_is_not_json(stage):
 
 @check_streaming
 def streaming_an_unknown_function(stage):
-    stage.refused("ResourceNotFoundException", 404, "Function not found: .+:function:nobody", "greet", function="nobody",
+    stage.refused("ResourceNotFoundException", 404, r"Function not found: .+:function:nobody:\$LATEST", "greet", function="nobody",
                   stream=True)
 
 

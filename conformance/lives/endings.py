@@ -25,8 +25,9 @@ def delete_the_alias(stage):
 def delete_the_function(stage):
     stage.of_function("DeleteFunction")
     message = f"Function not found: {stage.arn}"
-    for operation in ("GetFunction", "Invoke", "DeleteFunction", "ListVersionsByFunction"):
+    for operation in ("GetFunction", "DeleteFunction", "ListVersionsByFunction"):
         stage.unknown(operation, message, FunctionName=stage.function)
+    stage.unknown("Invoke", rf"{message}:\$LATEST", FunctionName=stage.function)
     stage.unknown("ListTags", message, Resource=stage.arn)
 
 

@@ -90,8 +90,9 @@ def create_what_may_not_be(stage):
 @step
 def unknown_function(stage):
     message = r"Function not found: arn:aws:lambda:us-east-1:000000000000:function:nobody"
-    for operation in ("GetFunction", "GetFunctionConfiguration", "DeleteFunction", "Invoke"):
+    for operation in ("GetFunction", "GetFunctionConfiguration", "DeleteFunction"):
         stage.unknown(operation, message, FunctionName="nobody")
+    stage.unknown("Invoke", rf"{message}:\$LATEST", FunctionName="nobody")
 
 
 @step

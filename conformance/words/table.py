@@ -23,6 +23,8 @@ GONE = "The resource you requested does not exist."
 MISMATCH = "The derived qualifier from the function name does not match the specified qualifier."
 NO_FUNCTION = "The function doesn't exist."
 LAYER = f"{ACCOUNT}:layer"
+# One more than a function's name may have.
+LONG = "a" * 65
 
 
 # Texts of refusals that say nothing of a type, as those that a service behind Lambda has written.
@@ -56,7 +58,23 @@ def creation(**members):
 FUNCTIONS = [
     (f"{operation}: no such function", operation, {"FunctionName": "nobody"}, NOT_FOUND, f"Function not found: {NOBODY}")
     for operation in ("GetFunction", "GetFunctionConfiguration", "DeleteFunction", "GetFunctionConcurrency", "GetFunctionCodeSigningConfig",
-                      "ListVersionsByFunction", "ListProvisionedConcurrencyConfigs", "Invoke")
+                      "ListVersionsByFunction", "ListProvisionedConcurrencyConfigs")
+] + [
+    ("Invoke: no such function", "Invoke", {"FunctionName": "nobody"}, NOT_FOUND, f"Function not found: {NOBODY}:$LATEST"),
+    ("Invoke: a name that no function can have", "Invoke", {"FunctionName": LONG}, NOT_FOUND, f"Function not found: {ACCOUNT}:function:{LONG}:$LATEST"),
+    ("Invoke: a qualifier that no version can have", "Invoke", {"FunctionName": "known", "Qualifier": "$latest"}, NOT_FOUND,
+     f"Function not found: {ARN}:$latest"),
+] + [
+    (f"{operation}: a name that no function can have", operation, {"FunctionName": LONG}, NOT_FOUND, f"Function not found: {ACCOUNT}:function:{LONG}")
+    for operation in ("GetFunction", "DeleteFunction")
+] + [
+    (f"{operation}: name and qualifier", operation, {"FunctionName": "no!name", "Qualifier": "no!qualifier"}, VALIDATION,
+     "2 validation errors detected: Value 'no!name' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: "
+     r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)"
+     r"(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?; "
+     "Value 'no!qualifier' at 'qualifier' failed to satisfy constraint: Member must satisfy regular expression pattern: "
+     r"\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+")
+    for operation in ("GetFunction", "DeleteFunction", "Invoke")
 ] + [
     (f"{operation}: no such version", operation, {"FunctionName": "known", "Qualifier": "7"}, NOT_FOUND, f"Function not found: {ARN}:7")
     for operation in ("GetFunction", "GetFunctionConfiguration", "Invoke")
@@ -184,6 +202,8 @@ POLICIES = [
      "No policy is associated with the given resource."),
     ("nobody's to remove", "RemovePermission", {"FunctionName": "nobody", "StatementId": "s3"}, NOT_FOUND, f"No policy found for: {NOBODY}"),
     ("tags of no function", "TagResource", {"Resource": NOBODY, "Tags": {"a": "b"}}, NOT_FOUND, f"Function not found: {NOBODY}"),
+    ("tags of no capacity provider", "TagResource", {"Resource": f"{ACCOUNT}:capacity-provider:nobody", "Tags": {"a": "b"}}, NOT_FOUND,
+     f"Capacity provider not found: {ACCOUNT}:capacity-provider:nobody"),
     ("tags of a version", "TagResource", {"Resource": f"{ARN}:1", "Tags": {"a": "b"}}, INVALID,
      "Tags on function aliases and versions are not supported. Please specify a function ARN."),
     ("no tags", "TagResource", {"Resource": ARN, "Tags": {}}, INVALID, "An error occurred and the request cannot be processed."),

@@ -5,9 +5,9 @@
 
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use firesteel_catalog::{CatalogError, InvalidName, ReferenceError, RefusalKind};
+use firesteel_catalog::{CatalogError, ReferenceError, RefusalKind};
 use firesteel_invoke::{InvokeError, Throttle};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::authentication::Refusal;
@@ -40,21 +40,12 @@ static REQUEST_ENTITY_TOO_LARGE: Exception =
 /// Why a call was not carried out. All but `Service` are the caller's doing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
-    /// A name or qualifier that does not fit the model, or names something out of reach.
+    /// A name that is none, or names something out of reach.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
-    /// A header whose value the model does not allow.
-    #[error(
-        "1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {constraint}"
-    )]
-    Validation {
-        /// What was sent.
-        value: String,
-        /// Name of the member in the model.
-        member: &'static str,
-        /// The constraint, in the model's words.
-        constraint: String,
-    },
+    /// A function of another account is to be looked at or changed. AWS's text for it is `null`.
+    #[error("")]
+    OtherAccount,
     /// A request that is not as the model demands.
     #[error(transparent)]
     Violations(Violations),
@@ -155,18 +146,21 @@ impl ApiError {
 
     fn exception(&self) -> Exception {
         *match self {
-            ApiError::Reference(
-                ReferenceError::Name(InvalidName::TooLong(_)) | ReferenceError::QualifiersDiffer { .. },
-            ) => &exception::INVALID_PARAMETER_VALUE,
-            ApiError::Reference(ReferenceError::OtherRegion { .. }) => &exception::RESOURCE_NOT_FOUND,
+            ApiError::Reference(ReferenceError::QualifiersDiffer { .. }) => {
+                &exception::INVALID_PARAMETER_VALUE
+            }
+            ApiError::Reference(ReferenceError::OtherRegion { .. } | ReferenceError::NotFound(_)) => {
+                &exception::RESOURCE_NOT_FOUND
+            }
             ApiError::Reference(ReferenceError::OtherAccount { .. })
+            | ApiError::OtherAccount
             | ApiError::Denied(_)
             | ApiError::WebPage => &ACCESS_DENIED,
             // One status and one spelling for all of them.
             ApiError::Unauthenticated(refusal) => {
                 return Exception { class: refusal.class(), ..UNAUTHENTICATED };
             }
-            ApiError::Reference(_) | ApiError::Validation { .. } | ApiError::Violations(_) => &VALIDATION,
+            ApiError::Reference(ReferenceError::Malformed { .. }) | ApiError::Violations(_) => &VALIDATION,
             ApiError::Malformed(_) => &SERIALIZATION,
             ApiError::Refused { exception, .. } => exception,
             ApiError::PayloadNotJson(_) | ApiError::ClientContext | ApiError::BodyUnreadable => {
@@ -200,18 +194,17 @@ impl ApiError {
         };
         let text = match self {
             ApiError::Malformed(None) => None,
-            error => Some((spelling, error.to_string())),
+            ApiError::OtherAccount => Some((spelling, Value::Null)),
+            error => Some((spelling, error.to_string().into())),
         };
         let reason = match self {
-            ApiError::Throttled(throttle) => Some(("Reason", throttle.reason.name().to_owned())),
+            ApiError::Throttled(throttle) => Some(("Reason", throttle.reason.name().into())),
             _ => None,
         };
-        let kind = exception.kind.map(|kind| ("Type", kind.to_owned()));
-        let mut members: Vec<_> = [text, reason, kind].into_iter().flatten().collect();
-        members.sort_unstable();
-        Value::Object(Map::from_iter(
-            members.into_iter().map(|(name, value)| (name.to_owned(), value.into())),
-        ))
+        let kind = exception.kind.map(|kind| ("Type", kind.into()));
+        let mut members: Vec<(_, Value)> = [text, reason, kind].into_iter().flatten().collect();
+        members.sort_unstable_by_key(|(name, _)| *name);
+        Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
     /// The answer to the request with this id.
@@ -226,8 +219,10 @@ impl ApiError {
             self.body().to_string(),
         )
             .into_response();
-        if let ApiError::Throttled(throttle) = self {
-            response.headers_mut().insert(header::RETRY_AFTER, throttle.retry_after_s().into());
+        if let ApiError::Throttled(throttle) = self
+            && let Some(seconds) = throttle.retry_after_s()
+        {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }
@@ -338,6 +333,7 @@ mod tests {
                 json!({"Message": "2 byte payload is too large for the Event invocation type (limit 1 bytes)"}),
             ),
             (ApiError::Malformed(None), 400, "SerializationException", json!({})),
+            (ApiError::OtherAccount, 403, "AccessDeniedException", json!({"Message": null})),
             (
                 ApiError::Unimplemented { operation: "GetDurableExecution" },
                 404,

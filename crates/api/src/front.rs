@@ -3,15 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use firesteel_catalog::{
-    Account, CatalogError, FunctionName, FunctionReference, InvalidQualifier, ReferenceError, Store,
-};
+use firesteel_catalog::{Account, CatalogError, FunctionName, FunctionReference, ReferenceError, Store};
 use firesteel_image::{CodeStore, S3Store};
 use firesteel_invoke::{Change, Invoker};
 
 use crate::authentication::Authenticator;
 use crate::error::ApiError;
-use crate::model::exception;
 
 /// The front door's parts.
 #[derive(Debug)]
@@ -101,16 +98,11 @@ impl Front {
         qualifier: Option<&str>,
     ) -> Result<FunctionReference, ApiError> {
         let Account { region, id, .. } = self.account();
-        let parse = |qualifier| FunctionReference::parse_for_control(name, qualifier, region, id);
-        match parse(qualifier) {
-            // What the model lets through, and no version or alias can be called: `a$b`, `007`.
-            Err(ReferenceError::Qualifier(InvalidQualifier::Pattern(qualifier))) => {
-                let arn = parse(None)?.arn(region, id);
-                let message = format!("Function not found: {arn}:{qualifier}");
-                Err(ApiError::refused(&exception::RESOURCE_NOT_FOUND, message))
-            }
-            reference => Ok(reference?),
-        }
+        FunctionReference::parse(name, qualifier, region, id).map_err(|error| match error {
+            // Recorded of `CreateFunction`. Whoever invokes a function is told in words.
+            ReferenceError::OtherAccount { .. } => ApiError::OtherAccount,
+            error => error.into(),
+        })
     }
 
     /// Work on the catalog, which reads and syncs files, off the threads that answer.

@@ -218,7 +218,7 @@ fn new_function(function: u32) -> NewFunction {
             role: "arn:aws:iam::111122223333:role/r".into(),
             runtime: Some("python3.13".into()),
             handler: Some("app.handler".into()),
-            variables: Some(Variables::new(variables.into()).expect("allowed")),
+            variables: Some(Variables::new(variables).expect("allowed")),
             ..Configuration::default()
         },
         layers: Vec::new(),

@@ -83,6 +83,7 @@ impl Store {
                 description: new.description.clone(),
                 revision_id: revision_id(),
             };
+            self.forget_url_of_alias(transaction, function, &alias.name)?;
             self.put_alias(transaction, function, function_name, &alias)?;
             Ok(alias)
         })

@@ -2,12 +2,15 @@
 //!
 //! Requests that come in by a URL know its id only; what they find is kept in memory as long as nothing is
 //! written.
+//!
+//! A URL whose alias is gone is not there for whoever asks for its settings. Requests still find it, and are refused for
+//! want of a policy, until another alias has the name: so it was recorded.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -23,6 +26,8 @@ use crate::timestamps::{from_stored, now};
 
 const PAGE: u32 = 50;
 const CACHED: usize = 8192;
+
+const DELETE: &str = "DELETE FROM function_url WHERE function = ?1 AND qualifier = ?2";
 
 /// One URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,9 +51,9 @@ pub struct UrlSettings {
     pub auth_type: AuthType,
     /// How browsers of other origins are answered; absent leaves it to the function.
     pub cors: Option<Cors>,
-    /// How answers are sent.
-    #[serde(default)]
-    pub invoke_mode: InvokeMode,
+    /// How answers are sent, if that was chosen; else whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoke_mode: Option<InvokeMode>,
 }
 
 /// What is to change; absent members stay.
@@ -207,7 +212,7 @@ impl Store {
                 self.find_url(transaction, function, reference)?.ok_or(Refusal::RequestedResourceNotFound)?;
             url.settings.auth_type = update.auth_type.unwrap_or(url.settings.auth_type);
             url.settings.cors = update.cors.or(url.settings.cors).filter(Cors::says_anything);
-            url.settings.invoke_mode = update.invoke_mode.unwrap_or(url.settings.invoke_mode);
+            url.settings.invoke_mode = update.invoke_mode.or(url.settings.invoke_mode);
             url.last_modified = now();
             put_url(transaction, function, &url)?;
             Ok(url)
@@ -218,10 +223,10 @@ impl Store {
     pub fn delete_function_url(&self, reference: &FunctionReference) -> Result<()> {
         self.write(&reference.name, |transaction| {
             let deleted = match find_function(transaction, &reference.name)? {
-                Some(function) => transaction
-                    .prepare_cached("DELETE FROM function_url WHERE function = ?1 AND qualifier = ?2")?
+                Some(function) if self.find_place(transaction, reference)?.is_some() => transaction
+                    .prepare_cached(DELETE)?
                     .execute(params![function, place(reference.qualifier.as_ref())])?,
-                None => 0,
+                _ => 0,
             };
             match deleted {
                 0 => Err(Refusal::RequestedResourceNotFound.into()),
@@ -237,9 +242,11 @@ impl Store {
             let function = find_function(connection, name)?.ok_or(Refusal::FunctionDoesNotExist)?;
             let mut statement = connection.prepare_cached(
                 "SELECT id, qualifier, record FROM function_url
-                 WHERE function = ?1 AND qualifier > ?2 ORDER BY qualifier LIMIT ?3",
+                 WHERE function = ?1 AND qualifier > ?2 AND (qualifier = ?4 OR qualifier IN (
+                     SELECT name FROM alias WHERE alias.function = ?1))
+                 ORDER BY qualifier LIMIT ?3",
             )?;
-            let mut rows = statement.query(params![function, after, paging.limit(PAGE)])?;
+            let mut rows = statement.query(params![function, after, paging.limit(PAGE), place(None)])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
                 found.push(self.url_from_row(name, row)?);
@@ -265,12 +272,26 @@ impl Store {
         }
     }
 
+    /// Before there is an alias of a name, that of one that was.
+    pub(crate) fn forget_url_of_alias(
+        &self,
+        transaction: &Transaction<'_>,
+        function: FunctionId,
+        alias: &str,
+    ) -> Result<()> {
+        transaction.prepare_cached(DELETE)?.execute(params![function, alias])?;
+        Ok(())
+    }
+
     fn find_url(
         &self,
         connection: &Connection,
         function: FunctionId,
         reference: &FunctionReference,
     ) -> Result<Option<FunctionUrl>> {
+        if self.find_place(connection, reference)?.is_none() {
+            return Ok(None);
+        }
         let mut statement = connection.prepare_cached(
             "SELECT id, qualifier, record FROM function_url WHERE function = ?1 AND qualifier = ?2",
         )?;

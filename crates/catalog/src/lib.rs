@@ -80,7 +80,7 @@ pub use name::{FunctionName, InvalidName, InvalidQualifier, Qualifier};
 pub use paging::{Page, Paging};
 pub use policy::{NewStatement, Policy};
 pub use recursion::RecursiveLoop;
-pub use reference::{FunctionReference, ReferenceError};
+pub use reference::{FunctionReference, ReferenceError, UnknownArn};
 pub use refusal::{Refusal, RefusalKind, RevisionOf};
 pub use resolve::{Alternative, Resolved, Target};
 pub use runtime_management::{RuntimeManagement, UpdateRuntimeOn};

@@ -15,20 +15,14 @@ pub(crate) const QUALIFIER_CHARS: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FunctionName(String);
 
-/// Why a text is not a function's name. The caller's mistake.
+/// Why a text is not a function's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidName {
-    /// AWS answers this one as `InvalidParameterValueException`, not as `ValidationException`.
-    #[error(
-        "1 validation error detected: Value '{0}' at 'functionName' failed to satisfy constraint: \
-         Member must have length less than or equal to 64"
-    )]
+    /// More than 64 characters.
+    #[error("`{0}` has more than {NAME_CHARS} characters")]
     TooLong(String),
-    /// Empty, or a character outside the pattern.
-    #[error(
-        "1 validation error detected: Value '{0}' at 'functionName' failed to satisfy constraint: \
-         Member must satisfy regular expression pattern: [a-zA-Z0-9-_]+"
-    )]
+    /// Empty, or another character.
+    #[error("`{0}` is not made of letters, digits, `-` and `_`")]
     Pattern(String),
 }
 
@@ -77,20 +71,14 @@ pub enum Qualifier {
     Alias(String),
 }
 
-/// Why a text is not a qualifier. The caller's mistake, a `ValidationException`.
+/// Why a text is not a qualifier.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidQualifier {
     /// More than 128 characters.
-    #[error(
-        "1 validation error detected: Value '{0}' at 'qualifier' failed to satisfy constraint: \
-         Member must have length less than or equal to 128"
-    )]
+    #[error("`{0}` has more than {QUALIFIER_CHARS} characters")]
     TooLong(String),
-    /// Empty, a character outside the pattern, or digits that are no version number.
-    #[error(
-        "1 validation error detected: Value '{0}' at 'qualifier' failed to satisfy constraint: \
-         Member must satisfy regular expression pattern: \\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+"
-    )]
+    /// Empty, another character, or digits that are no version number.
+    #[error("`{0}` is no version and not made of letters, digits, `-` and `_`")]
     Pattern(String),
 }
 

@@ -1,24 +1,22 @@
 //! Which function a request means: the path part and the `Qualifier` query value, read together.
 //!
-//! AWS accepts four spellings in the path, each with an optional `:qualifier`:
+//! AWS's pattern is a name behind four prefixes, any of which may be absent, with an optional `:qualifier` behind it:
 //!
 //! ```text
-//! resize                                                        the bare name
-//! function:resize                                               (what the pattern of the model also lets through)
-//! 111122223333:function:resize                                  partial ARN
-//! arn:aws:lambda:eu-west-1:111122223333:function:resize         full ARN
+//! arn:aws:lambda:   eu-west-1:   111122223333:   function:   resize   :prod
 //! ```
 //!
-//! The path part comes percent-decoded. Whether the function exists is
-//! [`Store::resolve`](crate::Store::resolve)'s question, not asked here.
+//! People write the bare name, `111122223333:function:resize`, or all of it. A prefix is one only if a name follows, so
+//! that `function` can be a name itself, and `function:prod` a version of it.
+//!
+//! The path part comes percent-decoded, and within what the model demands, by which the front door tells what is wrong with
+//! it. Names and qualifiers that the model takes and that nothing can have (`a.b`, 65 characters, `$latest`, `007`) are
+//! those of nothing. Whether a function exists is [`Store::resolve`](crate::Store::resolve)'s question, not asked here.
+
+use std::fmt;
 
 use crate::arn::Arn;
-use crate::name::{FunctionName, InvalidName, InvalidQualifier, Qualifier};
-
-/// Longest path part of calls that run a function.
-const INVOKE_CHARS: usize = 256;
-/// Longest path part of all other calls.
-const CONTROL_CHARS: usize = 140;
+use crate::name::{FunctionName, Qualifier};
 
 /// A function, and the version of it, as a caller named them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,41 +32,22 @@ pub struct FunctionReference {
 /// at each variant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
-    /// 400 `ValidationException`.
-    #[error(
-        "1 validation error detected: Value '{given}' at 'functionName' failed to satisfy constraint: \
-         Member must have length less than or equal to {limit}"
-    )]
-    TooLong {
-        /// The path part.
-        given: String,
-        /// Characters allowed in this kind of call.
-        limit: usize,
-    },
-    /// 400 `ValidationException`.
-    #[error(
-        "1 validation error detected: Value '{given}' at 'functionName' failed to satisfy constraint: \
-         Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?\
-         ([a-z]{{2}}(-gov)?-[a-z]+-\\d{{1}}:)?(\\d{{12}}:)?(function:)?([a-zA-Z0-9-_]+)\
-         (:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"
-    )]
+    /// 400 `ValidationException`, in the words of the model, which the front door has.
+    #[error("'{given}' is not how a function is named")]
     Malformed {
         /// The path part.
         given: String,
     },
-    /// 400 `InvalidParameterValueException`.
-    #[error(transparent)]
-    Name(InvalidName),
-    /// 400 `ValidationException`.
-    #[error(transparent)]
-    Qualifier(InvalidQualifier),
+    /// 404 `ResourceNotFoundException`.
+    #[error("Function not found: {0}")]
+    NotFound(UnknownArn),
     /// 400 `InvalidParameterValueException`.
     #[error("The derived qualifier from the function name does not match the specified qualifier.")]
     QualifiersDiffer {
         /// After the name in the path.
-        in_path: Qualifier,
+        in_path: String,
         /// In the query.
-        in_query: Qualifier,
+        in_query: String,
     },
     /// 404 `ResourceNotFoundException`.
     #[error("Functions from '{theirs}' are not reachable in this region ('{ours}')")]
@@ -80,83 +59,79 @@ pub enum ReferenceError {
     },
     /// 403 `AccessDeniedException`: nothing grants one account access to another's functions here,
     /// and on AWS a stranger learns no more than this either, not even whether the function exists.
-    #[error("account {ours} is not authorized to reach a function of another account: {arn}")]
+    #[error("account {ours} is not authorized to reach a function of another account: {theirs}")]
     OtherAccount {
         /// What was asked for, in full, with the other account in it.
-        arn: Arn,
+        theirs: UnknownArn,
         /// The account served.
         ours: String,
     },
 }
 
+/// What was asked for, printed like the full name of a function, though nothing may be able to have that name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownArn {
+    /// For instance `eu-west-1`.
+    pub region: String,
+    /// Twelve digits.
+    pub account: String,
+    /// What stood where names stand.
+    pub name: String,
+    /// What stood where qualifiers stand.
+    pub qualifier: Option<String>,
+}
+
+impl fmt::Display for UnknownArn {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let UnknownArn { region, account, name, qualifier } = self;
+        write!(formatter, "arn:aws:lambda:{region}:{account}:function:{name}")?;
+        match qualifier {
+            Some(qualifier) => write!(formatter, ":{qualifier}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl FunctionReference {
-    /// Reads the name of a call that runs a function (`Invoke`, `InvokeWithResponseStream`, …).
+    /// Reads what a call names.
     ///
     /// `region` and `account` are those served here; an ARN must agree with them. An empty `Qualifier`
-    /// counts as none, as the model allows it.
+    /// counts as none, for operations whose model allows it.
     pub fn parse(
         path_part: &str,
         qualifier_query: Option<&str>,
         region: &str,
         account: &str,
     ) -> Result<Self, ReferenceError> {
-        Self::parse_within(INVOKE_CHARS, path_part, qualifier_query, region, account)
-    }
-
-    /// Reads the name of a call that does not run the function (`GetFunction`, …): the same spellings,
-    /// at most 140 characters.
-    pub fn parse_for_control(
-        path_part: &str,
-        qualifier_query: Option<&str>,
-        region: &str,
-        account: &str,
-    ) -> Result<Self, ReferenceError> {
-        Self::parse_within(CONTROL_CHARS, path_part, qualifier_query, region, account)
-    }
-
-    fn parse_within(
-        limit: usize,
-        path_part: &str,
-        qualifier_query: Option<&str>,
-        region: &str,
-        account: &str,
-    ) -> Result<Self, ReferenceError> {
-        let given = || path_part.to_owned();
-        if path_part.chars().count() > limit {
-            return Err(ReferenceError::TooLong { given: given(), limit });
-        }
-        let spelled = Spelled::read(path_part).ok_or_else(|| ReferenceError::Malformed { given: given() })?;
-
-        let name: FunctionName = spelled.name.parse().map_err(|error| match error {
-            InvalidName::Pattern(_) => ReferenceError::Malformed { given: given() },
-            too_long @ InvalidName::TooLong(_) => ReferenceError::Name(too_long),
-        })?;
-        let in_path = match spelled.qualifier {
-            Some(text) => Some(text.parse::<Qualifier>().map_err(|error| match error {
-                InvalidQualifier::Pattern(_) => ReferenceError::Malformed { given: given() },
-                too_long @ InvalidQualifier::TooLong(_) => ReferenceError::Qualifier(too_long),
-            })?),
-            None => None,
-        };
-        let in_query = match qualifier_query {
-            None | Some("") => None,
-            Some(text) => Some(text.parse::<Qualifier>().map_err(ReferenceError::Qualifier)?),
-        };
-        let qualifier = match (in_path, in_query) {
+        let spelled = Spelled::read(path_part, region)
+            .ok_or_else(|| ReferenceError::Malformed { given: path_part.to_owned() })?;
+        let in_query = qualifier_query.filter(|text| !text.is_empty());
+        let qualifier = match (spelled.qualifier, in_query) {
             (Some(in_path), Some(in_query)) if in_path != in_query => {
-                return Err(ReferenceError::QualifiersDiffer { in_path, in_query });
+                return Err(ReferenceError::QualifiersDiffer {
+                    in_path: in_path.to_owned(),
+                    in_query: in_query.to_owned(),
+                });
             }
             (in_path, in_query) => in_path.or(in_query),
         };
-
         if let Some(theirs) = spelled.region.filter(|theirs| *theirs != region) {
             return Err(ReferenceError::OtherRegion { theirs: theirs.to_owned(), ours: region.to_owned() });
         }
+        let asked = |account: &str| UnknownArn {
+            region: region.to_owned(),
+            account: account.to_owned(),
+            name: spelled.name.to_owned(),
+            qualifier: qualifier.map(str::to_owned),
+        };
         if let Some(theirs) = spelled.account.filter(|theirs| *theirs != account) {
-            let arn = Arn { region: region.to_owned(), account: theirs.to_owned(), name, qualifier };
-            return Err(ReferenceError::OtherAccount { arn, ours: account.to_owned() });
+            return Err(ReferenceError::OtherAccount { theirs: asked(theirs), ours: account.to_owned() });
         }
-        Ok(FunctionReference { name, qualifier })
+        let unknown = || ReferenceError::NotFound(asked(account));
+        Ok(FunctionReference {
+            name: spelled.name.parse().map_err(|_| unknown())?,
+            qualifier: qualifier.map(str::parse).transpose().map_err(|_| unknown())?,
+        })
     }
 
     /// The full name, in the region and account served.
@@ -180,38 +155,55 @@ struct Spelled<'a> {
 }
 
 impl<'a> Spelled<'a> {
-    fn read(text: &'a str) -> Option<Self> {
+    fn read(text: &'a str, our_region: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split(':').collect();
-        let (region, account, rest) = match parts.as_slice() {
-            ["arn", partition, "lambda", region, account, "function", rest @ ..]
-                if is_partition(partition) && is_region(region) && is_account(account) =>
-            {
-                (Some(*region), Some(*account), rest)
-            }
-            ["arn", ..] => return None,
-            [account, "function", rest @ ..] if is_account(account) => (None, Some(*account), rest),
-            // `function:prod` is the function of that name with a qualifier; only three parts make the
-            // word a prefix.
-            ["function", _, _] => (None, None, &parts[1..]),
-            rest => (None, None, rest),
+        let mut rest = match parts.as_slice() {
+            ["arn", partition, "lambda", rest @ ..] if is_partition(partition) => rest,
+            rest => rest,
         };
-        match rest {
-            [name] => Some(Spelled { region, account, name, qualifier: None }),
-            [name, qualifier] => Some(Spelled { region, account, name, qualifier: Some(qualifier) }),
+        let mut prefix = |is_one: &dyn Fn(&str) -> bool, least_behind: usize| match rest {
+            [first, behind @ ..] if behind.len() >= least_behind && is_one(first) => {
+                rest = behind;
+                Some(*first)
+            }
             _ => None,
-        }
+        };
+        let region = prefix(&|part| part == our_region || is_region(part), 1);
+        let account = prefix(&is_account, 1);
+        let alone = region.is_none() && account.is_none();
+        prefix(&|part| part == "function", if alone { 2 } else { 1 });
+        let (name, qualifier) = match *rest {
+            [name] => (name, None),
+            [name, qualifier] => (name, Some(qualifier)),
+            _ => return None,
+        };
+        let some = !name.is_empty() && qualifier != Some("");
+        some.then_some(Spelled { region, account, name, qualifier })
     }
 }
 
-/// `aws`, `aws-cn`, `aws-us-gov`, …
+/// `aws`, `aws-cn`, `aws-us-gov`, …; the pattern also takes none.
 fn is_partition(text: &str) -> bool {
-    text.strip_prefix("aws")
-        .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-'))
+    text.is_empty()
+        || text
+            .strip_prefix("aws")
+            .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-'))
 }
 
-/// Loose on purpose: whether it is *our* region is what matters, and new ones appear every year.
+/// `eu-west-1`, `us-gov-east-1`, `us-isob-east-1`, `eusc-de-east-1`: a direction and one digit, behind two letters and more.
 fn is_region(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+    let mut parts = text.strip_prefix("eusc-").unwrap_or(text).split('-').rev();
+    let letters = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    parts.next().is_some_and(|number| number.len() == 1 && number.as_bytes()[0].is_ascii_digit())
+        && parts.next().is_some_and(letters)
+        && match (parts.next(), parts.next(), parts.next()) {
+            (Some(place), None, None) => place.len() == 2 && letters(place),
+            (Some(kind), Some(place), None) => {
+                let kind_is_one = kind == "gov" || (kind.starts_with("iso") && kind.len() <= 4);
+                kind_is_one && letters(kind) && place.len() == 2 && letters(place)
+            }
+            _ => false,
+        }
 }
 
 fn is_account(text: &str) -> bool {
@@ -255,10 +247,30 @@ mod tests {
     }
 
     #[test]
+    fn every_prefix_may_be_absent() {
+        check("111122223333:f:prod", None, "f", Some("prod"));
+        check("eu-west-1:111122223333:function:f", None, "f", None);
+        check("arn:aws:lambda:111122223333:f", None, "f", None);
+        check("arn::lambda:f:prod", None, "f", Some("prod"));
+        check("arn:prod", None, "arn", Some("prod"));
+        check("111122223333", None, "111122223333", None);
+        for region in ["us-gov-west-1", "us-iso-east-1", "us-isob-east-1", "eusc-de-east-1"] {
+            let error = parse(&format!("{region}:f"), None).unwrap_err();
+            assert!(matches!(error, ReferenceError::OtherRegion { .. }), "{region}");
+        }
+        for name in ["f-g-1", "eu-west-11", "eu-west", "eu-x-west-1", "isob-east-1", "eu-west-w"] {
+            check(&format!("{name}:prod"), None, name, Some("prod"));
+        }
+    }
+
+    #[test]
     fn function_is_also_a_name() {
         check("function", None, "function", None);
         check("function:prod", None, "function", Some("prod"));
         check("111122223333:function:function", None, "function", None);
+        check("111122223333:function", None, "function", None);
+        check("arn:aws:lambda:eu-west-1:111122223333:function", None, "function", None);
+        check("arn:aws:lambda:eu-west-1:111122223333:function:prod", None, "prod", None);
     }
 
     #[test]
@@ -272,7 +284,7 @@ mod tests {
             "The derived qualifier from the function name does not match the specified qualifier."
         );
         assert!(matches!(error, ReferenceError::QualifiersDiffer { .. }));
-        assert!(matches!(parse("f", Some("a b")), Err(ReferenceError::Qualifier(_))));
+        assert!(matches!(parse("f:prod", Some("$latest")), Err(ReferenceError::QualifiersDiffer { .. })));
     }
 
     #[test]
@@ -284,8 +296,8 @@ mod tests {
         );
         for path in ["444455556666:function:f", "arn:aws:lambda:eu-west-1:444455556666:function:f"] {
             match parse(path, None).unwrap_err() {
-                ReferenceError::OtherAccount { arn, .. } => {
-                    assert_eq!(arn.to_string(), "arn:aws:lambda:eu-west-1:444455556666:function:f");
+                ReferenceError::OtherAccount { theirs, .. } => {
+                    assert_eq!(theirs.to_string(), "arn:aws:lambda:eu-west-1:444455556666:function:f");
                 }
                 other => panic!("{other:?}"),
             }
@@ -300,33 +312,31 @@ mod tests {
             "f:",
             ":f",
             "f:a:b",
-            "a b",
-            "f:a b",
+            "function:f:$LATEST:extra",
             "arn:aws:lambda:eu-west-1:111122223333:function:",
             "arn:aws:lambda:eu-west-1:1111:function:f",
+            "arn:aws:lambda:eu-west-1::function:f",
             "arn:aws:s3:eu-west-1:111122223333:function:f",
-            "arn:aws:lambda:eu-west-1:111122223333:layer:f",
             "1111:function:f",
-            "é",
         ] {
             assert!(matches!(parse(path, None), Err(ReferenceError::Malformed { .. })), "{path}");
         }
     }
 
     #[test]
-    fn lengths_have_three_limits() {
-        let long_name = "a".repeat(65);
-        assert!(matches!(
-            parse(&long_name, None),
-            Err(ReferenceError::Name(InvalidName::TooLong(name))) if name == long_name
-        ));
-        let path = format!("arn:aws:lambda:eu-west-1:111122223333:function:f:{}", "q".repeat(100));
-        assert!(parse(&path, None).is_ok());
-        assert!(matches!(
-            FunctionReference::parse_for_control(&path, None, REGION, ACCOUNT),
-            Err(ReferenceError::TooLong { limit: 140, .. })
-        ));
-        assert!(matches!(parse(&"a".repeat(257), None), Err(ReferenceError::TooLong { limit: 256, .. })));
+    fn what_nothing_can_be_called_is_not_found() {
+        let long = "a".repeat(65);
+        for (path, query, arn) in [
+            (long.as_str(), None, long.as_str()),
+            ("a.b:prod", None, "a.b:prod"),
+            ("f", Some("$latest"), "f:$latest"),
+            ("f", Some("a$b"), "f:a$b"),
+            ("f:007", None, "f:007"),
+        ] {
+            let expected =
+                format!("Function not found: arn:aws:lambda:eu-west-1:111122223333:function:{arn}");
+            assert_eq!(parse(path, query).unwrap_err().to_string(), expected);
+        }
     }
 
     proptest! {

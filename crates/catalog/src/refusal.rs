@@ -140,6 +140,8 @@ pub enum Refusal {
     RequestedResourceNotFound,
     #[error("Event source mapping not found: {arn}")]
     TaggedMappingNotFound { arn: String },
+    #[error("Capacity provider not found: {arn}")]
+    TaggedCapacityProviderNotFound { arn: String },
     #[error("Function does not exist")]
     FunctionDoesNotExist,
     #[error("The function doesn't exist.")]
@@ -291,6 +293,7 @@ impl Refusal {
             | Refusal::UpdatedAliasNotFound { .. }
             | Refusal::RequestedResourceNotFound
             | Refusal::TaggedMappingNotFound { .. }
+            | Refusal::TaggedCapacityProviderNotFound { .. }
             | Refusal::FunctionDoesNotExist
             | Refusal::NoSuchFunction
             | Refusal::StatementNotFound { .. }
@@ -323,6 +326,7 @@ impl Refusal {
             }
             Refusal::LatestWeighted
             | Refusal::ReservedTooMuch { .. }
+            | Refusal::ReservedBelowProvisioned { .. }
             | Refusal::ProvisionedAboveUnreserved { .. }
             | Refusal::ProvisionedTooMuch { .. } => RefusalKind::UntypedInvalidParameterValue,
             Refusal::CodeDiffers { .. }
@@ -348,7 +352,6 @@ impl Refusal {
             | Refusal::TagsOfVersion
             | Refusal::PolicyOfLatest
             | Refusal::InvalidPrincipal
-            | Refusal::ReservedBelowProvisioned { .. }
             | Refusal::ProvisionedLatest
             | Refusal::NotPublished
             | Refusal::ProvisionedAboveReserved

@@ -89,8 +89,10 @@ impl Store {
     fn read_resolved(&self, connection: &Connection, reference: &FunctionReference) -> Result<Resolved> {
         let FunctionReference { name, qualifier } = reference;
         let arn = self.account.function_arn(name, qualifier.as_ref());
-        let missing = || Refusal::FunctionNotFound { arn: arn.clone() };
-        let function = self.function_id(connection, name, qualifier.as_ref())?;
+        // Here AWS tells what was looked for, not what was asked for.
+        let looked_for = qualifier.as_ref().unwrap_or(&Qualifier::Latest);
+        let missing = || Refusal::FunctionNotFound { arn: self.account.function_arn(name, Some(looked_for)) };
+        let function = self.function_id(connection, name, Some(looked_for))?;
         let target = |number| -> Result<Target> {
             let version = self.find_version(connection, function, name, number)?.ok_or_else(missing)?;
             let provisioned = read_provisioned(connection, function, &number.qualifier())?;

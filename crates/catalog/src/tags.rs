@@ -132,6 +132,8 @@ impl Store {
             "function" => Ok(TaggedResource::Function(name.parse().map_err(|_| elsewhere())?)),
             "event-source-mapping" => Ok(TaggedResource::EventSourceMapping((*name).to_owned())),
             "code-signing-config" => Ok(TaggedResource::CodeSigningConfig((*name).to_owned())),
+            // There are none.
+            "capacity-provider" => Err(Refusal::TaggedCapacityProviderNotFound { arn: arn.to_owned() }),
             _ => Err(elsewhere()),
         }
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use indexmap::IndexMap;
+
 /// Most bytes the variables may have, written as one JSON object.
 const MAX_JSON_BYTES: usize = 4096;
 
@@ -90,7 +92,12 @@ pub enum InvalidVariables {
 
 impl Variables {
     /// Checks keys, values and the size of all together.
-    pub fn new(variables: BTreeMap<String, String>) -> Result<Self, InvalidVariables> {
+    ///
+    /// They are measured as one JSON object, which is told in the order in which they were given.
+    pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, InvalidVariables> {
+        let given: IndexMap<String, String> = variables.into_iter().collect();
+        let measured = serde_json::to_string(&given).expect("a map of strings is always JSON");
+        let variables: BTreeMap<String, String> = given.into_iter().collect();
         let keys: Vec<String> =
             variables.keys().filter(|key| RESERVED_KEYS.contains(&key.as_str())).cloned().collect();
         if !keys.is_empty() {
@@ -102,7 +109,6 @@ impl Variables {
         if let Some((key, _)) = variables.iter().find(|(_, value)| value.contains('\0')) {
             return Err(InvalidVariables::Nul { key: key.clone() });
         }
-        let measured = serde_json::to_string(&variables).expect("a map of strings is always JSON");
         if measured.len() > MAX_JSON_BYTES {
             return Err(InvalidVariables::TooLarge { measured });
         }
@@ -147,7 +153,7 @@ mod tests {
     use super::*;
 
     fn variables(pairs: &[(&str, &str)]) -> Result<Variables, InvalidVariables> {
-        Variables::new(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+        Variables::new(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())))
     }
 
     #[test]
@@ -200,6 +206,11 @@ mod tests {
         assert!(variables(&[("ab", &"x".repeat(4096 - 9))]).is_ok());
         let error = variables(&[("ab", &"x".repeat(4096 - 8))]).unwrap_err();
         assert!(error.to_string().ends_with(&format!("{}\"}}", "x".repeat(4096 - 8))), "{error}");
+        // Recorded: as they were given.
+        let large = "x".repeat(4064);
+        let error = variables(&[("SMALL_VAR", "ok"), ("LARGE_VAR", &large)]).unwrap_err();
+        let measured = format!(r#"String measured: {{"SMALL_VAR":"ok","LARGE_VAR":"{large}"}}"#);
+        assert!(error.to_string().ends_with(&measured), "{error}");
         // A quote counts twice.
         assert!(variables(&[("ab", &"\"".repeat(2044))]).is_err());
     }

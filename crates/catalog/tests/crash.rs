@@ -162,7 +162,7 @@ fn package(step: u64) -> Code {
 }
 
 fn new_function() -> NewFunction {
-    let variables = Variables::new([("TOKEN".to_owned(), "secret".to_owned())].into()).expect("allowed");
+    let variables = Variables::new([("TOKEN".to_owned(), "secret".to_owned())]).expect("allowed");
     NewFunction {
         name: name(),
         configuration: Configuration {

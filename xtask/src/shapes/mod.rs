@@ -92,8 +92,7 @@ const HEADER: &str = "\
 //! before one is read. Bodies that are no JSON (events, results) are members of neither. Nothing here can be printed
 //! for debugging: environment variables are among it.
 
-use std::collections::BTreeMap;
-
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::blob::Blob;

@@ -117,7 +117,8 @@ fn rust_type(service: &Service, name: &str) -> Result<String, ModelError> {
     Ok(match shape.kind.as_str() {
         "structure" => name.to_owned(),
         "list" => format!("Vec<{}>", part(&shape.member)?),
-        "map" => format!("BTreeMap<{}, {}>", part(&shape.key)?, part(&shape.value)?),
+        // In the order in which they were sent: so the service measures and prints them.
+        "map" => format!("IndexMap<{}, {}>", part(&shape.key)?, part(&shape.value)?),
         "string" => "String".to_owned(),
         "integer" | "long" => "i64".to_owned(),
         // On the wire, a moment is the seconds since 1970.
@@ -142,7 +143,7 @@ mod tests {
             "pub(crate) dry: Option<bool>,\n",
             "pub(crate) code: Blob,\n",
             "#[serde(rename = \"KMSKeyArn\")]\npub(crate) kms_key_arn: Option<String>,\n",
-            "pub(crate) secrets: Option<BTreeMap<String, String>>,\n",
+            "pub(crate) secrets: Option<IndexMap<String, String>>,\n",
             "pub(crate) weights: Option<Vec<f64>>,\n",
             "#[serde(skip_serializing_if = \"Option::is_none\")]\npub(crate) at: Option<f64>,\n",
             "pub(crate) r#type: Option<String>,\n",

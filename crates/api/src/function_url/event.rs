@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -115,11 +116,17 @@ impl<'a> From<&'a Identity> for Authorizer<'a> {
 #[serde(rename_all = "camelCase")]
 struct Http<'a> {
     method: &'a str,
-    path: &'a str,
+    path: String,
     protocol: String,
     source_ip: IpAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_agent: Option<String>,
+}
+
+/// As recorded: one slash at the front, and nothing encoded any more.
+fn decoded(path: &str) -> String {
+    let decoded = percent_decode_str(path.trim_start_matches('/')).decode_utf8_lossy();
+    format!("/{decoded}")
 }
 
 /// The event, as JSON.
@@ -144,7 +151,7 @@ pub(super) fn event(request: &Parts, body: &[u8], arrival: &Arrival<'_>) -> Vec<
             domain_prefix: arrival.url_id,
             http: Http {
                 method: request.method.as_str(),
-                path,
+                path: decoded(path),
                 protocol: format!("{:?}", request.version),
                 source_ip: arrival.source_ip,
                 user_agent: joined(&request.headers, &header::USER_AGENT),
@@ -303,7 +310,7 @@ mod tests {
                     "domainPrefix": "0123456789abcdef0123456789abcdef",
                     "http": {
                         "method": "POST",
-                        "path": "/a%20b/ü",
+                        "path": "/a b/ü",
                         "protocol": "HTTP/1.1",
                         "sourceIp": "127.0.0.1",
                         "userAgent": "test/1",
@@ -329,6 +336,24 @@ mod tests {
         assert_eq!((&event["rawQueryString"], &event["isBase64Encoded"]), (&json!(""), &json!(false)));
         assert_eq!(event["requestContext"]["http"].get("userAgent"), None);
         assert_eq!(event["requestContext"].get("authorizer"), None);
+    }
+
+    #[test]
+    fn the_path_is_told_as_it_came_and_as_it_reads() {
+        for (path, reads) in [
+            ("/", "/"),
+            ("/path/1", "/path/1"),
+            // Recorded.
+            ("//path/1", "/path/1"),
+            ("//pa2%25Fth/1", "/pa2%Fth/1"),
+            ("/a//b%2Fc%ff", "/a//b/c\u{fffd}"),
+        ] {
+            let event = of(Request::get(path), b"");
+            assert_eq!(
+                (&event["rawPath"], &event["requestContext"]["http"]["path"]),
+                (&json!(path), &json!(reads))
+            );
+        }
     }
 
     #[test]

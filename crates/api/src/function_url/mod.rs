@@ -140,7 +140,7 @@ async fn visited(
     let visit = Visit {
         invoker: front.invoker(),
         reference,
-        mode: url.settings.invoke_mode,
+        mode: url.settings.invoke_mode.unwrap_or_default(),
         url_id: &url.id,
         port: address::port(&parts.headers, is_encrypted),
         caller: caller.as_deref(),

@@ -2,18 +2,20 @@
 //!
 //! | the handler returned | status | body |
 //! |---|---|---|
-//! | an object with `statusCode` | that | its `body`, a text, or base64 with `isBase64Encoded` |
-//! | a text | 200 | its characters, without quotation marks, as recordings of the service have it |
+//! | an object with `statusCode` | that | its `body`: a text, or base64 with `isBase64Encoded`, or anything else's JSON |
+//! | a text | 200 | its characters, without quotation marks |
 //! | anything else | 200 | its JSON |
 //! | what is no JSON, or an object with members of other types | 502 | |
 //!
-//! All of it is `application/json` unless the handler says otherwise.
+//! All of it is `application/json` unless the handler says otherwise. The service was recorded to write JSON anew, without
+//! space between its parts. Space is all that is taken out here: numbers and texts stay as the handler wrote them.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::head::{Head, InvalidHead, Members};
 
@@ -32,29 +34,49 @@ pub(super) enum InvalidResponse {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Content {
-    body: Option<String>,
+struct Content<'a> {
+    #[serde(borrow)]
+    body: Option<&'a RawValue>,
     is_base64_encoded: Option<bool>,
 }
 
 pub(super) fn interpreted(payload: &Bytes) -> Result<(Head, Bytes), InvalidResponse> {
     match serde_json::from_slice(payload).map_err(InvalidResponse::NotJson)? {
-        Value::Object(members) if members.contains_key("statusCode") => structured(&Value::Object(members)),
+        Value::Object(members) if members.contains_key("statusCode") => {
+            let head = Members::deserialize(Value::Object(members)).map_err(InvalidResponse::Member)?;
+            let content = serde_json::from_slice(payload).map_err(InvalidResponse::Member)?;
+            Ok((head.head()?, body(&content)?))
+        }
         Value::String(text) => Ok((Head::default(), text.into())),
-        _ => Ok((Head::default(), payload.clone())),
+        _ => Ok((Head::default(), compact(payload))),
     }
 }
 
-fn structured(answer: &Value) -> Result<(Head, Bytes), InvalidResponse> {
-    let head = Members::deserialize(answer).map_err(InvalidResponse::Member)?.head()?;
-    let content = Content::deserialize(answer).map_err(InvalidResponse::Member)?;
-    let text = content.body.unwrap_or_default();
-    let body = if content.is_base64_encoded == Some(true) {
-        BASE64_STANDARD.decode(text).map_err(InvalidResponse::Body)?.into()
-    } else {
-        text.into()
+fn body(Content { body, is_base64_encoded }: &Content<'_>) -> Result<Bytes, InvalidResponse> {
+    let Some(json) = body.map(RawValue::get) else { return Ok(Bytes::new()) };
+    let text = match json.starts_with('"') {
+        true => serde_json::from_str::<String>(json).map_err(InvalidResponse::Member)?.into(),
+        false => compact(json.as_bytes()),
     };
-    Ok((head, body))
+    match is_base64_encoded {
+        Some(true) => Ok(BASE64_STANDARD.decode(text).map_err(InvalidResponse::Body)?.into()),
+        _ => Ok(text),
+    }
+}
+
+/// JSON without the space between its parts.
+fn compact(json: &[u8]) -> Bytes {
+    let (mut in_text, mut escaped) = (false, false);
+    let kept = json.iter().copied().filter(|byte| {
+        match (in_text, escaped, byte) {
+            (true, true, _) => escaped = false,
+            (true, false, b'\\') => escaped = true,
+            (_, false, b'"') => in_text = !in_text,
+            _ => {}
+        }
+        in_text || !matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+    });
+    kept.collect()
 }
 
 #[cfg(test)]
@@ -87,10 +109,35 @@ mod tests {
         assert_eq!(answer(r#""""#), (200, "".into()));
     }
 
+    /// Recorded, but for the spaces in texts and the number that no reader could keep.
     #[test]
-    fn anything_else_is_its_json_byte_for_byte() {
-        for payload in [r#"{ "body" : 1.0 }"#, "[1, 2]", "7", "true", "null", "{}"] {
-            assert_eq!(answer(payload), (200, payload.into()));
+    fn anything_else_is_its_json_without_space() {
+        for (payload, body) in [
+            (r#"{"hello": "world"}"#, r#"{"hello":"world"}"#),
+            (r#"["hello", 3, true]"#, r#"["hello",3,true]"#),
+            ("3", "3"),
+            ("3.1", "3.1"),
+            ("true", "true"),
+            ("null", "null"),
+            ("{}\n", "{}"),
+            (
+                r#"{ "a b" : "c \" d\\" , "e":
+                1.000000000000000000001 }"#,
+                r#"{"a b":"c \" d\\","e":1.000000000000000000001}"#,
+            ),
+        ] {
+            assert_eq!(answer(payload), (200, body.into()));
+        }
+    }
+
+    /// Recorded of an object.
+    #[test]
+    fn a_body_that_is_no_text_is_its_json() {
+        for (body, expected) in
+            [(r#"{"a": [1, "b c"]}"#, r#"{"a":[1,"b c"]}"#), ("7", "7"), ("[ ]", "[]"), ("false", "false")]
+        {
+            let payload = Bytes::from(format!(r#"{{"statusCode": 200, "body": {body}}}"#));
+            assert_eq!(interpreted(&payload).unwrap().1, expected);
         }
     }
 
@@ -103,9 +150,8 @@ mod tests {
             r#"{"statusCode":"OK"}"#,
             r#"{"statusCode":200.0}"#,
             r#"{"statusCode":999999}"#,
-            r#"{"statusCode":200,"body":{"a":1}}"#,
-            r#"{"statusCode":200,"body":7}"#,
             r#"{"statusCode":200,"body":"?","isBase64Encoded":true}"#,
+            r#"{"statusCode":200,"body":{"a":1},"isBase64Encoded":true}"#,
             r#"{"statusCode":200,"isBase64Encoded":"yes"}"#,
             r#"{"statusCode":200,"headers":"a: b"}"#,
         ] {

@@ -3,7 +3,7 @@
 //!
 //! | recorded of | refused | words |
 //! |---|---|---|
-//! | `CreateFunction` | a bare name of more than 64 characters | a violation's |
+//! | `CreateFunction` | a name of more than 64 characters | a violation's |
 //! | `CreateFunction`, `UpdateFunctionConfiguration` | a runtime that it does not know | no quotes, no count, "or be a valid ARN" |
 //! | the same | a runtime that is retired | a sentence |
 //!
@@ -56,7 +56,7 @@ const RETIRED_RUNTIMES: &[&str] = &[
     "ruby2.7",
 ];
 
-/// Longest name of a function, where it is not part of an ARN.
+/// Longest name of a function. Only who creates one is told: elsewhere, none of a longer name is found.
 const NAME_CHARS: usize = 64;
 
 /// The runtime that an operation would give to a function.
@@ -90,7 +90,9 @@ pub(super) fn retired_runtime(name: &str) -> Option<ApiError> {
 /// That a function of this name cannot be created.
 pub(super) fn name_too_long(operation: OperationId, given: &Map<String, Value>) -> Option<ApiError> {
     let name = given.get("FunctionName")?.as_str()?;
-    let too_long = operation == OperationId::CreateFunction && !name.contains(':') && name.len() > NAME_CHARS;
+    // Of what stands between the colons of an ARN, nothing else is as long.
+    let too_long =
+        operation == OperationId::CreateFunction && name.split(':').any(|part| part.len() > NAME_CHARS);
     too_long.then(|| {
         refused(format!(
             "1 validation error detected: Value '{name}' at 'functionName' failed to satisfy constraint: \

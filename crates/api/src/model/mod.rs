@@ -87,6 +87,19 @@ mod tests {
         assert_eq!(error.class(), "SerializationException");
     }
 
+    /// The pattern of names that do not make a function, as others are in shape, without what it has of Java's.
+    const NAMES: &str = r"(arn:(aws[a-zA-Z-]{0,3})?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]{1,9}-[0-9]:)?([0-9]{12}:)?(function:)?([a-zA-Z0-9_.-]{1,9})(:([$]LATEST([.]PUBLISHED)?|[a-zA-Z0-9_-]{1,9}))?";
+
+    proptest::proptest! {
+        /// Whatever the model takes, the catalog reads: what a name has in front of it, the catalog cuts off by itself.
+        #[test]
+        fn every_name_that_is_valid_is_one(name in NAMES) {
+            let read = firesteel_catalog::FunctionReference::parse(&name, None, "eu-west-1", "111122223333");
+            let malformed = matches!(read, Err(firesteel_catalog::ReferenceError::Malformed { .. }));
+            proptest::prop_assert!(!malformed, "{name}");
+        }
+    }
+
     /// Something of the shape's type: with all members, or only with those that are required.
     fn sample(shape: &Shape, all: bool) -> Value {
         match &shape.kind {

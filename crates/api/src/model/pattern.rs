@@ -32,9 +32,9 @@ const LOOKING_AROUND: &[(&str, &str, &str)] = &[
     // Function names whose qualifier, if any, is no version number.
     (
         r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]{1,64})(:((?!\d+$)[0-9a-zA-Z-_]+))?",
-        r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-[0-9]{1}:)?([0-9]{12}:)?(function:)?([a-zA-Z0-9-_]{1,64})(:([0-9a-zA-Z-_]+))?",
-        // After an account, digits are a function's name.
-        r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-[0-9]{1}:)?([0-9]{12}:)?(function:)?([a-zA-Z0-9-_]{1,64}):[0-9]+",
+        r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-[0-9]{1}:)?([0-9]{12}:)?(function:)?([a-zA-Z0-9-_]{1,64})(:([0-9]*[a-zA-Z-_][0-9a-zA-Z-_]*))?",
+        // Nothing: a function may be called by digits, and what stands before it may read like a name.
+        "",
     ),
     // Collections of databases but for those of the system.
     (r"(^(?!(system\x2e)))(^[_a-zA-Z0-9])([^$]*)", r"[_a-zA-Z0-9][^$]*", r"system\x2e(?s:.*)"),
@@ -142,7 +142,9 @@ mod tests {
                 "f:1a",
                 "1",
                 "123456789012:f",
+                "123456789012:204110",
                 "arn:aws:lambda:eu-west-1:123456789012:function:f:prod",
+                "arn:aws:lambda:eu-west-1:123456789012:function:204110",
             ],
             &[
                 "",

@@ -6,8 +6,7 @@
 //! before one is read. Bodies that are no JSON (events, results) are members of neither. Nothing here can be printed
 //! for debugging: environment variables are among it.
 
-use std::collections::BTreeMap;
-
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::blob::Blob;
@@ -2224,7 +2223,7 @@ pub(crate) struct AliasConfiguration {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct AliasRoutingConfiguration {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) additional_version_weights: Option<BTreeMap<String, f64>>,
+    pub(crate) additional_version_weights: Option<IndexMap<String, f64>>,
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -2308,7 +2307,7 @@ pub(crate) struct CreateCodeSigningConfigRequest {
     pub(crate) description: Option<String>,
     pub(crate) allowed_publishers: AllowedPublishers,
     pub(crate) code_signing_policies: Option<CodeSigningPolicies>,
-    pub(crate) tags: Option<BTreeMap<String, String>>,
+    pub(crate) tags: Option<IndexMap<String, String>>,
 }
 
 #[derive(Clone, Default, Serialize)]
@@ -2338,7 +2337,7 @@ pub(crate) struct CreateEventSourceMappingRequest {
     pub(crate) maximum_record_age_in_seconds: Option<i64>,
     pub(crate) bisect_batch_on_function_error: Option<bool>,
     pub(crate) maximum_retry_attempts: Option<i64>,
-    pub(crate) tags: Option<BTreeMap<String, String>>,
+    pub(crate) tags: Option<IndexMap<String, String>>,
     pub(crate) tumbling_window_in_seconds: Option<i64>,
     pub(crate) topics: Option<Vec<String>>,
     pub(crate) queues: Option<Vec<String>>,
@@ -2372,7 +2371,7 @@ pub(crate) struct CreateFunctionRequest {
     #[serde(rename = "KMSKeyArn")]
     pub(crate) kms_key_arn: Option<String>,
     pub(crate) tracing_config: Option<TracingConfig>,
-    pub(crate) tags: Option<BTreeMap<String, String>>,
+    pub(crate) tags: Option<IndexMap<String, String>>,
     pub(crate) layers: Option<Vec<String>>,
     pub(crate) file_system_configs: Option<Vec<FileSystemConfig>>,
     pub(crate) code_signing_config_arn: Option<String>,
@@ -2520,7 +2519,7 @@ pub(crate) struct DurableConfig {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Environment {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) variables: Option<BTreeMap<String, String>>,
+    pub(crate) variables: Option<IndexMap<String, String>>,
 }
 
 #[derive(Clone, Default, Serialize)]
@@ -2536,7 +2535,7 @@ pub(crate) struct EnvironmentError {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct EnvironmentResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) variables: Option<BTreeMap<String, String>>,
+    pub(crate) variables: Option<IndexMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<EnvironmentError>,
 }
@@ -2945,7 +2944,7 @@ pub(crate) struct GetFunctionResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) code: Option<FunctionCodeLocation>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) tags: Option<BTreeMap<String, String>>,
+    pub(crate) tags: Option<IndexMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tags_error: Option<TagsError>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -3439,7 +3438,7 @@ pub(crate) struct ListTagsRequest {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct ListTagsResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) tags: Option<BTreeMap<String, String>>,
+    pub(crate) tags: Option<IndexMap<String, String>>,
 }
 
 #[derive(Deserialize)]
@@ -3713,7 +3712,7 @@ pub(crate) struct ScalingConfig {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct SelfManagedEventSource {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) endpoints: Option<BTreeMap<String, Vec<String>>>,
+    pub(crate) endpoints: Option<IndexMap<String, Vec<String>>>,
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -3756,7 +3755,7 @@ pub(crate) struct SourceAccessConfiguration {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct TagResourceRequest {
     pub(crate) resource: String,
-    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) tags: IndexMap<String, String>,
 }
 
 #[derive(Clone, Default, Serialize)]

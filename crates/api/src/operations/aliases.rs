@@ -1,9 +1,8 @@
 //! Aliases. What they point to runs for them at once, and what is provisioned for them moves.
 
-use std::collections::BTreeMap;
-
 use firesteel_catalog::{Alias, AliasUpdate, FunctionName, NewAlias, VersionNumber, Weighted};
 use firesteel_invoke::Change;
+use indexmap::IndexMap;
 
 use crate::error::ApiError;
 use crate::front::Front;
@@ -72,7 +71,7 @@ fn shown(alias: Alias) -> AliasConfiguration {
         function_version: Some(alias.version.to_string()),
         description: Some(alias.description),
         routing_config: alias.additional.map(|Weighted { number, weight }| AliasRoutingConfiguration {
-            additional_version_weights: Some(BTreeMap::from([(number.to_string(), weight)])),
+            additional_version_weights: Some(IndexMap::from([(number.to_string(), weight)])),
         }),
         revision_id: Some(alias.revision_id),
     }

@@ -23,7 +23,7 @@ pub(crate) async fn create(
         allowed_publishers: request.allowed_publishers.signing_profile_version_arns,
         untrusted_artifact: untrusted_artifact(request.code_signing_policies).unwrap_or_default(),
     };
-    let tags = request.tags.unwrap_or_default();
+    let tags = request.tags.into_iter().flatten().collect();
     let config = front.catalog(move |store| store.create_code_signing_config(settings, &tags)).await?;
     Ok(CreateCodeSigningConfigResponse { code_signing_config: shown(config) })
 }

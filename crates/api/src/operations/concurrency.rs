@@ -65,10 +65,10 @@ pub(crate) async fn put_provisioned(
         reference.qualifier.as_ref().and_then(|qualifier| front.invoker().provisioned(&name, qualifier));
     let config = front.catalog(move |store| store.put_provisioned_concurrency(&reference, requested)).await?;
     front.changed(&name, Change::default()).await?;
-    let (allocated, available) = before.map_or((0, 0), |before| (before.allocated, before.available));
+    let available = before.map_or(0, |before| before.available);
     Ok(PutProvisionedConcurrencyConfigResponse {
         requested_provisioned_concurrent_executions: Some(config.requested.into()),
-        allocated_provisioned_concurrent_executions: Some(count(allocated)),
+        allocated_provisioned_concurrent_executions: Some(count(available)),
         available_provisioned_concurrent_executions: Some(count(available)),
         status: Some("IN_PROGRESS".to_owned()),
         status_reason: None,
@@ -86,7 +86,7 @@ pub(crate) async fn get_provisioned(
     Ok(GetProvisionedConcurrencyConfigResponse {
         requested_provisioned_concurrent_executions: Some(config.requested.into()),
         available_provisioned_concurrent_executions: Some(told.available),
-        allocated_provisioned_concurrent_executions: Some(told.allocated),
+        allocated_provisioned_concurrent_executions: Some(told.available),
         status: Some(told.status),
         status_reason: told.reason,
         last_modified: Some(last_modified(config.last_modified)),
@@ -116,7 +116,7 @@ pub(crate) async fn list_provisioned(
             function_arn: Some(config.arn.to_string()),
             requested_provisioned_concurrent_executions: Some(config.requested.into()),
             available_provisioned_concurrent_executions: Some(told.available),
-            allocated_provisioned_concurrent_executions: Some(told.allocated),
+            allocated_provisioned_concurrent_executions: Some(told.available),
             status: Some(told.status),
             status_reason: told.reason,
             last_modified: Some(last_modified(config.last_modified)),
@@ -131,7 +131,7 @@ pub(crate) async fn list_provisioned(
 /// How far the environments of a version or alias have come.
 #[derive(Debug, PartialEq, Eq)]
 struct Told {
-    allocated: i64,
+    /// Told as what is allocated, too: none is, by recordings, before it is initialised.
     available: i64,
     status: String,
     reason: Option<String>,
@@ -150,11 +150,8 @@ impl Told {
             Some(ProvisionStatus::Ready) => ("READY", None),
             Some(ProvisionStatus::Failed(failure)) => ("FAILED", Some(reason(failure))),
         };
-        let (allocated, available) =
-            progress.map_or((0, 0), |progress| (progress.allocated, progress.available));
         Told {
-            allocated: count(allocated),
-            available: count(available),
+            available: count(progress.map_or(0, |progress| progress.available)),
             status: status.to_owned(),
             reason: reason.map(str::to_owned),
         }

@@ -52,7 +52,7 @@ pub(crate) async fn create(
         ..Chosen::default()
     };
     let parameters = parameters(&chosen, request.enabled)?;
-    let tags = request.tags.unwrap_or_default();
+    let tags = request.tags.into_iter().flatten().collect();
     let created =
         front.catalog(move |store| store.create_event_source_mapping(&function, parameters, &tags)).await?;
     shown(created, MAPPING_STATE)

@@ -28,7 +28,7 @@ pub(crate) async fn create(
     let settings = UrlSettings {
         auth_type: auth_type(&request.auth_type),
         cors: request.cors.map(cors),
-        invoke_mode: request.invoke_mode.as_deref().map(invoke_mode).unwrap_or_default(),
+        invoke_mode: request.invoke_mode.as_deref().map(invoke_mode),
     };
     let url = front.catalog(move |store| store.create_function_url(&reference, settings)).await?;
     let shown = shown(&front, url);
@@ -38,7 +38,7 @@ pub(crate) async fn create(
         auth_type: shown.auth_type,
         cors: shown.cors,
         creation_time: shown.creation_time,
-        // Told by those that read, and to those that have said it.
+        // Who writes is told only what was chosen once, who reads what holds.
         invoke_mode: request.invoke_mode,
     })
 }
@@ -72,6 +72,7 @@ pub(crate) async fn update(
         invoke_mode: request.invoke_mode.as_deref().map(invoke_mode),
     };
     let url = front.catalog(move |store| store.update_function_url(&reference, update)).await?;
+    let chosen = url.settings.invoke_mode.is_some();
     let shown = shown(&front, url);
     Ok(UpdateFunctionUrlConfigResponse {
         function_url: shown.function_url,
@@ -80,7 +81,7 @@ pub(crate) async fn update(
         cors: shown.cors,
         creation_time: shown.creation_time,
         last_modified_time: shown.last_modified_time,
-        invoke_mode: request.invoke_mode,
+        invoke_mode: shown.invoke_mode.filter(|_| chosen),
     })
 }
 
@@ -146,7 +147,7 @@ fn shown(
         AuthType::None => "NONE",
         AuthType::AwsIam => "AWS_IAM",
     };
-    let invoke_mode = match settings.invoke_mode {
+    let invoke_mode = match settings.invoke_mode.unwrap_or_default() {
         InvokeMode::Buffered => "BUFFERED",
         InvokeMode::ResponseStream => "RESPONSE_STREAM",
     };

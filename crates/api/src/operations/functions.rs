@@ -11,6 +11,7 @@ use firesteel_catalog::{
 };
 use firesteel_image::S3Object;
 use firesteel_invoke::Change;
+use indexmap::IndexMap;
 
 use super::code::{self, Source, Taken};
 use super::configuration;
@@ -39,7 +40,7 @@ pub(crate) async fn create(
         configuration,
         layers: layers.clone(),
         code,
-        tags: request.tags.unwrap_or_default(),
+        tags: request.tags.into_iter().flatten().collect(),
         code_signing_config: request.code_signing_config_arn,
         publish: request.publish.unwrap_or(false),
     };
@@ -82,7 +83,7 @@ pub(crate) async fn get(front: Front, request: GetFunctionRequest) -> Result<Get
     Ok(GetFunctionResponse {
         configuration: Some(configuration::of_version(&function.version, arn)),
         code: Some(location(&front, &function.version.code)),
-        tags: Some(function.tags).filter(|tags| !tags.is_empty()),
+        tags: Some(function.tags.into_iter().collect()).filter(|tags: &IndexMap<_, _>| !tags.is_empty()),
         tags_error: None,
         concurrency,
     })

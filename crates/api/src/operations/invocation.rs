@@ -1,6 +1,6 @@
 //! What the calls that run a function have in common: header values, the event, the function's name.
 //!
-//! Headers are checked before the body is read, the body before the function is looked up.
+//! What the model demands is checked before the body is read, the body before the function is looked up.
 
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -8,14 +8,14 @@ use axum::http::{HeaderMap, HeaderName};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use firesteel_catalog::{Account, FunctionReference};
+use firesteel_catalog::{Account, FunctionReference, Qualifier, ReferenceError};
 use firesteel_invoke::Request;
 use serde::de::IgnoredAny;
 use uuid::Uuid;
 
 use crate::body::{self, BodyError};
 use crate::error::ApiError;
-use crate::model::Route;
+use crate::model::{self, Route};
 
 /// Largest event of a synchronous invocation.
 pub(crate) const SYNCHRONOUS_LIMIT_BYTES: usize = 6 * 1024 * 1024;
@@ -26,27 +26,20 @@ const CLIENT_CONTEXT_LIMIT_BYTES: usize = 3583;
 
 pub(crate) const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 pub(super) const EXECUTED_VERSION: HeaderName = HeaderName::from_static("x-amz-executed-version");
-const INVOCATION_TYPE: HeaderName = HeaderName::from_static("x-amz-invocation-type");
-const LOG_TYPE: HeaderName = HeaderName::from_static("x-amz-log-type");
 const CLIENT_CONTEXT: HeaderName = HeaderName::from_static("x-amz-client-context");
 
 /// A call as it came in.
 pub(crate) struct Call {
     pub(super) request_id: Uuid,
-    function_name: String,
-    qualifier: Option<String>,
-    headers: HeaderMap,
-    body: Body,
+    pub(super) route: Route,
+    pub(super) parts: Parts,
+    pub(super) body: Body,
 }
 
 impl Call {
-    pub(super) fn new(request_id: Uuid, route: &Route, parts: Parts, body: Body) -> Self {
-        let query = parts.uri.query().unwrap_or_default();
-        let mut parameters = form_urlencoded::parse(query.as_bytes());
-        let qualifier =
-            parameters.find_map(|(name, value)| (name == "Qualifier").then(|| value.into_owned()));
-        let function_name = route.label("FunctionName").unwrap_or_default().to_owned();
-        Call { request_id, function_name, qualifier, headers: parts.headers, body }
+    /// What it says outside of its body, within what the model demands.
+    pub(super) fn read<T: model::Request>(&self) -> Result<T, ApiError> {
+        model::read(&self.route, &self.parts, &[])
     }
 }
 
@@ -57,30 +50,38 @@ pub(super) enum InvocationType {
     DryRun,
 }
 
-/// The request, and what is to be done with it; the operation takes the types `allowed`.
-pub(super) async fn read(
-    call: Call,
-    account: &Account,
-    allowed: &[InvocationType],
-) -> Result<(InvocationType, Request), ApiError> {
-    let invocation_type = invocation_type(&call.headers, allowed)?;
-    Ok((invocation_type, read_as(call, account, invocation_type).await?))
+/// What was said of it, in terms that are all operations'.
+pub(super) struct Asked {
+    pub(super) function_name: String,
+    pub(super) qualifier: Option<String>,
+    pub(super) invocation_type: InvocationType,
+    pub(super) log_type: Option<String>,
 }
 
-/// The request, of a type that is known.
-pub(super) async fn read_as(
-    call: Call,
-    account: &Account,
-    invocation_type: InvocationType,
-) -> Result<Request, ApiError> {
-    let Call { request_id, function_name, qualifier, headers, body } = call;
-    let log_tail = log_tail(&headers)?;
+/// The request, of which `asked` was read.
+pub(super) async fn request(call: Call, account: &Account, asked: Asked) -> Result<Request, ApiError> {
+    let Call { request_id, parts: Parts { headers, .. }, body, .. } = call;
     let client_context = client_context(&headers)?;
-    let Account { region, id, .. } = account;
-    let reference = FunctionReference::parse(&function_name, qualifier.as_deref(), region, id)?;
-    let payload = payload(body, invocation_type).await?;
+    let reference = reference(&asked.function_name, asked.qualifier.as_deref(), account)?;
+    let payload = payload(body, asked.invocation_type).await?;
     let trace = text(&headers, &TRACE_ID).map(str::to_owned);
+    let log_tail = asked.log_type.as_deref() == Some("Tail");
     Ok(Request { reference, request_id, payload, client_context, trace, log_tail })
+}
+
+/// Of what nothing can be called, AWS tells what it looked for, as of all that it does not find to run.
+fn reference(
+    name: &str,
+    qualifier: Option<&str>,
+    account: &Account,
+) -> Result<FunctionReference, ReferenceError> {
+    FunctionReference::parse(name, qualifier, &account.region, &account.id).map_err(|error| match error {
+        ReferenceError::NotFound(mut arn) => {
+            arn.qualifier.get_or_insert_with(|| Qualifier::Latest.to_string());
+            ReferenceError::NotFound(arn)
+        }
+        error => error,
+    })
 }
 
 /// The event: JSON, or nothing, which functions receive as an empty object.
@@ -105,31 +106,6 @@ async fn payload(body: Body, invocation_type: InvocationType) -> Result<Bytes, A
     Ok(payload)
 }
 
-fn invocation_type(headers: &HeaderMap, allowed: &[InvocationType]) -> Result<InvocationType, ApiError> {
-    let Some(given) = text(headers, &INVOCATION_TYPE) else { return Ok(InvocationType::RequestResponse) };
-    let named = allowed.iter().find(|allowed| allowed.name() == given);
-    named.copied().ok_or_else(|| {
-        let names: Vec<_> = allowed.iter().map(|allowed| allowed.name()).collect();
-        not_in_set(given, "invocationType", &format!("[{}]", names.join(", ")))
-    })
-}
-
-fn log_tail(headers: &HeaderMap) -> Result<bool, ApiError> {
-    match text(headers, &LOG_TYPE) {
-        None | Some("None") => Ok(false),
-        Some("Tail") => Ok(true),
-        Some(other) => Err(not_in_set(other, "logType", "[None, Tail]")),
-    }
-}
-
-fn not_in_set(value: &str, member: &'static str, set: &str) -> ApiError {
-    ApiError::Validation {
-        value: value.to_owned(),
-        member,
-        constraint: format!("Member must satisfy enum value set: {set}"),
-    }
-}
-
 fn client_context(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(encoded) = headers.get(&CLIENT_CONTEXT) else { return Ok(None) };
     if encoded.len() > CLIENT_CONTEXT_LIMIT_BYTES {
@@ -152,11 +128,35 @@ pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a 
 }
 
 impl InvocationType {
-    fn name(self) -> &'static str {
-        match self {
-            InvocationType::Event => "Event",
-            InvocationType::RequestResponse => "RequestResponse",
-            InvocationType::DryRun => "DryRun",
+    /// Of a request that is within the model's values.
+    pub(super) fn of(given: Option<&str>) -> Self {
+        match given {
+            Some("Event") => InvocationType::Event,
+            Some("DryRun") => InvocationType::DryRun,
+            _ => InvocationType::RequestResponse,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use firesteel_catalog::AccountLimits;
+
+    #[test]
+    fn what_is_not_found_was_looked_for_in_latest() {
+        let (region, id) = ("eu-west-1".into(), "111122223333".into());
+        let account = Account { region, id, limits: AccountLimits::default() };
+        let long = "a".repeat(65);
+        for (name, qualifier, looked_for) in [
+            (long.as_str(), None, format!("{long}:$LATEST")),
+            ("a.b", Some("prod"), "a.b:prod".to_owned()),
+            ("f", Some("$latest"), "f:$latest".to_owned()),
+        ] {
+            let error = reference(name, qualifier, &account).unwrap_err();
+            let expected =
+                format!("Function not found: arn:aws:lambda:eu-west-1:111122223333:function:{looked_for}");
+            assert_eq!(error.to_string(), expected);
         }
     }
 }

@@ -13,18 +13,19 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use firesteel_invoke::{Invoker, Outcome, Reply};
 
-use super::invocation::{self, Call, EXECUTED_VERSION, InvocationType, TRACE_ID};
+use super::invocation::{self, Asked, Call, EXECUTED_VERSION, InvocationType, TRACE_ID};
 use crate::error::{ApiError, REQUEST_ID, request_id_value};
-
-const ALLOWED: &[InvocationType] =
-    &[InvocationType::Event, InvocationType::RequestResponse, InvocationType::DryRun];
+use crate::model::InvocationRequest;
 
 const FUNCTION_ERROR: HeaderName = HeaderName::from_static("x-amz-function-error");
 const LOG_RESULT: HeaderName = HeaderName::from_static("x-amz-log-result");
 
 pub(crate) async fn answer(invoker: &Invoker, call: Call) -> Result<Response, ApiError> {
     let id = (REQUEST_ID, request_id_value(call.request_id));
-    let (invocation_type, request) = invocation::read(call, invoker.store().account(), ALLOWED).await?;
+    let InvocationRequest { function_name, qualifier, invocation_type, log_type, .. } = call.read()?;
+    let invocation_type = InvocationType::of(invocation_type.as_deref());
+    let asked = Asked { function_name, qualifier, invocation_type, log_type };
+    let request = invocation::request(call, invoker.store().account(), asked).await?;
     Ok(match invocation_type {
         InvocationType::RequestResponse => rendered(invoker.synchronous(request).await?, id),
         InvocationType::Event => {

@@ -6,13 +6,17 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use firesteel_invoke::Invoker;
 
-use super::invocation::{self, Call, InvocationType};
+use super::invocation::{self, Asked, Call, InvocationType};
 use crate::error::{ApiError, REQUEST_ID, request_id_value};
+use crate::model::InvokeAsyncRequest;
 
 pub(crate) async fn answer(invoker: &Invoker, call: Call) -> Result<Response, ApiError> {
     let id = (REQUEST_ID, request_id_value(call.request_id));
     let json = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let request = invocation::read_as(call, invoker.store().account(), InvocationType::Event).await?;
+    let InvokeAsyncRequest { function_name } = call.read()?;
+    let asked =
+        Asked { function_name, qualifier: None, invocation_type: InvocationType::Event, log_type: None };
+    let request = invocation::request(call, invoker.store().account(), asked).await?;
     invoker.asynchronous(request).await?;
     Ok((StatusCode::ACCEPTED, [id, json], r#"{"Status":202}"#).into_response())
 }

@@ -17,18 +17,21 @@ use bytes::Bytes;
 use firesteel_invoke::{Invoker, ResponseStream, StreamReply};
 use futures_util::stream::{self, Stream};
 
-use super::invocation::{self, Call, EXECUTED_VERSION, InvocationType, TRACE_ID};
+use super::invocation::{self, Asked, Call, EXECUTED_VERSION, InvocationType, TRACE_ID};
 use crate::error::{ApiError, REQUEST_ID, request_id_value};
 use crate::event_stream;
-
-const ALLOWED: &[InvocationType] = &[InvocationType::RequestResponse, InvocationType::DryRun];
+use crate::model::InvokeWithResponseStreamRequest;
 
 /// A larger piece is cut, so that readers need not hold much before they can check a message.
 const CHUNK_LIMIT_BYTES: usize = 128 * 1024;
 
 pub(crate) async fn answer(invoker: &Invoker, call: Call) -> Result<Response, ApiError> {
     let id = (REQUEST_ID, request_id_value(call.request_id));
-    let (invocation_type, request) = invocation::read(call, invoker.store().account(), ALLOWED).await?;
+    let InvokeWithResponseStreamRequest { function_name, qualifier, invocation_type, log_type, .. } =
+        call.read()?;
+    let invocation_type = InvocationType::of(invocation_type.as_deref());
+    let asked = Asked { function_name, qualifier, invocation_type, log_type };
+    let request = invocation::request(call, invoker.store().account(), asked).await?;
     if invocation_type == InvocationType::DryRun {
         invoker.dry_run(&request.reference)?;
         return Ok((StatusCode::NO_CONTENT, [id]).into_response());

@@ -52,21 +52,14 @@ pub(crate) async fn answer(front: &Front, request: Request, request_id: Uuid) ->
     let (parts, body) = request.into_parts();
     let route = model::route(&parts.method, &parts.uri)?;
     use OperationId as Id;
-    match route.operation.id {
-        Id::Invoke => {
-            guard::check(front, &route, &parts, &[]).await?;
-            return invoke::answer(front.invoker(), Call::new(request_id, &route, parts, body)).await;
-        }
-        Id::InvokeWithResponseStream => {
-            guard::check(front, &route, &parts, &[]).await?;
-            let call = Call::new(request_id, &route, parts, body);
-            return invoke_with_response_stream::answer(front.invoker(), call).await;
-        }
-        Id::InvokeAsync => {
-            guard::check(front, &route, &parts, &[]).await?;
-            return invoke_async::answer(front.invoker(), Call::new(request_id, &route, parts, body)).await;
-        }
-        _ => {}
+    if let id @ (Id::Invoke | Id::InvokeWithResponseStream | Id::InvokeAsync) = route.operation.id {
+        guard::check(front, &route, &parts, &[]).await?;
+        let call = Call { request_id, route, parts, body };
+        return match id {
+            Id::InvokeWithResponseStream => invoke_with_response_stream::answer(front.invoker(), call).await,
+            Id::InvokeAsync => invoke_async::answer(front.invoker(), call).await,
+            _ => invoke::answer(front.invoker(), call).await,
+        };
     }
     let body = control_body(&route, body).await?;
     guard::check(front, &route, &parts, &body).await?;

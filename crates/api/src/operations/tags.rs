@@ -5,7 +5,8 @@ use crate::front::Front;
 use crate::model::{ListTagsRequest, ListTagsResponse, TagResourceRequest, UntagResourceRequest};
 
 pub(crate) async fn tag(front: Front, request: TagResourceRequest) -> Result<(), ApiError> {
-    front.catalog(move |store| store.tag_resource(&request.resource, &request.tags)).await
+    let tags = request.tags.into_iter().collect();
+    front.catalog(move |store| store.tag_resource(&request.resource, &tags)).await
 }
 
 pub(crate) async fn untag(front: Front, request: UntagResourceRequest) -> Result<(), ApiError> {
@@ -14,5 +15,5 @@ pub(crate) async fn untag(front: Front, request: UntagResourceRequest) -> Result
 
 pub(crate) async fn list(front: Front, request: ListTagsRequest) -> Result<ListTagsResponse, ApiError> {
     let tags = front.catalog(move |store| store.tags(&request.resource)).await?;
-    Ok(ListTagsResponse { tags: Some(tags) })
+    Ok(ListTagsResponse { tags: Some(tags.into_iter().collect()) })
 }

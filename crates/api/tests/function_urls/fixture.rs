@@ -10,8 +10,8 @@ use firesteel_api::Front;
 use firesteel_api::authentication::{Authenticator, Credentials, Replay};
 use firesteel_api::server::Settings;
 use firesteel_catalog::{
-    Account, AuthType, Code, Configuration, FunctionReference, InvokeMode, NewAlias, NewFunction,
-    NewStatement, Settlement, Store, UrlSettings, VersionNumber,
+    Account, AuthType, Code, Configuration, FunctionReference, NewAlias, NewFunction, NewStatement,
+    Settlement, Store, UrlSettings, VersionNumber,
 };
 use firesteel_environment::{Capacity, Folder, Limits, Output, Pool};
 use firesteel_image::{S3Settings, S3Store};
@@ -159,7 +159,7 @@ pub(crate) fn host(id: &str) -> String {
 }
 
 pub(crate) fn settings(auth_type: AuthType) -> UrlSettings {
-    UrlSettings { auth_type, cors: None, invoke_mode: InvokeMode::Buffered }
+    UrlSettings { auth_type, cors: None, invoke_mode: None }
 }
 
 /// What tools add to a policy for auth type `NONE`.

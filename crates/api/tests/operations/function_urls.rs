@@ -59,6 +59,8 @@ async fn a_url_lives(server: Arc<Server>) {
     assert_eq!(shown(&signed), expected);
     let streamed = server.put(&url_of("f"), &json!({"InvokeMode": "RESPONSE_STREAM"})).await.json(200);
     assert_eq!(streamed["InvokeMode"], "RESPONSE_STREAM");
+    let signed = server.put(&url_of("f"), &json!({"AuthType": "AWS_IAM"})).await.json(200);
+    assert_eq!(signed["InvokeMode"], "RESPONSE_STREAM", "once it was chosen, it is shown");
     let got = server.get(&url_of("f")).await.json(200);
     assert_eq!((&got["AuthType"], &got["InvokeMode"]), (&json!("AWS_IAM"), &json!("RESPONSE_STREAM")));
     assert_eq!(got["FunctionUrl"], made["FunctionUrl"], "changes leave it where it is");
@@ -105,6 +107,10 @@ async fn aliases_have_urls_of_their_own(server: Arc<Server>) {
     assert_eq!(second.get("NextMarker"), None);
     server.delete(&url_of("f")).await.nothing();
     assert_eq!(arns(&server.get(&list).await.json(200)), [arn("function:f:prod")]);
+    server.delete(&format!("{FUNCTIONS}/f/aliases/prod")).await.nothing();
+    assert_eq!(server.get(&list).await.json(200), json!({"FunctionUrlConfigs": []}));
+    let gone = server.get(&format!("{}?Qualifier=prod", url_of("f"))).await;
+    assert_eq!(gone.refusal(404, "ResourceNotFoundException"), ABSENT);
 }
 
 async fn refused(server: Arc<Server>) {

@@ -11,7 +11,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    FUNCTIONS, Given, PATIENCE, ROLE, Server, arn, comparable, new_function, test, test_with, with,
+    FUNCTIONS, Given, PATIENCE, REGION, ROLE, Server, arn, comparable, new_function, test, test_with, with,
 };
 use crate::package;
 
@@ -24,6 +24,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("functions_are_listed_with_or_without_their_versions", list),
         test("versions_are_deleted_one_by_one_or_all_together", delete),
         test("what_there_is_not_is_not_found", missing),
+        test("what_no_function_can_be_called_is_not_found_either", names_of_nothing),
+        test("functions_of_another_account_are_refused_without_a_word", of_another_account),
         test("what_cannot_be_a_function_is_refused", refused),
         test("a_revision_that_is_past_is_refused", revisions),
         test("a_function_of_an_image_says_why_it_cannot_run", image),
@@ -240,6 +242,49 @@ async fn missing(server: Arc<Server>) {
             format!("Function not found: {}", arn(&format!("function:f:{qualifier}")))
         );
     }
+}
+
+/// As recorded of `GetFunction`, `DeleteFunction` and `Invoke`: the last one tells where it looked.
+async fn names_of_nothing(server: Arc<Server>) {
+    let long = "a".repeat(65);
+    for (path, in_arn, looked_for) in [
+        (long.clone(), long.clone(), format!("{long}:$LATEST")),
+        (arn("function"), "function".to_owned(), "function:$LATEST".to_owned()),
+        ("some.name".to_owned(), "some.name".to_owned(), "some.name:$LATEST".to_owned()),
+        ("f?Qualifier=$latest".to_owned(), "f:$latest".to_owned(), "f:$latest".to_owned()),
+        ("f?Qualifier=$LATEST".to_owned(), "f:$LATEST".to_owned(), "f:$LATEST".to_owned()),
+    ] {
+        let not_found = |name: &str| format!("Function not found: {}", arn(&format!("function:{name}")));
+        let found = server.get(&format!("{FUNCTIONS}/{path}")).await;
+        assert_eq!(found.refusal(404, "ResourceNotFoundException"), not_found(&in_arn));
+        let (name, query) =
+            path.split_once('?').map_or((&*path, String::new()), |(name, query)| (name, format!("?{query}")));
+        let invoked = server.post(&format!("{FUNCTIONS}/{name}/invocations{query}"), &json!({})).await;
+        assert_eq!(invoked.refusal(404, "ResourceNotFoundException"), not_found(&looked_for));
+    }
+    let deleted = server.delete(&format!("{FUNCTIONS}/{long}")).await;
+    deleted.refusal(404, "ResourceNotFoundException");
+    for name in [long.clone(), arn(&format!("function:{long}"))] {
+        let created = server.post(FUNCTIONS, &with(new_function("f"), json!({"FunctionName": name}))).await;
+        assert_eq!(
+            created.refusal(400, "InvalidParameterValueException"),
+            format!(
+                "1 validation error detected: Value '{name}' at 'functionName' failed to satisfy constraint: Member \
+                 must have length less than or equal to 64"
+            )
+        );
+    }
+}
+
+async fn of_another_account(server: Arc<Server>) {
+    let name = format!("arn:aws:lambda:{REGION}:444455556666:function:f");
+    let asked = with(new_function("f"), json!({"FunctionName": name}));
+    for answer in [server.post(FUNCTIONS, &asked).await, server.get(&format!("{FUNCTIONS}/{name}")).await] {
+        assert_eq!(answer.json(403), json!({"Message": null}));
+        assert_eq!(answer.error_type.as_deref(), Some("AccessDeniedException"));
+    }
+    let invoked = server.post(&format!("{FUNCTIONS}/{name}/invocations"), &json!({})).await;
+    assert!(invoked.refusal(403, "AccessDeniedException").ends_with(&name));
 }
 
 async fn refused(server: Arc<Server>) {

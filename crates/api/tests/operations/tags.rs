@@ -59,6 +59,13 @@ async fn refused(server: Arc<Server>) {
             format!("Function not found: {}", arn("function:g")),
         ),
         (
+            "capacity-provider:p",
+            &one,
+            404,
+            "ResourceNotFoundException",
+            format!("Capacity provider not found: {}", arn("capacity-provider:p")),
+        ),
+        (
             "function:f",
             &many(51),
             400,

@@ -148,8 +148,10 @@ fn provisioned_environments_fit_into_what_the_function_has() {
          function"
     );
     store.put_provisioned_concurrency(&reference("f:1"), 10).unwrap();
+    let below = refusal(store.put_reserved_concurrency(&name("f"), 9));
+    assert_eq!(below.kind(), RefusalKind::UntypedInvalidParameterValue);
     assert_eq!(
-        words(store.put_reserved_concurrency(&name("f"), 9)),
+        below.to_string(),
         " ReservedConcurrentExecutions  9 should not be lower than function's total provisioned concurrency \
          [10]."
     );

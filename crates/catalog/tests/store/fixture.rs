@@ -44,8 +44,7 @@ pub(crate) fn package(seed: u8) -> Code {
 }
 
 pub(crate) fn variables(pairs: &[(&str, &str)]) -> Variables {
-    let pairs: BTreeMap<_, _> = pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
-    Variables::new(pairs).unwrap()
+    Variables::new(pairs.iter().map(|(key, value)| ((*key).into(), (*value).into()))).unwrap()
 }
 
 pub(crate) fn new_function(function: &str, code: Code) -> NewFunction {

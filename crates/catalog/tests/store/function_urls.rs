@@ -8,8 +8,7 @@ use firesteel_catalog::{
 
 use crate::fixture::*;
 
-const OPEN: UrlSettings =
-    UrlSettings { auth_type: AuthType::None, cors: None, invoke_mode: InvokeMode::Buffered };
+const OPEN: UrlSettings = UrlSettings { auth_type: AuthType::None, cors: None, invoke_mode: None };
 
 fn alias() -> NewAlias {
     NewAlias {
@@ -62,7 +61,7 @@ fn a_url_lives() {
 }
 
 #[test]
-fn an_aliass_url_outlives_it() {
+fn an_aliass_url_outlives_it_for_those_who_come_by_it() {
     let store = in_memory();
     create(&store, "f", 1);
     store.create_alias(&name("f"), &alias()).unwrap();
@@ -85,6 +84,16 @@ fn an_aliass_url_outlives_it() {
     store.delete_alias(&name("f"), "prod").unwrap();
     assert_eq!(*store.function_url_by_id(&made.id).unwrap().unwrap(), made);
     assert!(store.resolve(&reference("f:prod")).is_err());
+    // Of its settings nobody is told.
+    let absent = "The resource you requested does not exist.";
+    assert_eq!(words(store.function_url(&reference("f:prod"))), absent);
+    assert_eq!(words(store.delete_function_url(&reference("f:prod"))), absent);
+    assert_eq!(store.list_function_urls(&name("f"), &Paging::default()).unwrap().items.len(), 1);
+    // Another alias of the name has none of it.
+    store.create_alias(&name("f"), &alias()).unwrap();
+    assert_eq!(words(store.function_url(&reference("f:prod"))), absent);
+    assert_eq!(store.function_url_by_id(&made.id).unwrap(), None);
+    assert_ne!(store.create_function_url(&reference("f:prod"), OPEN).unwrap().id, made.id);
 }
 
 #[test]

@@ -21,7 +21,8 @@ fn what_was_asked_before_comes_from_memory_until_something_is_written() {
         assert_eq!(first.target.version.code, package(1), "whoever has the old one keeps it");
         assert!(Arc::ptr_eq(&other, &store.resolve(&reference("g")).unwrap()));
         store.delete_function(&name("f")).unwrap();
-        assert_eq!(words(store.resolve(&reference("f"))), format!("Function not found: {FUNCTION_ARN}:f"));
+        let missing = format!("Function not found: {FUNCTION_ARN}:f:$LATEST");
+        assert_eq!(words(store.resolve(&reference("f"))), missing, "where it was looked for");
     });
 }
 
@@ -53,7 +54,7 @@ fn qualifiers_mean_what_they_say() {
         assert_eq!(numbers("f:$LATEST"), ("$LATEST".into(), None));
         assert_eq!(numbers("f:2"), ("2".into(), None));
         assert_eq!(numbers("f:prod"), ("1".into(), Some(("2".into(), 0.1))));
-        for missing in ["f:3", "f:test", "f:$LATEST.PUBLISHED", "g", "g:1"] {
+        for missing in ["f:3", "f:test", "f:$LATEST.PUBLISHED", "g:$LATEST", "g:1"] {
             assert_eq!(
                 words(store.resolve(&reference(missing))),
                 format!("Function not found: {FUNCTION_ARN}:{missing}")

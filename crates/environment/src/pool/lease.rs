@@ -115,8 +115,8 @@ impl Drop for Lease {
     }
 }
 
-/// The slots that an environment will have which is being made, beyond the one it is made for. Those who wait for them
-/// are told when it is dropped: they have got one by then, or will not.
+/// The slots that an environment will have which is being made, beyond the one it is made for, if it is for anybody. Those
+/// who wait for them are told when it is dropped: they have got one by then, or will not.
 #[derive(Debug)]
 pub(super) struct Promise {
     inner: Arc<Inner>,

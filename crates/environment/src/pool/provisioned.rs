@@ -1,9 +1,9 @@
 //! Environments that are kept initialised ahead of invocations (provisioned concurrency).
 //!
 //! ```text
-//!  provision ─► seats ─► keeper ─► room ─► environment ─► open to invocations ─► it ends ─┐
-//!     │                    ▲                                                              │
-//!     ▼                    └─ at once after a long life, else later and later ────────────┘
+//!  provision ─► seats ─► keeper ─► room ─► environment ─► init ─► open to invocations ─► it ends ─┐
+//!     │                    ▲                              └─► it fails: given up ────────────────┤
+//!     ▼                    └─ at once after a long life, else later and later ───────────────────┘
 //!  Provisioned: how far that has come; other numbers; dropped, it ends them
 //! ```
 //!
@@ -11,21 +11,22 @@
 //! keeper waits for the end of the driver and makes another, as long as its seat is there (`seats`). Neither idleness nor
 //! others' need of room ends one. One that is no longer wanted ends when it is not in use.
 //!
-//! An environment is open to invocations from its start, as one on demand is: to wait for the rest of an init is quicker
-//! than to begin another. It counts as available when it is initialised.
+//! Invocations that come while one is initialised wait for that, as it is quicker than to begin another. Those of one whose
+//! init fails run on demand: on AWS, none is ever sent to it.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::capacity::Full;
-use super::lease::{Room, RoomError};
+use super::lease::{Promise, Room, RoomError};
 use super::roster::{Open, Shared};
 use super::seats::{Progress, ProvisionFailure, SeatId, Seats};
 use super::{Inner, Pool, SpecId};
-use crate::environment::{CreateError, Environment, Initialization};
+use crate::environment::{CreateError, Environment};
 use crate::spec::Spec;
 
 /// Before another is made for one that ended early. Doubled each time.
@@ -179,10 +180,8 @@ impl Inner {
             || shared.is_retired(environment.spec())
             || environment.seat().is_some_and(Seat::give_up_surplus);
         if unwanted {
-            environment.room().give_back(&mut shared.taken);
-            shared.tell_of_room(None);
-            // Outside the lock: the end of an environment is no work to be done under it.
             drop(guard);
+            self.give_up(environment);
             return;
         }
         let environments = shared.environments_of(environment.spec());
@@ -195,6 +194,17 @@ impl Inner {
             None => environments.provisioned.push(Open { environment, since: Instant::now() }),
         }
     }
+
+    /// Ends one that nobody uses. Its room is free before.
+    fn give_up(&self, environment: Arc<Environment>) {
+        {
+            let mut shared = self.lock();
+            environment.room().give_back(&mut shared.taken);
+            shared.tell_of_room(None);
+        }
+        // Outside the lock: the end of an environment is no work to be done under it.
+        drop(environment);
+    }
 }
 
 /// Why a keeper could not make an environment.
@@ -203,6 +213,12 @@ enum NotKept {
     Create(CreateError),
     /// There is to be none.
     Over,
+}
+
+/// One that is being initialised, with the slots that those may wait for who come meanwhile.
+struct Starting {
+    environment: Arc<Environment>,
+    promise: Promise,
 }
 
 struct Keeper {
@@ -222,7 +238,7 @@ impl Keeper {
             let started = self.start(&inner).await;
             drop(inner);
             match started {
-                Ok((task, initialization)) => self.attend(task, initialization).await,
+                Ok((starting, task)) => self.attend(starting, task, &stop).await,
                 Err(NotKept::Over) => return,
                 Err(NotKept::Full(full)) => self.failed(ProvisionFailure::NoRoom(full)),
                 Err(NotKept::Create(error)) => {
@@ -249,16 +265,18 @@ impl Keeper {
         }
     }
 
-    /// Makes one and opens it to invocations. Its task ends with it.
+    /// Makes one. Its task ends with it.
     async fn start(
         &self,
         inner: &Arc<Inner>,
-    ) -> Result<(impl Future<Output = ()> + Send + 'static, watch::Receiver<Option<Initialization>>), NotKept>
-    {
+    ) -> Result<(Starting, impl Future<Output = ()> + Send + 'static), NotKept> {
         let room = Room::take(inner, &self.spec).map_err(|error| match error {
             RoomError::Full(full) => NotKept::Full(full),
             RoomError::ShuttingDown | RoomError::Retired => NotKept::Over,
         })?;
+        let slots = self.spec.slots();
+        inner.lock().environments_of(&self.spec).promised += slots;
+        let promise = Promise::new(inner, SpecId::of(&self.spec), slots);
         if self.provision.change(|seats| seats.take(self.seat)) != Some(true) {
             return Err(NotKept::Over);
         }
@@ -273,17 +291,18 @@ impl Keeper {
         )
         .await
         .map_err(NotKept::Create)?;
-        let initialization = environment.initialization();
-        inner.open_provisioned(Arc::new(environment));
-        Ok((task, initialization))
+        Ok((Starting { environment: Arc::new(environment), promise }, task))
     }
 
-    /// Drives it to its end, and tells how its init went.
+    /// Drives it to its end, opens it to invocations when it is initialised, and tells how that went.
     async fn attend(
         &self,
+        starting: Starting,
         task: impl Future<Output = ()> + Send,
-        mut initialization: watch::Receiver<Option<Initialization>>,
+        stop: &CancellationToken,
     ) {
+        let mut initialization = starting.environment.initialization();
+        let mut starting = Some(starting);
         let mut task = std::pin::pin!(task);
         loop {
             tokio::select! {
@@ -291,8 +310,14 @@ impl Keeper {
                 changed = initialization.changed() => {
                     let result = initialization.borrow_and_update().clone();
                     match result {
-                        Some(Ok(())) => drop(self.provision.change(|seats| seats.initialised(self.seat))),
-                        Some(Err(error_type)) => self.failed(ProvisionFailure::Init { error_type }),
+                        Some(Ok(())) => {
+                            self.provision.change(|seats| seats.initialised(self.seat));
+                            self.settle(starting.take(), Inner::open_provisioned);
+                        }
+                        Some(Err(error_type)) => {
+                            self.failed(ProvisionFailure::Init { error_type });
+                            self.settle(starting.take(), |inner, environment| inner.give_up(environment));
+                        }
                         None => {}
                     }
                     if changed.is_err() {
@@ -300,9 +325,35 @@ impl Keeper {
                     }
                 }
                 () = &mut task => return,
+                () = stop.cancelled(), if starting.is_some() => starting = None,
+                () = self.unwanted(), if starting.is_some() => {
+                    self.settle(starting.take(), |inner, environment| inner.give_up(environment));
+                }
             }
         }
         task.await;
+    }
+
+    /// What has become of one that was being initialised. Those who wait for it are told then.
+    fn settle(&self, starting: Option<Starting>, end: impl FnOnce(&Arc<Inner>, Arc<Environment>)) {
+        if let Some(Starting { environment, promise }) = starting
+            && let Some(inner) = self.inner.upgrade()
+        {
+            end(&inner, environment);
+            drop(promise);
+        }
+    }
+
+    /// Resolves when there are to be fewer, and this is one that goes.
+    async fn unwanted(&self) {
+        let mut seats = self.provision.seats.subscribe();
+        loop {
+            // The sender is held by whoever waits here.
+            let _ = seats.wait_for(|seats| seats.has_surplus() || !seats.has(self.seat)).await;
+            if self.provision.change(|seats| seats.give_up_surplus(self.seat)) == Some(true) {
+                return;
+            }
+        }
     }
 
     fn failed(&self, failure: ProvisionFailure) {

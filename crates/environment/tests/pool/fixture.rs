@@ -112,7 +112,7 @@ pub(crate) fn event(port: u16) -> Invocation {
     }
 }
 
-/// A function whose init succeeds, unless its handler is `broken`.
+/// A function whose init succeeds, unless its handler says otherwise.
 pub(crate) fn function(handler: &str) -> Spec {
     Spec {
         function_name: "f".into(),

@@ -14,6 +14,8 @@ pub(crate) fn tests() -> Vec<Trial> {
     vec![
         test("they_are_ready_when_all_are_initialised_and_invocations_overflow", ready_and_overflow),
         test("an_init_that_fails_is_told", failing_init),
+        test("no_invocation_is_sent_to_one_whose_init_fails", on_demand_instead),
+        test("who_comes_meanwhile_waits_for_the_init", waiting_for_init),
         test("want_of_room_is_told_and_made_up_for", want_of_room),
         test("a_handle_that_is_dropped_ends_them_and_busy_ones_after_their_invocations", dropped),
         test("there_may_be_more_and_fewer", more_and_fewer),
@@ -59,6 +61,29 @@ async fn failing_init() {
     drop((provisioned, spec));
     eventually("its keeper ends, whatever it waits for", || weak.strong_count() == 0).await;
     fixture.eventually(0).await;
+    fixture.close().await;
+}
+
+async fn on_demand_instead() {
+    let fixture = Fixture::new(10);
+    let spec = Arc::new(function("unprovisionable"));
+    let provisioned = fixture.pool.provision(&spec, 1);
+    // While it is being initialised, and after.
+    assert_eq!(fixture.invoke(&spec).await.initialization, InitializationType::OnDemand);
+    provisioned.wait_for(|progress| progress.status != ProvisionStatus::InProgress).await;
+    assert_eq!(fixture.invoke(&spec).await.initialization, InitializationType::OnDemand);
+    drop(provisioned);
+    fixture.eventually(1).await;
+    fixture.close().await;
+}
+
+async fn waiting_for_init() {
+    let fixture = Fixture::new(10);
+    let spec = Arc::new(function("f"));
+    let provisioned = fixture.pool.provision(&spec, 1);
+    provisioned.wait_for(|progress| progress.allocated == 1).await;
+    assert_eq!(fixture.invoke(&spec).await.initialization, PROVISIONED);
+    assert_eq!(fixture.pool.count(), 1);
     fixture.close().await;
 }
 

@@ -1,5 +1,5 @@
 //! A runtime as small as one can be. An event is the number of a port: zero is answered at once, another after whoever
-//! listens there has let go. With the handler `broken` its init fails.
+//! listens there has let go. With the handler `broken` its init fails, with `unprovisionable` where it is provisioned.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -7,7 +7,14 @@ use std::process::ExitCode;
 
 pub(crate) fn main() -> ExitCode {
     let api = std::env::var("AWS_LAMBDA_RUNTIME_API").unwrap();
-    if std::env::var("_HANDLER").unwrap() == "broken" {
+    let fails = match std::env::var("_HANDLER").unwrap().as_str() {
+        "broken" => true,
+        "unprovisionable" => {
+            std::env::var("AWS_LAMBDA_INITIALIZATION_TYPE").unwrap() == "provisioned-concurrency"
+        }
+        _ => false,
+    };
+    if fails {
         post(&api, "init/error", r#"{"errorType":"Function.Broken"}"#);
         return ExitCode::FAILURE;
     }

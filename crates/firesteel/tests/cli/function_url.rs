@@ -51,7 +51,7 @@ fn the_event_tells_of_the_request() {
     assert_eq!(context["requestId"], *reply.request_id());
     assert_eq!(
         context["http"],
-        json!({"method": "PUT", "path": "/a%20b", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "test/1"})
+        json!({"method": "PUT", "path": "/a b", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "test/1"})
     );
     assert_eq!(context["apiId"].as_str().unwrap().len(), 32);
 }
@@ -93,9 +93,10 @@ fn what_a_handler_returns_is_interpreted() {
         (r#"{"statusCode": 204, "body": "no length of it may be told"}"#, 204, ""),
         (r#"{"statusCode": 205, "body": "nor this be sent"}"#, 205, ""),
         (r#"{"statusCode": 200, "body": "bWFkZQ==", "isBase64Encoded": true}"#, 200, "made"),
-        (r#"{ "body": "no status" }"#, 200, r#"{ "body": "no status" }"#),
+        (r#"{"statusCode": 200, "body": {"made": [1, 2]}}"#, 200, r#"{"made":[1,2]}"#),
+        (r#"{ "body": "no status" }"#, 200, r#"{"body":"no status"}"#),
         (r#""hello""#, 200, "hello"),
-        ("[1, 2]", 200, "[1, 2]"),
+        ("[1, 2]", 200, "[1,2]"),
         ("7", 200, "7"),
         ("null", 200, "null"),
     ] {
@@ -142,9 +143,8 @@ fn status_headers_and_cookies_are_the_handlers() {
 fn what_is_no_answer_is_a_bad_gateway() {
     let server = buffered(BODY);
     let mut client = server.url_client("f");
-    for returned in
-        ["no json", r#"{"statusCode": "OK"}"#, r#"{"statusCode": 200, "body": {}}"#, r#"{"statusCode": 20}"#]
-    {
+    let no_base64 = r#"{"statusCode": 200, "body": {}, "isBase64Encoded": true}"#;
+    for returned in ["no json", r#"{"statusCode": "OK"}"#, no_base64, r#"{"statusCode": 20}"#] {
         bad_gateway(&client.post("/", &[TEXT], returned.as_bytes()));
     }
     server.logged("the answer of the function is no HTTP response");

@@ -134,7 +134,10 @@ fn a_dry_run_checks_and_runs_nothing() {
     let dry = [("X-Amz-Invocation-Type", "DryRun")];
     let reply = server.invoke_with(&dry, "{}");
     assert_eq!((reply.status, reply.text()), (204, String::new()));
-    not_found(&server.invoke_named("g", &dry, "{}"), "arn:aws:lambda:us-east-1:000000000000:function:g");
+    not_found(
+        &server.invoke_named("g", &dry, "{}"),
+        "arn:aws:lambda:us-east-1:000000000000:function:g:$LATEST",
+    );
     assert_eq!(server.invoke_with(&dry, "{").status, 400);
     assert_eq!(function.notes(), [""; 0]);
 }
@@ -216,7 +219,6 @@ fn every_spelling_of_the_name_reaches_the_function() {
         (invocations("f%3A%24LATEST"), &qualified),
         (invocations("f") + "?Qualifier=$LATEST", &qualified),
         (invocations("f") + "?Qualifier=%24LATEST", &qualified),
-        (invocations("f") + "?Qualifier=", ARN),
         (invocations("f:$LATEST") + "?Qualifier=$LATEST", &qualified),
         (invocations("000000000000:function:f"), ARN),
         (invocations("000000000000%3Afunction%3Af:$LATEST"), &qualified),
@@ -236,17 +238,17 @@ fn every_spelling_of_the_name_reaches_the_function() {
 fn the_name_function_means_nothing_when_there_are_two() {
     let (one, two) = (Function::scripted(ECHO), Function::scripted(ECHO));
     let server = Server::of_several(&[("one", &one), ("two", &two)], &[]);
-    not_found(&server.invoke("{}"), ARN);
+    not_found(&server.invoke("{}"), &format!("{ARN}:$LATEST"));
     not_found(
         &server.invoke_named("function", &[], "{}"),
-        "arn:aws:lambda:us-east-1:000000000000:function:function",
+        "arn:aws:lambda:us-east-1:000000000000:function:function:$LATEST",
     );
 }
 
 #[test]
 fn what_does_not_exist_is_not_found() {
     let server = Server::with_one_environment(&Function::scripted(ECHO), &[]);
-    let unknown = "arn:aws:lambda:us-east-1:000000000000:function:unknown";
+    let unknown = "arn:aws:lambda:us-east-1:000000000000:function:unknown:$LATEST";
     not_found(&server.invoke_named("unknown", &[], "{}"), unknown);
     not_found(&server.invoke_named("f:7", &[], "{}"), &format!("{ARN}:7"));
     not_found(
@@ -284,7 +286,7 @@ fn qualifiers_that_differ_are_refused() {
 #[test]
 fn names_that_are_none_are_refused() {
     let server = Server::with_one_environment(&Function::scripted(ECHO), &[]);
-    for name in ["a%20b", "f:a:b", "arn:aws:lambda:f", "%C3%A9", "f%2Fg"] {
+    for name in ["a%20b", "f:a:b", "arn:aws:s3:f", "%C3%A9", "f%2Fg"] {
         let reply = server.invoke_named(name, &[], "{}");
         assert_eq!(
             (reply.status, reply.header("x-amzn-errortype")),
@@ -294,6 +296,14 @@ fn names_that_are_none_are_refused() {
         invalid(&reply, "'");
         assert!(reply.text().contains("at 'functionName' failed to satisfy constraint"), "{}", reply.text());
     }
+    // A qualifier is none or has a character, by the model.
+    let reply = server.client().post(&(invocations("f") + "?Qualifier="), &[], b"{}");
+    assert_eq!((reply.status, reply.header("x-amzn-errortype")), (400, Some("ValidationException")));
+    assert!(
+        reply.text().contains("2 validation errors detected: Value '' at 'qualifier'"),
+        "{}",
+        reply.text()
+    );
     let long = "n".repeat(257);
     invalid(&server.invoke_named(&long, &[], "{}"), &format!("'{long}' at 'functionName'"));
 }

@@ -67,12 +67,16 @@ impl Throttle {
         Throttle { reason, retry_after: SOON }
     }
 
-    /// The value of `Retry-After`: whole seconds, at least one.
+    /// The value of `Retry-After`: whole seconds, at least one. The service was recorded to say nothing where a reservation
+    /// is used up, which may be for good: it is zero, or all of it provisioned.
     #[must_use]
-    pub fn retry_after_s(&self) -> u64 {
+    pub fn retry_after_s(&self) -> Option<u64> {
+        if self.reason == ThrottleReason::ReservedFunctionConcurrentInvocationLimitExceeded {
+            return None;
+        }
         let whole = self.retry_after.as_secs();
         let begun = u64::from(self.retry_after.subsec_nanos() > 0);
-        whole.saturating_add(begun).max(1)
+        Some(whole.saturating_add(begun).max(1))
     }
 }
 
@@ -87,8 +91,16 @@ mod tests {
             Throttle { reason, retry_after }.retry_after_s()
         };
         for (retry_after_ms, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (9999, 10)] {
-            assert_eq!(told(Duration::from_millis(retry_after_ms)), seconds, "{retry_after_ms} ms");
+            assert_eq!(told(Duration::from_millis(retry_after_ms)), Some(seconds), "{retry_after_ms} ms");
         }
-        assert_eq!(told(Duration::MAX), u64::MAX);
+        assert_eq!(told(Duration::MAX), Some(u64::MAX));
+    }
+
+    #[test]
+    fn nothing_is_told_of_a_reservation() {
+        let reason = ThrottleReason::ReservedFunctionConcurrentInvocationLimitExceeded;
+        assert_eq!(Throttle::by_concurrency(reason).retry_after_s(), None);
+        let reason = ThrottleReason::ConcurrentInvocationLimitExceeded;
+        assert_eq!(Throttle::by_concurrency(reason).retry_after_s(), Some(1));
     }
 }

@@ -9,6 +9,8 @@ use serde_json::json;
 const ROLE: &str = "arn:aws:iam::111122223333:role/r";
 const LAYER: &str = r"(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+)";
 
+const NAME: &str = r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?";
+
 fn input(operation: OperationId) -> &'static [Member] {
     OPERATIONS.iter().find(|entry| entry.id == operation).unwrap().input.unwrap()
 }
@@ -141,6 +143,16 @@ fn one_member_that_falls_short() {
             "Value 'dry_run' at 'invocationType' failed to satisfy constraint: Member must satisfy enum value set: [DryRun, RequestResponse, Event]".to_owned(),
         ),
         (
+            O::Invoke,
+            json!({"FunctionName": "my-function!"}),
+            format!("Value 'my-function!' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: {NAME}"),
+        ),
+        (
+            O::Invoke,
+            json!({"FunctionName": "my-function", "Qualifier": "invalid!"}),
+            r"Value 'invalid!' at 'qualifier' failed to satisfy constraint: Member must satisfy regular expression pattern: \$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+".to_owned(),
+        ),
+        (
             O::PutProvisionedConcurrencyConfig,
             json!({"FunctionName": "f", "Qualifier": "1", "ProvisionedConcurrentExecutions": 0}),
             "Value '0' at 'provisionedConcurrentExecutions' failed to satisfy constraint: Member must have value greater than or equal to 1".to_owned(),
@@ -208,6 +220,16 @@ fn all_that_falls_short_is_told_at_once() {
          Member must satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64], Member must not be null]"
     );
     check(OperationId::PublishLayerVersion, &given, &expected);
+    // Likewise, of a name of 238 characters.
+    let name = format!("arn:aws:lambda:invalid-region:111111111111:function:my-function-{}", "a".repeat(170));
+    let qualifier = "a".repeat(129);
+    let given = json!({"FunctionName": name, "Qualifier": qualifier});
+    let expected = format!(
+        r"2 validation errors detected: Value '{name}' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: {NAME}; Value '{qualifier}' at 'qualifier' failed to satisfy constraint: Member must have length less than or equal to 128"
+    );
+    for operation in [OperationId::Invoke, OperationId::GetFunction, OperationId::DeleteFunction] {
+        check(operation, &given, &expected);
+    }
     // The order of one member's constraints is recorded of a bucket's name in `CreateFunction`.
     let bucket = format!("{}/", "b".repeat(63));
     let given = function(json!({"Code": {"S3Bucket": bucket}, "Runtime": "unheard"}));
