@@ -41,7 +41,7 @@ struct Image {
 
 impl Image {
     /// With these members in its configuration beside `Env`.
-    fn new(config: Value) -> Self {
+    fn new(config: &Value) -> Self {
         let folder = folder();
         let image = Image { folder };
         for name in ["bin", "app", "etc", "srv"] {
@@ -65,7 +65,7 @@ impl Image {
 
     /// One whose runtime is found in its `PATH`.
     fn running() -> Self {
-        Self::new(json!({"Entrypoint": ["bootstrap"], "Cmd": ["app.handler", "more"], "WorkingDir": "/app"}))
+        Self::new(&json!({"Entrypoint": ["bootstrap"], "Cmd": ["app.handler", "more"], "WorkingDir": "/app"}))
     }
 
     fn root(&self) -> std::path::PathBuf {
@@ -218,7 +218,7 @@ fn an_image_that_cannot_be_started_says_why() {
             "Entrypoint: [bootstrap]\tCmd: []\tWorkingDir: [/no/such]",
         ),
     ] {
-        let image = Image::new(config)
+        let image = Image::new(&config)
             .with("app/garbage", "\x7fELF of another kind", 0o755)
             .with("app/plain", RUNTIME, 0o644)
             .with("app/orphan", "#!/no/such/interpreter\n", 0o755);
@@ -227,7 +227,7 @@ fn an_image_that_cannot_be_started_says_why() {
         let line = server.logged("IMAGE\t");
         assert!(line.ends_with(&format!("IMAGE\tLaunch error: {message}\t{columns}")), "{line}");
     }
-    let image = Image::new(json!({"Entrypoint": ["sh", "-c", "exit 3"]}));
+    let image = Image::new(&json!({"Entrypoint": ["sh", "-c", "exit 3"]}));
     let reply = image.served(&[]).invoke("{}");
     reply.failed("Runtime.ExitError", "Runtime exited with error: exit status 3");
 }
