@@ -16,12 +16,14 @@ const BUSYBOX: &str = "/bin/busybox";
 
 const PROGRAMS: [&str; 10] = ["sh", "wget", "sed", "tr", "cat", "ls", "id", "env", "touch", "grep"];
 
-/// A runtime that runs the event as a script, with its own arguments, and answers with what that prints.
+/// A runtime that runs the event, a string without anything to be escaped, as a script with its own arguments, and answers
+/// with what that prints.
 const RUNTIME: &str = r#"#!/bin/sh
 api=http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation
 while wget -q -S -O /tmp/event "$api/next" 2>/tmp/headers; do
     id=$(sed -n 's/^ *lambda-runtime-aws-request-id: *//Ip' /tmp/headers | tr -d '\r')
-    sh /tmp/event "$@" >/tmp/answer 2>&1 </dev/null
+    sed 's/^"//; s/"$//' /tmp/event >/tmp/script
+    sh /tmp/script "$@" >/tmp/answer 2>&1 </dev/null
     wget -q -O /dev/null --post-file=/tmp/answer "$api/$id/response"
 done
 "#;
@@ -41,7 +43,7 @@ struct Image {
 
 impl Image {
     /// With these members in its configuration beside `Env`.
-    fn new(config: Value) -> Self {
+    fn new(config: &Value) -> Self {
         let folder = folder();
         let image = Image { folder };
         for name in ["bin", "app", "etc", "srv"] {
@@ -65,7 +67,7 @@ impl Image {
 
     /// One whose runtime is found in its `PATH`.
     fn running() -> Self {
-        Self::new(json!({"Entrypoint": ["bootstrap"], "Cmd": ["app.handler", "more"], "WorkingDir": "/app"}))
+        Self::new(&json!({"Entrypoint": ["bootstrap"], "Cmd": ["app.handler", "more"], "WorkingDir": "/app"}))
     }
 
     fn root(&self) -> std::path::PathBuf {
@@ -93,6 +95,12 @@ impl Image {
     }
 }
 
+/// What a script prints in a server's function.
+#[track_caller]
+fn run(server: &Server, script: &str) -> String {
+    server.invoke(&json!(script).to_string()).success()
+}
+
 /// Whether images can be run in this run of the tests; says so if not.
 fn can_be_run(test: &str) -> bool {
     if !isolated() {
@@ -110,7 +118,7 @@ fn an_image_is_the_root_of_its_function() {
     }
     let image = Image::running();
     let server = image.served(&[]);
-    let says = |script: &str| server.invoke(script).success();
+    let says = |script: &str| run(&server, script);
     let seen = says("ls /");
     for (name, expected) in [("app", true), ("srv", true), ("dev", true), ("usr", false), ("lib", false)] {
         assert_eq!(seen.lines().any(|line| line == name), expected, "{name} in {seen}");
@@ -139,13 +147,12 @@ fn an_image_is_invoked_by_its_reference_and_its_function_named_after_it() {
     let image = Image::running();
     let script = "echo $AWS_LAMBDA_FUNCTION_NAME $GREETING $MINE";
     let named = ["--function-name", "greeter", "--env", "GREETING=of the function", "--env", "MINE=x"];
-    let run = Program::invoke(&[&[image.target().as_str(), "-"], named.as_slice()].concat());
-    // A string of JSON is a word in double quotes to the shell, which looks for a program of that name.
-    let run = run.stdin(json!(script).to_string().as_bytes()).run();
-    assert!(run.success().contains("greeter of the function x: not found"), "{}", run.stdout);
-    assert!(run.stderr.contains("firesteel: image unpacked:/"), "{}", run.stderr);
+    let invocation = Program::invoke(&[&[image.target().as_str(), "-"], named.as_slice()].concat());
+    let ran = invocation.stdin(json!(script).to_string().as_bytes()).run();
+    assert_eq!(ran.success(), "greeter of the function x\n");
+    assert!(ran.stderr.contains("firesteel: image unpacked:/"), "{}", ran.stderr);
     let server = image.served(&named[2..]);
-    assert_eq!(server.invoke(script).success(), "f of the function x\n");
+    assert_eq!(run(&server, script), "f of the function x\n");
 }
 
 #[test]
@@ -155,7 +162,7 @@ fn extensions_of_an_image_are_started() {
     }
     let image = Image::running().with("opt/extensions/watcher", EXTENSION, 0o755);
     let server = image.served(&[]);
-    assert_eq!(server.invoke("echo answered").success(), "answered\n");
+    assert_eq!(run(&server, "echo answered"), "answered\n");
     let log = server.logged("EXTENSION");
     assert!(log.contains("EXTENSION\tName: watcher\tState: Ready\tEvents: []"), "{log}");
 }
@@ -171,7 +178,7 @@ fn what_is_mounted_lies_in_the_image() {
     let image = Image::running();
     let mount = format!("{}:/srv/data", data.path().display());
     let server = image.served(&["--mount", &mount]);
-    assert_eq!(server.invoke("cat /srv/data/file; ls /srv").success(), "of the hostdata\n");
+    assert_eq!(run(&server, "cat /srv/data/file; ls /srv"), "of the hostdata\n");
 }
 
 #[test]
@@ -218,7 +225,7 @@ fn an_image_that_cannot_be_started_says_why() {
             "Entrypoint: [bootstrap]\tCmd: []\tWorkingDir: [/no/such]",
         ),
     ] {
-        let image = Image::new(config)
+        let image = Image::new(&config)
             .with("app/garbage", "\x7fELF of another kind", 0o755)
             .with("app/plain", RUNTIME, 0o644)
             .with("app/orphan", "#!/no/such/interpreter\n", 0o755);
@@ -227,7 +234,7 @@ fn an_image_that_cannot_be_started_says_why() {
         let line = server.logged("IMAGE\t");
         assert!(line.ends_with(&format!("IMAGE\tLaunch error: {message}\t{columns}")), "{line}");
     }
-    let image = Image::new(json!({"Entrypoint": ["sh", "-c", "exit 3"]}));
+    let image = Image::new(&json!({"Entrypoint": ["sh", "-c", "exit 3"]}));
     let reply = image.served(&[]).invoke("{}");
     reply.failed("Runtime.ExitError", "Runtime exited with error: exit status 3");
 }
