@@ -68,7 +68,7 @@ impl Opening {
     async fn load(&self, wanted: ImageReference) -> Result<LoadedImage, ImageError> {
         let uri = wanted.uri;
         if let Some(folder) = target::local(&uri, "unpacked").map(Path::to_owned) {
-            let loaded = tokio::task::spawn_blocking(move || unpacked::load(&folder, uri)).await;
+            let loaded = tokio::task::spawn_blocking(move || unpacked::load(&folder, &uri)).await;
             return loaded.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         }
         // Boxed, like the next: the compiler cannot see otherwise that any thread may go on with it.

@@ -34,18 +34,18 @@ struct Configuration {
 }
 
 /// That in `folder`. Blocks.
-pub(super) fn load(folder: &Path, uri: String) -> Result<LoadedImage, ImageError> {
+pub(super) fn load(folder: &Path, uri: &str) -> Result<LoadedImage, ImageError> {
     let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => ImageError::Missing { uri: uri.clone(), source: error.into() },
+        std::io::ErrorKind::NotFound => ImageError::Missing { uri: uri.to_owned(), source: error.into() },
         std::io::ErrorKind::PermissionDenied => {
-            ImageError::AccessDenied { uri: uri.clone(), source: error.into() }
+            ImageError::AccessDenied { uri: uri.to_owned(), source: error.into() }
         }
-        _ => ImageError::Failed { uri: uri.clone(), source: error.into() },
+        _ => ImageError::Failed { uri: uri.to_owned(), source: error.into() },
     };
     let text = std::fs::read(folder.join("config.json")).map_err(failed)?;
     let root = folder.join("rootfs").canonicalize().map_err(failed)?;
     let configuration: Configuration = serde_json::from_slice(&text)
-        .map_err(|error| ImageError::Invalid { uri: uri.clone(), source: error.into() })?;
+        .map_err(|error| ImageError::Invalid { uri: uri.to_owned(), source: error.into() })?;
     let Started { entrypoint, cmd, env, working_dir } = configuration.config.unwrap_or_default();
     let variable =
         |text: String| text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
