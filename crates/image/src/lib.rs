@@ -30,7 +30,9 @@
 pub mod chunk;
 mod code_store;
 mod entry_path;
+mod erofs;
 mod executable;
+mod flatten;
 mod folder;
 mod layers;
 mod limits;
@@ -47,6 +49,9 @@ pub use code_store::{
 };
 pub use entry_path::BadPath;
 pub use executable::package_from_executable;
+pub use flatten::{
+    BadEntry, BadTar, FlatImage, FlattenError, FlattenLimit, FlattenLimits, Layer, ReadAt, flatten,
+};
 pub use folder::measure;
 pub use layers::{LayersError, MAX_LAYERS, stack_layers};
 pub use limits::{Limits, Unpacked};
