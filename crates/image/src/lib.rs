@@ -40,6 +40,7 @@ mod link;
 mod package;
 mod source;
 mod staged_folder;
+pub mod tiers;
 mod unpack;
 mod zip_archive;
 
