@@ -38,6 +38,8 @@ mod layers;
 mod limits;
 mod link;
 mod package;
+#[cfg(target_os = "linux")]
+pub mod serve;
 mod source;
 mod staged_folder;
 pub mod tiers;
