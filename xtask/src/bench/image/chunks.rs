@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use firesteel_image::FlatImage;
 use firesteel_image::chunk::{
     CHUNK_BYTES, ChunkId, ChunkKey, ChunkRef, ChunkSource, Domain, FetchError, Salt, VerifiedChunk, seal,
 };
-use firesteel_image::FlatImage;
 use firesteel_image::serve::SlotTable;
 use firesteel_image::tiers::simulated::{Latency, Sampler};
 
@@ -92,13 +92,13 @@ impl Sealed {
         self.chunks.values().map(|chunk| u64::from(chunk.reference().stored_bytes)).sum()
     }
 
+    pub(super) fn slots(&self) -> u32 {
+        u32::try_from(self.slots.len()).expect("slots of an image are counted by 32 bits")
+    }
+
     pub(super) fn references(&self, slots: &[u32]) -> Vec<ChunkRef> {
         let of = |slot: &u32| self.slots.get(*slot as usize)?.as_ref().map(|(chunk, _)| *chunk);
         slots.iter().filter_map(of).collect()
-    }
-
-    pub(super) fn all_references(&self) -> Vec<ChunkRef> {
-        self.slots.iter().flatten().map(|(chunk, _)| *chunk).collect()
     }
 }
 

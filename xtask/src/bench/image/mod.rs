@@ -6,6 +6,7 @@
 //! flattening.rs     throughput, memory, determinism           runtime_api.rs  one event, and the moment of its response
 //! start.rs          to the first response, over each tier     report.rs    figures and targets
 //! fault.rs          a page from the worker's cache            plot.rs      SVG
+//! nodes.rs          cache nodes, one of which stalls
 //! ```
 //!
 //! The corpus is built first if it is not there: see [`image_corpus`](crate::image_corpus). Starts and faults mount images,
@@ -18,13 +19,14 @@ use std::sync::Arc;
 
 use firesteel_image::{FlatImage, FlattenLimits, Layer, flatten};
 
-use super::{BenchError, progress};
+use super::BenchError;
 use crate::image_corpus::{self, Corpus, Image, plain_layer};
 
 mod chunks;
 mod deduplication;
 mod fault;
 mod flattening;
+mod nodes;
 mod plot;
 mod report;
 mod runtime_api;
@@ -58,6 +60,7 @@ enum Part {
     Flattening,
     Start,
     Fault,
+    Nodes,
 }
 
 /// Where things are while images are measured.
@@ -103,6 +106,9 @@ pub(super) fn measure(options: &Options) -> Result<Report, BenchError> {
     }
     if named(Part::Fault) {
         report.faults = keep(&mut report.failures, "faults", fault::run(&setup));
+    }
+    if named(Part::Nodes) {
+        report.nodes = keep(&mut report.failures, "nodes", nodes::run(&setup));
     }
     if named(Part::Start) {
         for name in ["python", "numpy", "web", "data"] {

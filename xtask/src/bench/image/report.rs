@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::deduplication::{Deduplication, Layout};
 use super::fault::Faults;
 use super::flattening::Flattening;
+use super::nodes::Nodes;
 use super::start::Starts;
 use crate::bench::report::Machine;
 
@@ -17,6 +18,7 @@ pub(in crate::bench) struct Report {
     pub(super) deduplication: Option<Deduplication>,
     pub(super) flattening: Option<Flattening>,
     pub(super) faults: Option<Faults>,
+    pub(super) nodes: Option<Nodes>,
     pub(super) starts: Vec<Starts>,
     /// What could not be measured, and why.
     pub(in crate::bench) failures: Vec<String>,
@@ -37,6 +39,7 @@ impl Report {
             deduplication: None,
             flattening: None,
             faults: None,
+            nodes: None,
             starts: Vec::new(),
             failures: Vec::new(),
         }
@@ -52,9 +55,13 @@ impl Report {
         self.deduplication.iter().for_each(|found| deduplication(found, &mut lines));
         self.flattening.iter().for_each(|found| flattening(found, &mut lines));
         self.faults.iter().for_each(|found| faults(found, &mut lines));
+        self.nodes.iter().for_each(|found| nodes(found, &mut lines));
         self.starts.iter().for_each(|found| starts(found, &mut lines));
         self.sizes(&mut lines);
-        let mut text = format!("images, on {} processors, Linux {}\n", self.processors, self.kernel);
+        let mut text = format!(
+            "images, on {} cores ({}), Linux {}, load before {}\n",
+            self.machine.cores, self.machine.cpu, self.machine.kernel, self.machine.load_before
+        );
         for line in lines {
             // Writing to a string does not fail.
             let _ = writeln!(text, "{line}");
@@ -133,6 +140,19 @@ fn faults(found: &Faults, lines: &mut Vec<Line>) {
     lines.push(at_most("4 KiB from the worker's cache, p50 µs", found.p50_us, 60.0, "≤ 60"));
     lines.push(at_most("4 KiB from the worker's cache, p99 µs", found.p99_us, 200.0, "≤ 200"));
     lines.push(plain("4 KiB from the page cache, p50", format!("{:.1} µs", found.again_p50_us)));
+}
+
+fn nodes(found: &Nodes, lines: &mut Vec<Line>) {
+    for (name, reads) in [("4 of 5", &found.four_of_five), ("single copy", &found.single_copy)] {
+        let of = |p50: f64, p99: f64| format!("p50 {p50:.1} ms, p99 {p99:.1} ms");
+        lines.push(plain(&format!("six nodes, {name}"), of(reads.p50_ms, reads.p99_ms)));
+        let what = format!("six nodes, {name}, one stalled");
+        lines.push(plain(&what, of(reads.stalled_p50_ms, reads.stalled_p99_ms)));
+    }
+    let part = 100.0 * found.four_of_five.stalled_p99_ms / found.single_copy.stalled_p99_ms;
+    lines.push(at_most("one stalled: p99, % of single copy's", part, 25.0, "≤ 25"));
+    let reads = found.store_reads as f64;
+    lines.push(at_most("one stalled: reads of the store", reads, 0.0, "none"));
 }
 
 fn starts(found: &Starts, lines: &mut Vec<Line>) {

@@ -74,9 +74,11 @@ fn serve(mut connection: &TcpStream, event: &str) -> io::Result<Option<Response>
             continue;
         };
         if path.ends_with("/invocation/next") {
+            // With all that AWS sends: the runtime's client is not prepared for less.
             let answer = format!(
                 "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
                  lambda-runtime-aws-request-id: 11111111-1111-4111-8111-111111111111\r\n\
+                 lambda-runtime-trace-id: Root=1-00000000-000000000000000000000000;Sampled=0\r\n\
                  lambda-runtime-deadline-ms: 4102444800000\r\n\
                  lambda-runtime-invoked-function-arn: arn:aws:lambda:us-east-1:000000000000:function:bench\r\n\r\n{event}",
                 event.len()

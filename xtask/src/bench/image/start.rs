@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use firesteel_image::chunk::ChunkSource;
-use firesteel_image::serve::{BlockFile, MountedImage, Mounts, ServingPath};
+use firesteel_image::serve::{BlockFile, MountedImage, Mounts, ServingPath, SlotTable};
 use firesteel_image::tiers::simulated::Latency;
 use firesteel_image::tiers::{LocalCache, LocalOptions, PrefetchList, PrefetchOptions, Prefetcher, Touches};
 use serde::Serialize;
@@ -94,7 +94,8 @@ pub(super) fn run(setup: &Setup, image: &Image, rounds: usize, with_stock: bool)
     let mut unpacks = Vec::new();
     let mut unpacked = None;
     for _ in 0..if found.image_bytes > 1 << 30 { 1 } else { rounds } {
-        unpacked = None;
+        // One at a time: they are large.
+        drop(unpacked.take());
         let began = Instant::now();
         let fresh = Unpacked::new(&setup.folder, image, &setup.scratch)?;
         unpacks.push(began.elapsed());
@@ -144,6 +145,9 @@ fn lazily(
                 chunks.push(fetched_chunks);
                 bytes.push(fetched_bytes);
                 warm.push(respond(mounted.root())?);
+                drop(mounted);
+                // Unmounting would take a processor from the next start.
+                starter.mounts.wait_for_unmounts();
             }
             found.lazy.push(Lazy {
                 layout,
@@ -175,9 +179,7 @@ impl Starter<'_> {
         remote: &Arc<Remote>,
         list: Option<&PrefetchList>,
     ) -> io::Result<(Arc<MountedImage>, Arc<Touches>)> {
-        let touches = Arc::new(Touches::new(
-            firesteel_image::serve::SlotTable::image_bytes(&**image).div_ceil(1 << 19) as u32,
-        ));
+        let touches = Arc::new(Touches::new(image.slots()));
         let options = LocalOptions { memory_bytes: MEMORY_BYTES, disk: None, deadline: DEADLINE };
         let recorded = Arc::clone(&touches);
         let mounted = self.runtime.block_on(async {
@@ -190,7 +192,7 @@ impl Starter<'_> {
                 tokio::spawn(ahead.finished());
             }
             let name = format!("{:p}", Arc::as_ptr(&recorded));
-            let slots: Arc<dyn firesteel_image::serve::SlotTable> = Arc::<Sealed>::clone(image);
+            let slots: Arc<dyn SlotTable> = Arc::<Sealed>::clone(image);
             let on_touch = Arc::new(move |slot| recorded.record(slot));
             self.mounts
                 .mount(&name, || BlockFile::new(slots, source, DEADLINE, on_touch))
