@@ -69,7 +69,14 @@ fn resolve_links(
     root: InodeId,
     tree: &mut Tree,
 ) -> Result<(), FlattenError> {
-    for (dentry, link) in &above.links {
+    // In the order of paths, which matters for links to links only: but it should not be the archive's.
+    let mut links: Vec<_> = above.links.iter().collect();
+    links.sort_unstable_by(|a, b| a.1.path.cmp(&b.1.path));
+    for (dentry, link) in links {
+        if tree.inode(*dentry).is_some() {
+            // Something that needs a directory there came after it.
+            continue;
+        }
         let find = || -> Result<InodeId, Refusal> {
             let (parent, name) = link.target.split().ok_or(BadEntry::LinkToDirectory)?;
             let found = match tree.look_up(above.root, parent, name)? {

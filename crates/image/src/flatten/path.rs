@@ -123,7 +123,7 @@ mod tests {
             ("..", Refusal::Bad(BadEntry::Parent)),
             ("/../etc", Refusal::Bad(BadEntry::Parent)),
             ("a\0b", Refusal::Bad(BadEntry::Nul)),
-            (&long, Refusal::Bad(BadEntry::NameTooLong)),
+            (long.as_str(), Refusal::Bad(BadEntry::NameTooLong)),
             ("0123456789/0123456789", Refusal::Limit(FlattenLimit::PathBytes(20))),
         ] {
             assert_eq!(parse(raw).unwrap_err(), refusal, "{raw:?}");

@@ -106,7 +106,7 @@ impl<'a> Archive<'a> {
             match fields.kind {
                 b'x' => {
                     let content = self.extension(fields.bytes)?;
-                    records = Records::parse(content).map_err(|source| self.bad(header_at, source))?;
+                    records = Records::parse(&content).map_err(|source| self.bad(header_at, source))?;
                     extended = true;
                 }
                 b'L' => {

