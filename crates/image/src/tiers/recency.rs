@@ -11,6 +11,9 @@
 //!
 //! What went is remembered for a while by name, so that its next use is known for the second.
 //!
+//! Caches that can be had as a library withstand scans as well, but count every use, and have no place for what happens to a
+//! file when it goes.
+//!
 //! Pure: time is told, bytes are counted, nothing is held. Used for chunks in memory and on disk, and for shards in cache nodes.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};

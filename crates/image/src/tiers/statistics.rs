@@ -134,10 +134,10 @@ mod tests {
             let histogram = Histogram::default();
             micros.iter().for_each(|micros| histogram.record(Duration::from_micros(*micros)));
             micros.sort_unstable();
-            for per_mille in [500, 990, 999] {
-                let rank = (micros.len() * per_mille as usize).div_ceil(1000);
+            for per_mille in [500_u16, 990, 999] {
+                let rank = (micros.len() * usize::from(per_mille)).div_ceil(1000);
                 let exact = micros[rank - 1];
-                let told = histogram.quantile_micros(per_mille);
+                let told = histogram.quantile_micros(per_mille.into());
                 prop_assert!(told >= exact && told <= exact + exact / 4, "{told} for {exact}");
             }
         }

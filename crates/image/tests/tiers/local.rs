@@ -215,15 +215,17 @@ async fn what_is_not_a_chunk_is_left_alone() {
     over(&cache, &store).fetch(chunks[0]).await.unwrap();
 }
 
-/// What can happen to a file.
-const DAMAGES: &[(&str, fn(&Path, &Path))] = &[
+/// What can happen to a file; beside it is that of another chunk.
+type Damage = (&'static str, fn(&Path, &Path));
+
+const DAMAGES: &[Damage] = &[
     ("a flipped bit at the begin", |file, _| flip(file, 0)),
     ("a flipped bit at the end", |file, _| flip(file, 4095)),
     ("cut off", |file, _| fs::File::options().write(true).open(file).unwrap().set_len(4000).unwrap()),
     ("nothing in it", |file, _| fs::write(file, "").unwrap()),
     ("longer", |file, _| fs::write(file, [fs::read(file).unwrap(), vec![0; 10]].concat()).unwrap()),
     ("very much longer", |file, _| {
-        fs::File::options().write(true).open(file).unwrap().set_len(1 << 32).unwrap()
+        fs::File::options().write(true).open(file).unwrap().set_len(1 << 32).unwrap();
     }),
     ("that of another chunk", |file, other| {
         fs::copy(other, file).unwrap();

@@ -3,9 +3,11 @@
 //! Where latencies matter, time is tokio's and paused: what is asserted of it is the same on every machine.
 #![expect(clippy::unwrap_used, reason = "every function here is part of a test")]
 
+mod cluster;
 mod crashing;
 mod limits;
 mod local;
+mod nodes;
 mod prefetch;
 
 use std::sync::Arc;

@@ -143,7 +143,7 @@ impl LocalCache {
         self.memory.insert(id, chunk.clone(), stored_bytes.into(), self.began.elapsed());
     }
 
-    async fn from_disk(&self, chunk: ChunkRef) -> Option<VerifiedChunk> {
+    async fn on_disk(&self, chunk: ChunkRef) -> Option<VerifiedChunk> {
         let shelf = self.shelf.as_ref()?;
         let began = Instant::now();
         let found = shelf.read(chunk.id, move |bytes| VerifiedChunk::verify(chunk, bytes)).await;
@@ -164,7 +164,7 @@ impl LocalCache {
         if let Some(found) = self.at_hand(chunk) {
             return Ok(found);
         }
-        if let Some(found) = self.from_disk(chunk).await {
+        if let Some(found) = self.on_disk(chunk).await {
             self.keep(&found);
             return Ok(found);
         }
