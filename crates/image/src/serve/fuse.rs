@@ -3,7 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use fuser::{Config, Filesystem, KernelConfig};
+use fuser::{Config, Errno, Filesystem, KernelConfig};
+
+use super::block_file::BlockReadError;
 
 /// How long the kernel may believe what it was told: as long as it likes, for nothing in an image ever changes.
 pub(super) const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -43,4 +45,16 @@ pub(super) type Serving = fuser::BackgroundSession;
 /// Answers for a file system that has been mounted.
 pub(super) fn serve(files: impl Filesystem, device: rustix::fd::OwnedFd) -> io::Result<Serving> {
     fuser::Session::from_fd(files, device, fuser::SessionACL::All, config())?.spawn()
+}
+
+/// What the kernel is told of bytes that cannot be had, and the log why.
+pub(super) fn errno(error: &BlockReadError) -> Errno {
+    // Of an image that is being unmounted nobody is to read.
+    if !matches!(error, BlockReadError::Closed) {
+        tracing::warn!(
+            error = error as &(dyn std::error::Error + 'static),
+            "a part of an image cannot be read"
+        );
+    }
+    Errno::EIO
 }

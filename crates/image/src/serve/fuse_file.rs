@@ -71,10 +71,7 @@ impl Filesystem for FuseFile {
         answer(&self.runtime, async move {
             match file.read(offset, size as usize).await {
                 Ok(bytes) => reply.data(&bytes),
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "a part of an image cannot be read");
-                    reply.error(Errno::EIO);
-                }
+                Err(error) => reply.error(fuse::errno(&error)),
             }
         });
     }

@@ -33,23 +33,24 @@ impl FuseTree {
         FuseTree { tree: Arc::new(tree), runtime, opens_by_itself: false }
     }
 
-    /// Numbers of FUSE: its root is 1, and 0 is none.
-    fn ino(&self, nid: u64) -> INodeNo {
-        ino(&self.tree, nid)
-    }
-
     fn nid(&self, ino: INodeNo) -> u64 {
         if ino == INodeNo::ROOT { self.tree.root_nid() } else { ino.0.saturating_sub(2) }
     }
 }
 
+/// Numbers of FUSE: its root is 1, and 0 is none.
 fn ino(tree: &Tree, nid: u64) -> INodeNo {
     if nid == tree.root_nid() { INodeNo::ROOT } else { INodeNo(nid.saturating_add(2)) }
 }
 
 fn errno(error: &TreeError) -> Errno {
-    tracing::warn!(error = error as &dyn std::error::Error, "a part of an image cannot be read");
-    Errno::EIO
+    match error {
+        TreeError::Blocks(error) => fuse::errno(error),
+        TreeError::Bad(error) => {
+            tracing::warn!(%error, "an image is not as it should be");
+            Errno::EIO
+        }
+    }
 }
 
 fn attributes(ino: INodeNo, inode: &Inode) -> FileAttr {

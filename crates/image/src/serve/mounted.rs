@@ -84,7 +84,7 @@ pub enum MountError {
     Ending,
 }
 
-/// A mount, and who answers for it. To be ended by [`Mounted::unmount`]; dropped, it is ended likewise.
+/// A mount, and who answers for it. Dropped, it is unmounted.
 #[derive(Debug)]
 pub(super) struct Mounted {
     place: PathBuf,
@@ -113,7 +113,7 @@ impl Mounted {
         match path {
             ServingPath::Erofs => mounted.mount_erofs(runtime)?,
             ServingPath::Fuse => {
-                let tree = runtime_block_on(runtime, Tree::open(file));
+                let tree = runtime.block_on(Tree::open(file));
                 let tree = tree.map_err(|source| MountError::Tree { source })?;
                 mounted.serving = Some(mount_tree(FuseTree::new(tree, runtime.clone()), &root)?);
             }
@@ -141,18 +141,34 @@ impl Mounted {
         kernel::attach(&tree, &root).map_err(|source| MountError::Attach { path: root, source })
     }
 
-    /// Ends every read, and takes the mount away. Blocks, but for nobody else: neither for a chunk nor for who has a file open.
-    pub(super) fn unmount(mut self) {
-        self.end();
+    /// Ends its mount. What failed half-way has none.
+    fn take_away(&mut self, root: &Path) -> io::Result<()> {
+        let Some(serving) = self.serving.take() else { return Ok(()) };
+        let unmounted = match self.connection.take() {
+            Some((connections, number)) => connections.abort(number).and(kernel::unmount(root)),
+            None => kernel::unmount_by_force(root),
+        };
+        match unmounted {
+            // Not root: whoever mounted it has to unmount it, and when it has done so is the kernel's matter.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                drop(serving);
+                return Ok(());
+            }
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => {}
+            unmounted => unmounted?,
+        }
+        // Told that it is over, they come to their end.
+        serving.join()
     }
+}
 
-    fn end(&mut self) {
+/// Ends every read, and takes the mount away. Blocks, but for nobody else: neither for a chunk nor for who has a file open.
+impl Drop for Mounted {
+    fn drop(&mut self) {
         self.file.close();
-        let serving = self.serving.take();
         let root = self.root();
-        if let Err(error) = self.take_away(serving, &root) {
+        if let Err(error) = self.take_away(&root) {
             tracing::warn!(%error, path = %root.display(), "an image cannot be unmounted");
-            return;
         }
         for folder in [&root, &self.place] {
             match fs::remove_dir(folder) {
@@ -161,40 +177,6 @@ impl Mounted {
                 }
                 _ => {}
             }
-        }
-    }
-
-    fn take_away(&mut self, serving: Option<Serving>, root: &Path) -> io::Result<()> {
-        let not_mounted = |ended: io::Result<()>| match ended {
-            // What failed half-way has not been mounted.
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => Ok(()),
-            ended => ended,
-        };
-        let Some(serving) = serving else { return Ok(()) };
-        if let Some((connections, number)) = self.connection.take() {
-            connections.abort(number)?;
-            not_mounted(kernel::unmount(root))?;
-            // Told that it is over, they come to their end.
-            if let Err(error) = serving.join() {
-                tracing::warn!(%error, "the connection of an image did not end well");
-            }
-            return Ok(());
-        }
-        match not_mounted(kernel::unmount_by_force(root)) {
-            // Not root: whoever mounted it has to unmount it.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                drop(serving);
-                Ok(())
-            }
-            ended => ended,
-        }
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        if self.serving.is_some() || self.place.exists() {
-            self.end();
         }
     }
 }
@@ -226,9 +208,4 @@ fn mount_tree(tree: FuseTree, root: &Path) -> Result<Serving, MountError> {
     }
     let session = fuser::Session::new(tree, root, &config).and_then(fuser::Session::spawn);
     session.map_err(|source| MountError::Fuse { source })
-}
-
-/// From a thread that may block, which may or may not be one of the runtime's for that.
-fn runtime_block_on<T: Send>(runtime: &Handle, future: impl Future<Output = T> + Send) -> T {
-    runtime.block_on(future)
 }

@@ -102,8 +102,12 @@ impl Mounts {
         }
         let place = self.folder.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
         let (path, runtime, file) = (self.path, self.runtime.clone(), file());
-        let mounting = tokio::task::spawn_blocking(move || Mounted::new(path, file, &place, &runtime));
-        let mounted = mounting.await.map_err(|_| MountError::Ending)??;
+        let mounting = move || Mounted::new(path, file, &place, &runtime);
+        let mounted = match self.runtime.spawn_blocking(mounting).await {
+            Ok(mounted) => mounted?,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => return Err(MountError::Ending),
+        };
         let image = Arc::new(MountedImage {
             name: name.to_owned(),
             path,
@@ -185,7 +189,7 @@ impl Drop for MountedImage {
         *self.ending.count() += 1;
         let ending = Arc::clone(&self.ending);
         let unmount = move || {
-            mounted.unmount();
+            drop(mounted);
             *ending.count() -= 1;
             ending.changed.notify_all();
         };

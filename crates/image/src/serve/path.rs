@@ -37,7 +37,9 @@ impl ServingPath {
     /// In one word, and what that means.
     pub fn words(self) -> &'static str {
         match self {
-            ServingPath::Erofs => "erofs: mounted by the kernel, on blocks that are fetched when they are read",
+            ServingPath::Erofs => {
+                "erofs: mounted by the kernel, on blocks that are fetched when they are read"
+            }
             ServingPath::Fuse => "fuse: served by this program file by file, slower when warm",
         }
     }
@@ -50,7 +52,7 @@ impl ServingPath {
             let place = folder.join(format!("trial-{}", std::process::id()));
             let mounted = Mounted::new(path, trial_file(), &place, runtime)?;
             let looked_at = std::fs::read_dir(mounted.root()).map(|entries| entries.count());
-            mounted.unmount();
+            drop(mounted);
             looked_at.map(|_| ()).map_err(|source| MountError::Look { source })
         };
         match attempt(ServingPath::Erofs) {

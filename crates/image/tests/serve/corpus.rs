@@ -16,6 +16,20 @@ pub(crate) const BIG_BYTES: usize = 3 << 20;
 pub(crate) fn everything() -> TempDir {
     let folder = TempDir::new().unwrap();
     let root = folder.path();
+    plain(root);
+    let node = |name: &str, kind, device| {
+        rustix::fs::mknodat(CWD, root.join(name), kind, Mode::from_raw_mode(0o640), device).unwrap();
+    };
+    node("pipe", FileType::Fifo, 0);
+    node("null", FileType::CharacterDevice, rustix::fs::makedev(1, 3));
+    std::os::unix::fs::lchown(root.join("tail"), Some(1000), Some(70_000)).unwrap();
+    std::os::unix::fs::lchown(root.join("folder/link"), Some(12), Some(13)).unwrap();
+    set_attribute(&root.join("block"), "trusted.own", b"");
+    folder
+}
+
+/// What everybody can make.
+pub(crate) fn plain(root: &Path) {
     let mut random = fastrand::Rng::with_seed(5);
     let mut bytes = |length: usize| {
         let mut bytes = vec![0; length];
@@ -45,29 +59,20 @@ pub(crate) fn everything() -> TempDir {
     symlink("../small", root.join("folder/link")).unwrap();
     symlink("t".repeat(4000), root.join("long link")).unwrap();
     fs::hard_link(root.join("small"), root.join("folder/same")).unwrap();
-    let node = |name: &str, kind, device| {
-        rustix::fs::mknodat(CWD, root.join(name), kind, Mode::from_raw_mode(0o640), device).unwrap();
-    };
-    node("pipe", FileType::Fifo, 0);
-    node("null", FileType::CharacterDevice, rustix::fs::makedev(1, 3));
     for (name, mode) in [("small", 0o4755), ("one", 0o600), ("folder/within", 0o1777), ("many", 0o2750)] {
         fs::set_permissions(root.join(name), fs::Permissions::from_mode(mode)).unwrap();
     }
-    std::os::unix::fs::lchown(root.join("tail"), Some(1000), Some(70_000)).unwrap();
-    std::os::unix::fs::lchown(root.join("folder/link"), Some(12), Some(13)).unwrap();
     // One that several have, which is kept once, and others of its own.
     for name in ["small", "block", "folder", "tail"] {
         set_attribute(&root.join(name), "user.shared", &[b's'; 60]);
     }
     set_attribute(&root.join("block"), "user.own", b"a value");
-    set_attribute(&root.join("block"), "trusted.own", b"");
     let modified = Timespec { tv_sec: 1_234_567_890, tv_nsec: 123_456_789 };
     let times =
         Timestamps { last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT }, last_modification: modified };
     for name in ["small", "folder", "folder/link"] {
         rustix::fs::utimensat(CWD, root.join(name), &times, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).unwrap();
     }
-    folder
 }
 
 fn set_attribute(path: &Path, name: &str, value: &[u8]) {

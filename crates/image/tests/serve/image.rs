@@ -39,9 +39,14 @@ pub(crate) enum Behaviour {
 impl Image {
     /// What `mkfs.erofs` makes of a folder.
     pub(crate) fn of(tree: &Path, options: &[&str]) -> Arc<Self> {
-        let folder = TempDir::new().unwrap();
-        let file = folder.path().join("image");
-        let made = Command::new("mkfs.erofs").arg("--quiet").args(options).arg(&file).arg(tree).output().unwrap();
+        Self::of_in(TempDir::new().unwrap().path(), tree, options)
+    }
+
+    /// Likewise; made in a folder.
+    pub(crate) fn of_in(folder: &Path, tree: &Path, options: &[&str]) -> Arc<Self> {
+        let file = folder.join("image");
+        let made =
+            Command::new("mkfs.erofs").arg("--quiet").args(options).arg(&file).arg(tree).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         Self::of_bytes(&std::fs::read(&file).unwrap())
     }

@@ -11,6 +11,7 @@ mod failing;
 mod image;
 mod killed;
 mod reading;
+mod rootless;
 
 use std::io::Write;
 use std::path::Path;
@@ -33,14 +34,22 @@ fn main() -> ExitCode {
     if let [_, mode, path, folder] = arguments.as_slice()
         && mode == killed::VICTIM
     {
-        killed::serve(if path == "erofs" { ServingPath::Erofs } else { ServingPath::Fuse }, Path::new(folder));
+        killed::serve(
+            if path == "erofs" { ServingPath::Erofs } else { ServingPath::Fuse },
+            Path::new(folder),
+        );
+    }
+    if let [_, mode, folder, _] = arguments.as_slice()
+        && mode == rootless::USER
+    {
+        rootless::use_as_user(Path::new(folder));
+        return ExitCode::SUCCESS;
     }
     let tests = [reading::TESTS, failing::TESTS, ending::TESTS, killed::TESTS].concat();
     let mut trials = Vec::new();
     for (name, path) in [("erofs", ServingPath::Erofs), ("fuse", ServingPath::Fuse)] {
         if let Err(reason) = can(path) {
-            assert!(std::env::var_os("FIRESTEEL_REQUIRE_ALL").is_none(), "{reason}");
-            let _ = writeln!(std::io::stderr(), "SKIPPED {} tests of serving by {name}: {reason}", tests.len());
+            skip(tests.len(), name, &reason);
             continue;
         }
         trials.extend(tests.iter().copied().map(|(title, body)| {
@@ -50,7 +59,19 @@ fn main() -> ExitCode {
             })
         }));
     }
+    match can(ServingPath::Fuse).and_then(|()| rootless::can()) {
+        Ok(()) => trials.push(Trial::test(rootless::TITLE, || {
+            rootless::served();
+            Ok(())
+        })),
+        Err(reason) => skip(1, "fuse without root", &reason),
+    }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn skip(count: usize, of: &str, reason: &str) {
+    assert!(std::env::var_os("FIRESTEEL_REQUIRE_ALL").is_none(), "{reason}");
+    let _ = writeln!(std::io::stderr(), "SKIPPED {count} tests of serving by {of}: {reason}");
 }
 
 /// The error is why this host cannot.

@@ -132,7 +132,8 @@ fn overlaid(path: ServingPath) {
     let [changed, work, merged] = ["changed", "work", "merged"].map(|name| upper.join(name));
     [&changed, &work, &merged].into_iter().for_each(|folder| fs::create_dir(folder).unwrap());
     let shown = |path: &std::path::Path| path.to_str().unwrap().to_owned();
-    let options = format!("lowerdir={},upperdir={},workdir={}", shown(image.root()), shown(&changed), shown(&work));
+    let options =
+        format!("lowerdir={},upperdir={},workdir={}", shown(image.root()), shown(&changed), shown(&work));
     let options = std::ffi::CString::new(options).unwrap();
     rustix::mount::mount("overlay", &merged, "overlay", no_flags, options.as_c_str()).unwrap();
     fs::write(merged.join("one"), "changed").unwrap();

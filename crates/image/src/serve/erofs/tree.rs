@@ -45,10 +45,6 @@ impl Tree {
         Ok(Tree { superblock: Superblock::parse(&bytes)?, file })
     }
 
-    pub(in super::super) fn file(&self) -> &Arc<BlockFile> {
-        &self.file
-    }
-
     pub(in super::super) fn root_nid(&self) -> u64 {
         self.superblock.root_nid
     }
@@ -65,7 +61,11 @@ impl Tree {
     }
 
     /// A part of the content: less than was asked for only where it ends.
-    pub(in super::super) async fn read(&self, inode: &Inode, range: Range<u64>) -> Result<Vec<u8>, TreeError> {
+    pub(in super::super) async fn read(
+        &self,
+        inode: &Inode,
+        range: Range<u64>,
+    ) -> Result<Vec<u8>, TreeError> {
         let bad = BadImage::Inode { nid: inode.nid, what: "its content is outside of the image" };
         let [blocks, tail] = inode.places(range);
         let mut bytes = Vec::new();
@@ -88,7 +88,11 @@ impl Tree {
     }
 
     /// What a folder has under a name.
-    pub(in super::super) async fn lookup(&self, folder: &Inode, name: &[u8]) -> Result<Option<u64>, TreeError> {
+    pub(in super::super) async fn lookup(
+        &self,
+        folder: &Inode,
+        name: &[u8],
+    ) -> Result<Option<u64>, TreeError> {
         let (mut from, mut to) = (0, folder.size_bytes.div_ceil(BLOCK_BYTES));
         while from < to {
             let middle = from + (to - from) / 2;
@@ -122,7 +126,11 @@ impl Tree {
             let entry = block.entry(index).ok_or(bad)?;
             // The place is that of the block, and how many of its entries have been told.
             let is_last = index + 1 == block.n_entries();
-            let next = if is_last { (block_number + 1) * BLOCK_BYTES } else { block_number * BLOCK_BYTES + index as u64 + 1 };
+            let next = if is_last {
+                (block_number + 1) * BLOCK_BYTES
+            } else {
+                block_number * BLOCK_BYTES + index as u64 + 1
+            };
             names.push(Name { name: entry.name.to_vec(), nid: entry.nid, kind: entry.kind, next });
         }
         Ok(names)
@@ -137,7 +145,10 @@ impl Tree {
     }
 
     /// All extended attributes, as names and values.
-    pub(in super::super) async fn attributes(&self, inode: &Inode) -> Result<Vec<(Vec<u8>, Vec<u8>)>, TreeError> {
+    pub(in super::super) async fn attributes(
+        &self,
+        inode: &Inode,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, TreeError> {
         let Range { start, end } = inode.attributes;
         let bytes = match usize::try_from(end - start) {
             Ok(0) | Err(_) => return Ok(Vec::new()),
