@@ -104,10 +104,18 @@ pub(crate) enum BenchError {
 
 /// Builds what is missing, measures, reports. Failure if a contestant could not run.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, BenchError> {
-    if let Some(Part::Image(parts)) = &options.part {
-        let report = image::measure(parts)?;
-        return print(&if options.json { report.json() } else { report.table() }, &report.failures);
+    match &options.part {
+        Some(Part::Image(parts)) => {
+            let report = image::measure(parts)?;
+            print(&if options.json { report.json() } else { report.table() }, &report.failures)
+        }
+        Some(Part::Isolation(parts)) => run_servers(options, Some(parts)),
+        None => run_servers(options, None),
     }
+}
+
+/// The contestants that are servers: what isolation costs them, or all else.
+fn run_servers(options: &Options, isolation: Option<&isolation::Options>) -> Result<ExitCode, BenchError> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace's folder");
     let function = rust_hello(root)?;
     let firesteel = match &options.firesteel {
@@ -127,13 +135,12 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, BenchError> {
     // One thread: nothing else shall run in this process while a caller is timed.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BenchError::Runtime)?;
-    let (text, failures) = match &options.part {
+    let (text, failures) = match isolation {
         None => {
             let report = runtime.block_on(measure(&setup));
             (if options.json { report.json() } else { table::table(&report) }, report.failures)
         }
-        Some(Part::Image(_)) => unreachable!("it needs none of this, and has been measured"),
-        Some(Part::Isolation(parts)) => {
+        Some(parts) => {
             let report = runtime.block_on(isolation::measure(parts, &setup));
             (if options.json { report.json() } else { isolation::table(&report) }, report.failures)
         }
