@@ -64,8 +64,9 @@ use crate::spec::Spec;
 const FINISHING_WAIT: Duration = Duration::from_millis(10);
 
 /// Likewise where there is no room for another, so that the choice is between waiting and refusing. More than a
-/// busy host needs to let a runtime ask for its next event.
-const FINISHING_WAIT_AT_CAPACITY: Duration = Duration::from_millis(250);
+/// busy host needs to let a runtime ask for its next event, also one with a small share of a processor, which stands still
+/// for most of each tenth of a second.
+const FINISHING_WAIT_AT_CAPACITY: Duration = Duration::from_secs(1);
 
 /// How long an invocation waits for an environment that is being made for another and has a slot for it. It is told
 /// of the end of that, whichever it is.
