@@ -126,10 +126,7 @@ pub(super) fn split(tree: &Tree, inode: InodeId) -> (u64, u64) {
 }
 
 /// What a directory lists, in order: `.` and `..`, which have no inode here, among the others.
-pub(super) fn listed<'a>(
-    tree: &'a Tree,
-    directory: InodeId,
-) -> impl Iterator<Item = (&'a [u8], Option<InodeId>)> {
+pub(super) fn listed(tree: &Tree, directory: InodeId) -> impl Iterator<Item = (&[u8], Option<InodeId>)> {
     let mut dots = [&b"."[..], b".."].into_iter().peekable();
     let mut others = tree.children(directory).map(|(dentry, inode)| (tree.name(dentry), inode)).peekable();
     std::iter::from_fn(move || match (dots.peek(), others.peek()) {

@@ -72,7 +72,10 @@ fn write_inode(metadata: &mut [u8], tree: &Tree, layout: &Layout, index: usize, 
         data.split_at(usize::try_from(whole).expect("it is in memory") * BLOCK_BYTES as usize)
     };
     metadata[at..][..tail.len()].copy_from_slice(tail);
-    metadata[place.block as usize * BLOCK_BYTES as usize..][..blocks.len()].copy_from_slice(blocks);
+    if !blocks.is_empty() {
+        // What `block` says of a file is beyond the metadata.
+        metadata[place.block as usize * BLOCK_BYTES as usize..][..blocks.len()].copy_from_slice(blocks);
+    }
 }
 
 fn directory_of(tree: &Tree, layout: &Layout, inode: InodeId) -> Directory {

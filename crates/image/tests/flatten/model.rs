@@ -115,6 +115,8 @@ struct Layer {
     deleted: BTreeSet<String>,
     opaque: BTreeSet<String>,
     links: BTreeMap<String, String>,
+    /// Of directories that something else has taken the place of. They still have to lead somewhere.
+    gone_links: Vec<(String, String)>,
 }
 
 impl Layer {
@@ -124,6 +126,7 @@ impl Layer {
             deleted: BTreeSet::new(),
             opaque: BTreeSet::new(),
             links: BTreeMap::new(),
+            gone_links: Vec::new(),
         };
         layer.nodes.insert(String::new(), implied((number, usize::MAX)));
         for (index, entry) in entries.iter().enumerate() {
@@ -139,7 +142,7 @@ impl Layer {
             match entry {
                 Entry::Directory(path, attributes) => put(path, Some(Kind::Directory), attributes),
                 Entry::File(path, content, attributes) => {
-                    put(path, Some(Kind::File(content.clone())), attributes)
+                    put(path, Some(Kind::File(content.clone())), attributes);
                 }
                 Entry::Symlink(path, target, attributes) => {
                     put(path, Some(Kind::Symlink(target.clone().into_bytes())), attributes);
@@ -167,12 +170,6 @@ impl Layer {
                     layer.opaque.insert(path.clone());
                 }
             }
-            // Marks within what something else has taken the place of are gone with it.
-            let Layer { nodes, deleted, opaque, links } = &mut layer;
-            let is_directory = |path: &str| nodes.get(path).is_some_and(Node::is_directory);
-            deleted.retain(|path| is_directory(split(path).0));
-            opaque.retain(|path| is_directory(path));
-            links.retain(|path, _| is_directory(split(path).0) && !nodes.contains_key(path));
         }
         Some(layer)
     }
@@ -194,10 +191,18 @@ impl Layer {
         // A directory that comes back is another one.
         self.deleted.retain(|other| other == path || !is_within(other, path));
         self.opaque.retain(|other| !is_within(other, path));
-        self.links.retain(|other, _| !is_within(other, path));
+        let (gone, kept) =
+            std::mem::take(&mut self.links).into_iter().partition(|(other, _)| is_within(other, path));
+        self.links = kept;
+        self.gone_links.extend(gone);
     }
 
     fn over(mut self, below: &Nodes) -> Option<Nodes> {
+        for (_, target) in &self.gone_links {
+            if self.nodes.get(target).or_else(|| below.get(target))?.is_directory() {
+                return None;
+            }
+        }
         // In the order in which they would be found, which matters only for links to links.
         for (path, target) in &self.links.clone() {
             let found = self.nodes.get(target).or_else(|| below.get(target))?.clone();

@@ -29,6 +29,12 @@ fn attributes() -> impl Strategy<Value = Attributes> {
         .prop_map(|(permissions, uid, mtime, xattr)| Attributes { permissions, uid, mtime, xattr })
 }
 
+/// Linux has attributes of users for files and directories only.
+fn bare(mut attributes: Attributes) -> Attributes {
+    attributes.xattr = None;
+    attributes
+}
+
 /// Symbolic links only under a name that no path leads through: where those lead is tested by hand.
 fn entry() -> impl Strategy<Value = Entry> {
     let content = prop_oneof![
@@ -40,9 +46,9 @@ fn entry() -> impl Strategy<Value = Entry> {
     prop_oneof![
         3 => (directory(), attributes()).prop_map(|(path, a)| Entry::Directory(path, a)),
         6 => (path(), content, attributes()).prop_map(|(path, content, a)| Entry::File(path, content, a)),
-        1 => (directory(), target, attributes()).prop_map(|(d, target, a)| Entry::Symlink(format!("{d}/link"), target, a)),
+        1 => (directory(), target, attributes()).prop_map(|(d, target, a)| Entry::Symlink(format!("{d}/link"), target, bare(a))),
         2 => (path(), path()).prop_map(|(path, target)| Entry::HardLink(path, target)),
-        1 => (path(), attributes()).prop_map(|(path, a)| Entry::Fifo(path, a)),
+        1 => (path(), attributes()).prop_map(|(path, a)| Entry::Fifo(path, bare(a))),
         1 => path().prop_map(Entry::Device),
         2 => path().prop_map(Entry::Whiteout),
         1 => directory().prop_map(Entry::Opaque),
@@ -101,12 +107,11 @@ proptest! {
 
     #[test]
     fn the_order_within_a_layer_does_not_matter(
-        below in layer(),
+        below in layer().prop_map(without_order),
         (ordered, shuffled) in layer().prop_map(without_order).prop_flat_map(|entries| {
             (Just(entries.clone()), Just(entries).prop_shuffle())
         }),
     ) {
-        prop_assume!(model::files(std::slice::from_ref(&below)).is_some());
         let image = |above: &Vec<Entry>| flat(tars(&[below.clone(), above.clone()]));
         prop_assert!(image(&ordered) == image(&shuffled));
     }

@@ -80,7 +80,7 @@ fn what_is_no_tar() {
     assert_eq!(bad_tar(tar[..515].to_vec()), BadTar::Truncated);
     assert_eq!(bad_tar(b"hello".to_vec()), BadTar::Truncated);
     assert_eq!(bad_tar(vec![b'x'; 1024]), BadTar::Checksum);
-    assert_eq!(bad_tar([vec![0; 512], tar.clone()].concat()), BadTar::LoneZeroBlock);
+    assert_eq!(bad_tar([vec![0; 512], tar].concat()), BadTar::LoneZeroBlock);
 
     let mut extension = Tar::new();
     extension.raw(b'x', b"x", b"", b"", 10 << 30);
@@ -144,7 +144,7 @@ fn limits_are_named_with_the_entry_that_exceeds_them() {
     };
     let two = |entry: &str, limit| ("sha256:0001".to_owned(), entry.to_owned(), limit);
     let half = Tar::new().file("a", vec![1; 600]);
-    assert_eq!(exceeded(vec![half.clone(), half.clone()]), two("a", FlattenLimit::ContentBytes(1000)));
+    assert_eq!(exceeded(vec![half.clone(), half]), two("a", FlattenLimit::ContentBytes(1000)));
     assert_eq!(
         exceeded(vec![Tar::new(), Tar::new().file("1/2/3/4/5/6/7/8/9/0", "")]),
         two("1/2/3/4/5/6/7/8/9/0", FlattenLimit::Inodes(10))

@@ -59,7 +59,7 @@ fn few_slots_change_with_few_files() {
     }
     let base_patch = fresh(&image(&patched_base, &app));
 
-    let mut extended_base = base.clone();
+    let mut extended_base = base;
     extended_base.insert(1500, ("usr/lib/1/17/file-new".to_owned(), vec![b'n'; 30_000]));
     let base_addition = fresh(&image(&extended_base, &app));
 
