@@ -1,6 +1,7 @@
 //! Development tasks, run as `cargo xtask TASK`.
 //!
-//! One folder per task: `bench` measures, `shapes` writes the model of the API. `floor` is a part of `bench` that needs a
+//! One folder per task: `bench` measures, `image_corpus` builds images to measure with, `shapes` writes the model of the
+//! API. `floor` is a part of `bench` that needs a
 //! process of its own, and is of no use by hand. Under the name of one of its guests, the program is that guest.
 
 #![forbid(unsafe_code)]
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod image_corpus;
 mod shapes;
 
 use bench::guest::Role;
@@ -26,6 +28,8 @@ struct Arguments {
 enum Task {
     /// Compare Firesteel with the floor and with AWS's emulator, in one run.
     Bench(bench::Options),
+    /// Build the container images that `bench image` measures with.
+    ImageCorpus(image_corpus::Options),
     /// Write the Lambda API's model into its crate, from the public one.
     Shapes(shapes::Options),
     /// The smallest server that hands a runtime its events; started by `bench`.
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
         Some(role) => bench::guest::run(role).map_err(|error| explain(&error)),
         None => match Arguments::parse().task {
             Task::Bench(options) => bench::run(&options).map_err(|error| explain(&error)),
+            Task::ImageCorpus(options) => image_corpus::run(&options).map_err(|error| explain(&error)),
             Task::Shapes(options) => shapes::run(&options).map_err(|error| explain(&error)),
             Task::Floor(options) => bench::floor::run(&options).map_err(|error| explain(&error)),
         },

@@ -10,6 +10,7 @@
 //! process_tree.rs  the processes below a server
 //! report.rs   the figures, as JSON too; check.rs holds them against the targets, table.rs shows them
 //! isolation/  a bench of its own, with the same contestants: what isolation costs
+//! image/      another, with other contestants: what it takes to start from container images
 //! ```
 //!
 //! It asserts no figure: a slow machine is not an error. It fails only when something could not run, and even then
@@ -25,6 +26,7 @@ use tempfile::TempDir;
 mod check;
 pub(crate) mod floor;
 pub(crate) mod guest;
+mod image;
 mod isolation;
 mod load;
 mod ours;
@@ -38,6 +40,7 @@ mod streaming;
 mod subscribers;
 mod table;
 
+use crate::image_corpus::CorpusError;
 use phases::Setup;
 use report::Report;
 
@@ -70,6 +73,8 @@ pub(crate) struct Options {
 enum Part {
     /// What isolation costs, in place of all else
     Isolation(isolation::Options),
+    /// Container images that start before they are downloaded, in place of all else
+    Image(image::Options),
 }
 
 /// Why there are no figures at all.
@@ -89,12 +94,28 @@ pub(crate) enum BenchError {
     Scratch(#[source] io::Error),
     #[error("cannot start the async runtime")]
     Runtime(#[source] io::Error),
+    #[error("cannot build the images")]
+    Corpus(#[from] CorpusError),
+    #[error("cannot draw into {folder:?}")]
+    Draw { folder: PathBuf, source: io::Error },
     #[error("cannot print the report")]
     Print(#[source] io::Error),
 }
 
 /// Builds what is missing, measures, reports. Failure if a contestant could not run.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, BenchError> {
+    match &options.part {
+        Some(Part::Image(parts)) => {
+            let report = image::measure(parts)?;
+            print(&if options.json { report.json() } else { report.table() }, &report.failures)
+        }
+        Some(Part::Isolation(parts)) => run_servers(options, Some(parts)),
+        None => run_servers(options, None),
+    }
+}
+
+/// The contestants that are servers: what isolation costs them, or all else.
+fn run_servers(options: &Options, isolation: Option<&isolation::Options>) -> Result<ExitCode, BenchError> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace's folder");
     let function = rust_hello(root)?;
     let firesteel = match &options.firesteel {
@@ -114,18 +135,22 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, BenchError> {
     // One thread: nothing else shall run in this process while a caller is timed.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BenchError::Runtime)?;
-    let (text, failures) = match &options.part {
+    let (text, failures) = match isolation {
         None => {
             let report = runtime.block_on(measure(&setup));
             (if options.json { report.json() } else { table::table(&report) }, report.failures)
         }
-        Some(Part::Isolation(parts)) => {
+        Some(parts) => {
             let report = runtime.block_on(isolation::measure(parts, &setup));
             (if options.json { report.json() } else { isolation::table(&report) }, report.failures)
         }
     };
+    print(&text, &failures.0)
+}
+
+fn print(text: &str, failures: &[String]) -> Result<ExitCode, BenchError> {
     io::stdout().lock().write_all(text.as_bytes()).map_err(BenchError::Print)?;
-    Ok(if failures.0.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn measure(setup: &Setup) -> Report {
