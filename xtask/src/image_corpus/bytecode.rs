@@ -114,6 +114,6 @@ impl Compiler {
             .map_err(start)?;
         let written = tree.write_tar(tar.stdin.take().expect("standard input was asked for"));
         let ended = tar.wait();
-        written.and_then(|()| ended).map(drop).map_err(start)
+        written.and(ended).map(drop).map_err(start)
     }
 }

@@ -57,7 +57,7 @@ pub(crate) fn base(wanted: &[&str], folder: &Path) -> Result<(Tree, Vec<Package>
         let read = tree.unpack(unpack.stdout.take().expect("standard output was asked for"));
         // Waited for in any case: otherwise a failure would leave a process behind.
         let ended = unpack.wait();
-        read.and_then(|()| ended)
+        read.and(ended)
             .and_then(|status| match status.success() {
                 true => Ok(()),
                 false => Err(io::Error::other(format!("dpkg-deb ended with {status}"))),

@@ -14,7 +14,8 @@ pub(crate) struct ImageArguments {
 pub(crate) enum ImageCommand {
     /// Fetches an image and stores it, in chunks that it shares with others
     Add {
-        /// REGISTRY/REPOSITORY[:TAG][@DIGEST], oci:FOLDER[:TAG], docker-archive:FILE[:NAME], or FILE.tar
+        /// REGISTRY/REPOSITORY:TAG, with or without @DIGEST; oci:FOLDER or oci:FOLDER:TAG; docker-archive:FILE or
+        /// docker-archive:FILE:NAME; or FILE.tar
         reference: String,
         #[command(flatten)]
         library: LibraryArguments,

@@ -9,7 +9,7 @@
 //! nodes.rs          cache nodes, one of which stalls
 //! ```
 //!
-//! The corpus is built first if it is not there: see [`image_corpus`](crate::image_corpus). Starts and faults mount images,
+//! The corpus is built first if it is not there: see [`crate::image_corpus`]. Starts and faults mount images,
 //! which takes root and a kernel that mounts EROFS from files; the rest takes neither. Like `bench`, it asserts no figure.
 
 use std::fs::File;

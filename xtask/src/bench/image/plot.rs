@@ -43,9 +43,9 @@ pub(super) fn starts(found: &[Starts]) -> String {
 pub(super) fn bytes(found: &[Starts]) -> String {
     let series = [
         series("all of the image", found, |starts| Some(starts.image_bytes as f64 / 1e6)),
-        series("not prefetched", found, |starts| Some(fetched_mb(starts, "ours", false)?)),
-        series("prefetched", found, |starts| Some(fetched_mb(starts, "ours", true)?)),
-        series("mkfs.erofs, prefetched", found, |starts| Some(fetched_mb(starts, "stock", true)?)),
+        series("not prefetched", found, |starts| fetched_mb(starts, "ours", false)),
+        series("prefetched", found, |starts| fetched_mb(starts, "ours", true)),
+        series("mkfs.erofs, prefetched", found, |starts| fetched_mb(starts, "stock", true)),
     ];
     chart("Bytes fetched until the first response", "MB", &series)
 }
