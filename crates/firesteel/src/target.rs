@@ -32,15 +32,27 @@ impl<'a> Target<'a> {
         if path.exists() {
             return Ok(Target::Path(path));
         }
-        if let Some((form, place)) = text.split_once(':').filter(|(form, _)| LOCAL.contains(form)) {
-            let absolute = std::path::absolute(place).ok().and_then(|path| path.to_str().map(str::to_owned));
-            return match absolute {
-                Some(absolute) => Ok(Target::Image(format!("{form}:{absolute}"))),
-                None => Err(Failure::usage(format!("`{text}` is no image"))
-                    .try_next(format!("{form}:PATH with the path of one"))),
-            };
+        if is_of_local_form(text) {
+            return absolute(text).map(Target::Image);
         }
         if is_in_registry(text) { Ok(Target::Image(text.to_owned())) } else { Ok(Target::Path(path)) }
+    }
+}
+
+fn is_of_local_form(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(form, _)| LOCAL.contains(&form))
+}
+
+/// The reference of an image, with the path in it, if there is one, from the root on: it is known by it anywhere.
+pub(crate) fn absolute(reference: &str) -> Result<String, Failure> {
+    let Some((form, place)) = reference.split_once(':').filter(|(form, _)| LOCAL.contains(form)) else {
+        return Ok(reference.to_owned());
+    };
+    let absolute = std::path::absolute(place).ok().and_then(|path| path.to_str().map(str::to_owned));
+    match absolute {
+        Some(absolute) => Ok(format!("{form}:{absolute}")),
+        None => Err(Failure::usage(format!("`{reference}` is no image"))
+            .try_next(format!("{form}:PATH with the path of one"))),
     }
 }
 

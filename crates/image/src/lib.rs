@@ -1,10 +1,12 @@
-//! Code packages: from what a developer has on disk to the folders a function is started with.
+//! Code packages and container images: from what a developer has on disk to the folders a function is started with.
 //!
 //! ```text
 //! Package::open(path) ─┬─ Folder ───────► used where it is, after `measure`
 //!                      ├─ Zip ──────────► `unpack_zip` ───────────────┐
 //!                      └─ Executable ───► `package_from_executable` ──┼─► a new folder, or nothing
 //! layers: folders and zips, in order ───► `stack_layers` ─────────────┘
+//!
+//! container images: `oci` ─► `flatten` ─► `chunk` ─► `store`; then `tiers` ─► `serve`: a tree that is mounted (`library`)
 //!
 //! S3Store ─► CodeStore: archives as they are uploaded, each kept once ─► a `Tree`, for as long as it is held
 //! ```
@@ -22,8 +24,8 @@
 //!   this one; a file that the package keeps from others is then kept from the function, as on AWS.
 //!
 //! Called by the command line and `serve` while a function is prepared, and by the front door for what is uploaded.
-//! Two things in it are not for preparing functions alone: the client of S3 also writes, for destinations, and it is
-//! the only part that is asynchronous. The crate depends on nothing of ours and
+//! The client of S3 is not for preparing functions alone: it also writes, for destinations. It and what loads images are
+//! asynchronous, all else is not. The crate depends on nothing of ours and
 //! knows nothing of runtimes: whether there is a `bootstrap` or a handler inside is not its matter.
 #![forbid(unsafe_code)]
 

@@ -18,6 +18,7 @@ use crate::exit::{Exit, Failure};
 use crate::images;
 use crate::notice::tell;
 use crate::table::{self, Column, text};
+use crate::target;
 
 pub(crate) async fn run(arguments: ImageArguments) -> Result<Exit, Failure> {
     tokio::select! {
@@ -43,7 +44,8 @@ async fn dispatch(command: ImageCommand) -> Result<Exit, Failure> {
 }
 
 async fn add(reference: &str, arguments: &LibraryArguments, as_json: bool) -> Result<Exit, Failure> {
-    let parsed = images::reference(reference, &arguments.images)?;
+    let absolute = target::absolute(reference)?;
+    let parsed = images::reference(&absolute, &arguments.images)?;
     let library = images::library_of(arguments).await?;
     let bars = Arc::new(Bars::default());
     let added = library.add(&parsed, Arc::clone(&bars) as Arc<dyn Progress>).await;
@@ -263,7 +265,9 @@ async fn collect(
 
 async fn find(name: &str, arguments: &LibraryArguments) -> Result<(Library, ImageId), Failure> {
     let library = images::library_of(arguments).await?;
-    let found = library.find(name).await.map_err(|error| store_failed(&error))?;
+    // As it was added by, wherever that was typed.
+    let absolute = target::absolute(name)?;
+    let found = library.find(&absolute).await.map_err(|error| store_failed(&error))?;
     match found {
         Some(image) => Ok((library, image)),
         None => Err(Failure::usage(format!("no image is called {name}, or several are"))

@@ -3,6 +3,7 @@
 //! ```text
 //!  trial     sandboxes are made and used ─┐
 //!  host      what the kernel allows       ├─► Report ─► table, JSON, exit code
+//!  images    a small one is mounted       │
 //!  programs  what is installed            ┘
 //! ```
 //!
@@ -12,6 +13,8 @@
 //! Used by `commands/doctor.rs`.
 
 mod host;
+#[cfg(target_os = "linux")]
+mod images;
 mod programs;
 mod report;
 mod trial;
@@ -27,6 +30,10 @@ pub(crate) async fn examine(arguments: &IsolationArguments, data: &DataFolder) -
     // Other programs are asked, and may be slow to answer.
     let programs = tokio::task::spawn_blocking(|| (programs::interpreters(), programs::oci_runtimes()));
     let (interpreters, oci_runtimes) = programs.await.unwrap_or_default();
+    #[cfg(target_os = "linux")]
+    let images = images::checks(data.mounts()).await;
+    #[cfg(not(target_os = "linux"))]
+    let images = Vec::new();
     Report {
         isolation: chosen,
         areas: vec![
@@ -34,6 +41,7 @@ pub(crate) async fn examine(arguments: &IsolationArguments, data: &DataFolder) -
             Area { name: "limits", checks: limits },
             Area { name: "network", checks: network },
             Area { name: "host", checks: host::checks() },
+            Area { name: "images", checks: images },
             Area { name: "interpreters", checks: interpreters },
             Area { name: "OCI runtimes", checks: oci_runtimes },
         ],
