@@ -37,7 +37,7 @@ exec wget -q -O /dev/null --header "Lambda-Extension-Identifier: $id" "$api/even
 "#;
 
 /// An image in a folder, gone with it.
-struct Image {
+pub(crate) struct Image {
     folder: TempDir,
 }
 
@@ -66,11 +66,11 @@ impl Image {
     }
 
     /// One whose runtime is found in its `PATH`.
-    fn running() -> Self {
+    pub(crate) fn running() -> Self {
         Self::new(&json!({"Entrypoint": ["bootstrap"], "Cmd": ["app.handler", "more"], "WorkingDir": "/app"}))
     }
 
-    fn root(&self) -> std::path::PathBuf {
+    pub(crate) fn root(&self) -> std::path::PathBuf {
         self.folder.path().join("rootfs")
     }
 
@@ -81,6 +81,11 @@ impl Image {
         fs::write(&path, content).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         self
+    }
+
+    /// As images have it.
+    pub(crate) fn config(&self) -> String {
+        fs::read_to_string(self.folder.path().join("config.json")).unwrap()
     }
 
     /// As an argument.

@@ -45,6 +45,7 @@ mod provisioned;
 mod reports;
 mod runtime_calls;
 mod snap_start;
+mod stored_images;
 mod streaming;
 mod surroundings;
 mod throttling;

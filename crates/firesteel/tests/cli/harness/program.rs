@@ -45,6 +45,11 @@ impl Program {
         Self::new("serve", arguments)
     }
 
+    /// `firesteel image ARGUMENTS…`, which have a data folder among them: what it leaves there is to stay.
+    pub(crate) fn image(arguments: &[&str]) -> Self {
+        Program { is_client: true, ..Self::new("image", arguments) }
+    }
+
     /// `firesteel check ARGUMENTS…`
     pub(crate) fn check(arguments: &[&str]) -> Self {
         Self::new("check", arguments)

@@ -197,12 +197,23 @@ impl Server {
     /// `kill -9`. Its files stay, its processes may not.
     #[track_caller]
     pub(crate) fn kill(mut self) {
+        self.kill_and_wait();
+        self.runs.check_devices_are_freed();
+    }
+
+    /// Likewise of one that has images mounted: that they are stays, too, until the next server takes them away.
+    #[track_caller]
+    pub(crate) fn kill_with_images(mut self) {
+        self.kill_and_wait();
+    }
+
+    #[track_caller]
+    fn kill_and_wait(&mut self) {
         self.killed = true;
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         let mark = self.mark();
         process::eventually("every process of the killed server ends", || process::marked(&mark).is_empty());
-        self.runs.check_devices_are_freed();
     }
 
     /// Text that all of its processes are marked with.
