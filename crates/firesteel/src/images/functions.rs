@@ -1,7 +1,7 @@
 //! How functions of a run get their images: added if need be, and mounted.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use firesteel_image::library::{AddError, Library, LoadError, Loader, LoaderOpenError, LoaderSettings};
@@ -20,6 +20,9 @@ use crate::target;
 
 /// A function waits no longer for a part of its image.
 const READ_DEADLINE: Duration = Duration::from_secs(30);
+
+/// More often than leases end, so that an epoch goes on its way soon.
+const COLLECT_EVERY: Duration = Duration::from_secs(5 * 60);
 
 /// Those of one run. Nothing is opened before the first function of an image is there. Clones are one.
 #[derive(Clone)]
@@ -111,7 +114,32 @@ impl Opening {
     async fn open(&self) -> Result<Arc<Loader>, Failure> {
         let library = library(&self.folder, &self.arguments, &self.outside).await?;
         let tiers = tiers(&self.arguments, &self.folder)?;
-        loader(library, tiers, self.mounts.clone()).await
+        let loader = loader(library, tiers, self.mounts.clone()).await?;
+        tokio::spawn(collect(Arc::downgrade(&loader)));
+        Ok(loader)
+    }
+}
+
+/// Takes away what nobody needs any more, for as long as there is a loader. Several servers on one store may do so at once.
+async fn collect(loader: Weak<Loader>) {
+    loop {
+        tokio::time::sleep(COLLECT_EVERY).await;
+        let Some(store) = loader.upgrade().map(|loader| loader.library().store().clone()) else { return };
+        match store.collect().await {
+            Ok(done) => {
+                for root in done.alarmed {
+                    tracing::error!(%root, "an epoch of images was read after nothing referred to it any more, and is kept");
+                }
+                for (image, error) in done.stuck {
+                    let error = &error as &(dyn std::error::Error + 'static);
+                    tracing::warn!(%image, error, "an image cannot be moved out of an old epoch");
+                }
+            }
+            Err(error) => {
+                let error = &error as &(dyn std::error::Error + 'static);
+                tracing::warn!(error, "what images left is not taken away this time");
+            }
+        }
     }
 }
 
