@@ -67,6 +67,11 @@ impl Failure {
         }
     }
 
+    /// What and why, for where it is a cause itself.
+    pub(crate) fn in_one_line(&self) -> String {
+        std::iter::once(&self.what).chain(&self.causes).map(String::as_str).collect::<Vec<_>>().join(": ")
+    }
+
     /// The next thing to type or do.
     pub(crate) fn try_next(mut self, next: impl fmt::Display) -> Self {
         self.next = Some(next.to_string());

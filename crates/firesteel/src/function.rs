@@ -17,7 +17,7 @@ use firesteel_catalog::{
 use firesteel_environment::{Credentials, Spec};
 use firesteel_image::{Limits, Package, UnpackError};
 use firesteel_invoke::plan::{self, Folders, Host};
-use firesteel_invoke::{ImageReference, Images};
+use firesteel_invoke::{ImageError, ImageReference, Images};
 use firesteel_runtimes::{Layout, Runtime};
 
 use crate::advice;
@@ -77,8 +77,12 @@ impl Workshop<'_> {
         }
         let image = self.images.load(ImageReference { uri: uri.clone(), digest: None }).await;
         let image = image.map_err(|error| {
-            Failure::from_error(Exit::Usage, &error)
-                .try_next("unpacked:PATH with a folder of rootfs/ and config.json")
+            let next = match error {
+                ImageError::Failed { .. } => "firesteel doctor, which says how images are mounted here",
+                ImageError::AccessDenied { .. } => "--registry-config FILE with credentials of the registry",
+                _ => "REGISTRY/REPOSITORY:TAG, oci:FOLDER, docker-archive:FILE, or unpacked:PATH with rootfs/ and config.json",
+            };
+            Failure::from_error(Exit::Usage, &error).try_next(next)
         })?;
         let (settings, credentials) = self.settings(Settings::of_image(name))?;
         let function = Function::new(settings).map_err(|error| invalid_setting(&error))?;

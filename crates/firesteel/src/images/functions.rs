@@ -77,8 +77,10 @@ impl Opening {
         // Boxed, like the next: the compiler cannot see otherwise that any thread may go on with it.
         let opened: BoxFuture<'_, _> = Box::pin(self.open());
         let loader = self.loader.get_or_try_init(|| opened).await;
-        let loader = loader
-            .map_err(|failure| ImageError::Failed { uri: uri.clone(), source: failure.to_string().into() })?;
+        let loader = loader.map_err(|failure| ImageError::Failed {
+            uri: uri.clone(),
+            source: failure.in_one_line().into(),
+        })?;
         // What a version was made of is what it goes on with, whatever its reference means by now.
         let stored = match &wanted.digest {
             Some(digest) => loader.load_by_digest(digest).await.ok(),
