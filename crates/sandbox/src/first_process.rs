@@ -119,10 +119,21 @@ impl FirstProcess {
         let pid = make()?;
         known.lock().unwrap_or_else(PoisonError::into_inner).insert(pid.as_raw_pid());
         // Nobody else reaps it, so the number is still its own.
-        let pinned = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::NONBLOCK)?;
-        // SAFETY: an `OwnedFd` is open, and the same, until it is dropped; nothing here takes it out.
-        let pinned = unsafe { AsyncFd::register_with_interest(pinned, Interest::READABLE) }?;
+        let pinned = pin(pid)?;
         Ok(Self { process: Process::Cloned(Cloned { pinned, reaped: false }), pid })
+    }
+
+    /// Resolves once it has ended. It is reaped by who waits for it, or drops it.
+    ///
+    /// Must be called within an async runtime.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn its_end(&self) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+        // It cannot have been reaped, as that takes it away.
+        let pinned = pin(self.pid)?;
+        Ok(async move {
+            // Fails with the runtime, which ends all who wait.
+            let _ = pinned.readable().await;
+        })
     }
 
     pub(crate) fn pid(&self) -> Pid {
@@ -149,6 +160,15 @@ impl FirstProcess {
             Process::Cloned(cloned) => cloned.wait().await,
         }
     }
+}
+
+/// Becomes readable when the process ends. Within an async runtime.
+#[cfg(target_os = "linux")]
+fn pin(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
+    let pinned = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::NONBLOCK)?;
+    // SAFETY: an `OwnedFd` is open, and the same, until it is dropped; nothing here takes it out.
+    let pinned = unsafe { AsyncFd::register_with_interest(pinned, Interest::READABLE) }?;
+    Ok(pinned)
 }
 
 #[cfg(target_os = "linux")]

@@ -20,7 +20,6 @@ pub(crate) use self::kept::KeptSpawner;
 
 use crate::first_process::{FirstProcess, InitProgram};
 use crate::network::{Egress, Uplink};
-use crate::orphans::end_orphans;
 
 /// A running spawner. Ends when dropped; what it has made lives on.
 #[derive(Debug)]
@@ -61,20 +60,16 @@ impl Spawner {
         let descriptors: Vec<_> = std::iter::once(control.as_fd()).chain(cgroup).collect();
         let mut conversation = self.lock();
         let mut connected = Ok(None);
-        let made =
-            FirstProcess::cloned(|| match conversation.ask(&Order::Clone { own_network }, &descriptors)? {
+        let first_process = FirstProcess::cloned(|| {
+            match conversation.ask(&Order::Clone { own_network }, &descriptors)? {
                 Made::FirstProcess { pid, link } => {
                     connected = link;
                     Pid::from_raw(pid).ok_or_else(senseless)
                 }
                 Made::Failed { reason } => Err(io::Error::other(reason)),
                 Made::Ready | Made::Network => Err(senseless()),
-            });
-        if made.as_ref().is_err_and(has_ended) {
-            // It may have made one before it was killed, whose number nobody knows, and whom nobody else would reap.
-            end_orphans();
-        }
-        let first_process = made?;
+            }
+        })?;
         let no_way = |reason| io::Error::other(format!("no way out of the sandbox: {reason}"));
         Ok((first_process, connected.map_err(no_way)?))
     }

@@ -22,6 +22,8 @@ pub(crate) struct KeptSpawner {
     running: Mutex<Running>,
     /// The host's own addresses, when they have changed since the start.
     host: Mutex<Option<Vec<Prefix>>>,
+    /// For those who look after a spawner's end.
+    me: Weak<KeptSpawner>,
 }
 
 /// One at a time.
@@ -43,12 +45,13 @@ impl KeptSpawner {
             Network::Egress(egress) => Some(HostAddresses::watch(egress.plan().host.clone())?),
             Network::None | Network::Host => None,
         };
-        let kept = Arc::new(KeptSpawner {
+        let kept = Arc::new_cyclic(|me| KeptSpawner {
             init,
             folder,
             network,
             running: Mutex::default(),
             host: Mutex::default(),
+            me: me.clone(),
         });
         if let Some(changes) = changes {
             tokio::spawn(follow_host(Arc::downgrade(&kept), changes));
@@ -93,6 +96,8 @@ impl KeptSpawner {
                 if let Some(host) = &*self.host.lock().unwrap_or_else(PoisonError::into_inner) {
                     started.set_host(host.clone())?;
                 }
+                let its_end = started.process.its_end()?;
+                tokio::spawn(look_after(self.me.clone(), Arc::downgrade(&started), its_end));
                 *running = Running::Yes(Arc::clone(&started));
                 Ok(started)
             }
@@ -109,6 +114,15 @@ impl KeptSpawner {
     fn lock(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Gives a spawner up that has ended, also when nobody needs another for now: until then it would not be reaped.
+async fn look_after(kept: Weak<KeptSpawner>, spawner: Weak<Spawner>, its_end: impl Future<Output = ()>) {
+    its_end.await;
+    let Some((kept, spawner)) = kept.upgrade().zip(spawner.upgrade()) else { return };
+    kept.forget(&spawner);
+    // Its way out is taken down, which blocks.
+    let _ = tokio::task::spawn_blocking(move || drop(spawner)).await;
 }
 
 /// Keeps what may not be reached of the host up to date, as long as sandboxes are made.
