@@ -114,7 +114,8 @@ serve(lambda event: "1")
 "#,
     );
     let children = Report::of(&Server::of(&children, &["--memory", "1024"]).invoke_with_log("{}").1);
-    assert!((160.0..260.0).contains(&children.max_memory_mb), "{children:?}");
+    // Without a control group it is what the kernel tells of each process, which it counts in batches.
+    assert!((150.0..260.0).contains(&children.max_memory_mb), "{children:?}");
 }
 
 #[test]

@@ -205,10 +205,21 @@ fn two_hundred() {
     let links: BTreeSet<_> =
         sandboxes.iter_mut().map(|sandbox| connect(&mut server.router, sandbox).address).collect();
     assert_eq!(links.len(), sandboxes.len());
+    let question = Order::Tcp(format!("{INTERNET}:80").parse().unwrap());
     for sandbox in &mut sandboxes {
-        sandbox.send(&Order::Tcp(format!("{INTERNET}:80").parse().unwrap()));
+        sandbox.send(&question);
     }
-    for sandbox in &mut sandboxes {
+    // Of two hundred questions at once a busy machine loses some, and the kernel asks again later than is waited for here.
+    let silent = sandboxes.iter_mut().filter_map(|sandbox| match sandbox.answer() {
+        Answer::Silent => Some(sandbox),
+        answer => {
+            assert_eq!(answer, Answer::Reached);
+            None
+        }
+    });
+    let silent: Vec<_> = silent.collect();
+    for sandbox in silent {
+        sandbox.send(&question);
         assert_eq!(sandbox.answer(), Answer::Reached);
     }
     // Connections end with their sandboxes, soon.
