@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use object_store::aws::AmazonS3Builder;
+
 /// How an S3 store is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3Settings {
@@ -25,6 +27,24 @@ impl S3Settings {
         match endpoint.split_once("://") {
             Some((scheme, host)) if !self.path_style => format!("{scheme}://{bucket}.{host}"),
             _ => format!("{endpoint}/{bucket}"),
+        }
+    }
+
+    /// What any client of one bucket begins with. `endpoint` has the bucket in it.
+    pub(super) fn client(&self, bucket: &str, endpoint: String) -> AmazonS3Builder {
+        // To the builder, an endpoint that has the bucket in it already is one of the virtual-hosted style.
+        let builder = AmazonS3Builder::new()
+            .with_bucket_name(bucket)
+            .with_endpoint(endpoint)
+            .with_virtual_hosted_style_request(true)
+            .with_region(&self.region);
+        let Some(credentials) = &self.credentials else { return builder.with_skip_signature(true) };
+        let builder = builder
+            .with_access_key_id(&credentials.access_key_id)
+            .with_secret_access_key(&credentials.secret_access_key);
+        match &credentials.session_token {
+            Some(token) => builder.with_token(token),
+            None => builder,
         }
     }
 

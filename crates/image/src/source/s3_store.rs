@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::AmazonS3;
 use object_store::client::ReqwestConnector;
 use object_store::path::Path as Key;
 use object_store::{BackoffConfig, ClientOptions, GetOptions, ObjectStore, RetryConfig};
@@ -135,28 +135,12 @@ impl S3Store {
     fn bucket(&self, bucket: &str, slashes: &str) -> object_store::Result<AmazonS3> {
         let backoff = BackoffConfig { init_backoff: FIRST_BACKOFF, ..BackoffConfig::default() };
         let retry = RetryConfig { backoff, max_retries: RETRIES, retry_timeout: RETRY_FOR };
-        // To the builder, an endpoint that has the bucket in it already is one of the virtual-hosted style.
-        let builder = AmazonS3Builder::new()
-            .with_bucket_name(bucket)
-            .with_endpoint(self.settings.bucket_endpoint(bucket) + slashes)
-            .with_virtual_hosted_style_request(true)
-            .with_region(&self.settings.region)
+        let client = self.settings.client(bucket, self.settings.bucket_endpoint(bucket) + slashes);
+        client
             .with_allow_http(self.settings.is_plain_http())
             .with_retry(retry)
-            .with_http_connector(self.connection.clone());
-        let builder = match &self.settings.credentials {
-            None => builder.with_skip_signature(true),
-            Some(credentials) => {
-                let builder = builder
-                    .with_access_key_id(&credentials.access_key_id)
-                    .with_secret_access_key(&credentials.secret_access_key);
-                match &credentials.session_token {
-                    Some(token) => builder.with_token(token),
-                    None => builder,
-                }
-            }
-        };
-        builder.build()
+            .with_http_connector(self.connection.clone())
+            .build()
     }
 }
 

@@ -71,6 +71,8 @@ pub use self::verify::Verified;
 const QUARANTINE_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 /// A server that is killed keeps a root from expiring for as long.
 const LEASE_MS: u64 = 10 * 60 * 1000;
+/// Of what is written, and of the state.
+const RETRIES: usize = 3;
 /// Enough to hide the latency of a store behind its bandwidth, at 16 MiB in memory.
 const REQUESTS: usize = 32;
 
@@ -107,6 +109,8 @@ pub struct ImageStore {
 /// What operations have in common.
 struct Shared {
     store: Arc<dyn ObjectStore>,
+    /// The same, by which chunks are read: once. What a slow store is asked again for makes it slower, for all.
+    chunks: Arc<dyn ObjectStore>,
     /// Of a local store: objects leave folders behind.
     folder: Option<PathBuf>,
     vault: Arc<KeyVault>,
@@ -166,7 +170,7 @@ impl ImageStore {
         })?;
         // What was answered for is there after the power was gone.
         let store = Arc::new(store.with_fsync(true));
-        Self::with(store, Some(folder.to_owned()), vault, settings).await
+        Self::with(Arc::clone(&store) as _, store, Some(folder.to_owned()), vault, settings).await
     }
 
     /// That in a bucket, under a prefix if there is one. The store must support conditional writes, as S3 does.
@@ -177,14 +181,16 @@ impl ImageStore {
         vault: Arc<KeyVault>,
         settings: StoreSettings,
     ) -> Result<Self, StoreOpenError> {
-        let objects = s3.objects(bucket);
-        let objects =
-            objects.map_err(|source| StoreOpenError::Bucket { bucket: bucket.to_owned(), source })?;
-        let store: Arc<dyn ObjectStore> = match prefix {
-            None => Arc::new(objects),
-            Some(prefix) => Arc::new(PrefixStore::new(objects, prefix)),
+        let client = |retries| -> Result<Arc<dyn ObjectStore>, StoreOpenError> {
+            let objects = s3.objects(bucket, retries);
+            let objects =
+                objects.map_err(|source| StoreOpenError::Bucket { bucket: bucket.to_owned(), source })?;
+            Ok(match prefix {
+                None => Arc::new(objects),
+                Some(prefix) => Arc::new(PrefixStore::new(objects, prefix)),
+            })
         };
-        Self::with(store, None, vault, settings).await
+        Self::with(client(RETRIES)?, client(0)?, None, vault, settings).await
     }
 
     /// That in any store of objects. It is made at its first opening.
@@ -193,11 +199,12 @@ impl ImageStore {
         vault: Arc<KeyVault>,
         settings: StoreSettings,
     ) -> Result<Self, StoreOpenError> {
-        Self::with(store, None, vault, settings).await
+        Self::with(Arc::clone(&store), store, None, vault, settings).await
     }
 
     async fn with(
         store: Arc<dyn ObjectStore>,
+        chunks: Arc<dyn ObjectStore>,
         folder: Option<PathBuf>,
         vault: Arc<KeyVault>,
         settings: StoreSettings,
@@ -205,7 +212,9 @@ impl ImageStore {
         let is_empty = async { Ok(store.list(Some(&Key::from("roots"))).try_next().await?.is_none()) };
         let register = Register::open(Arc::clone(&store), Arc::clone(&vault), is_empty).await?;
         let reading = ReadLeases::default();
-        Ok(ImageStore { shared: Arc::new(Shared { store, folder, vault, register, settings, reading }) })
+        Ok(ImageStore {
+            shared: Arc::new(Shared { store, chunks, folder, vault, register, settings, reading }),
+        })
     }
 
     /// An image, to read it.

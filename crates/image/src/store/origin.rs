@@ -73,7 +73,7 @@ impl Shared {
     /// A chunk of a root, by who knows that it may be read.
     pub(super) async fn chunk(&self, root: RootId, chunk: ChunkRef) -> Result<VerifiedChunk, FetchError> {
         let read = async {
-            let object = self.store.get(&place::chunk(root, chunk.id)).await?;
+            let object = self.chunks.get(&place::chunk(root, chunk.id)).await?;
             // Not read at all if it is something else, however long that is.
             if object.meta.size == u64::from(chunk.stored_bytes) {
                 return Ok(Ok(object.bytes().await?));
