@@ -170,6 +170,17 @@ fn limits_are_named_with_the_entry_that_exceeds_them() {
     );
 }
 
+/// It is kept once, but in the image as often.
+#[test]
+fn a_name_counts_in_every_directory_that_has_it() {
+    let limits = FlattenLimits { metadata_bytes: 2000, ..FlattenLimits::default() };
+    let name = "x".repeat(90);
+    let tar = (0..30)
+        .fold(Tar::new().file(&name, ""), |tar, number| tar.hard_link(format!("{number}/{name}"), &name));
+    let error = flatten(&layers(vec![tar.finish()]), &limits).unwrap_err();
+    assert!(matches!(error, FlattenError::Limit { limit: FlattenLimit::MetadataBytes(2000), .. }), "{error}");
+}
+
 #[test]
 fn a_huge_sparse_file_is_refused_before_anything_is_made_of_it() {
     let bomb =
