@@ -219,6 +219,10 @@ impl ImageStore {
 
     /// An image, to read it.
     pub async fn open(&self, image: ImageId) -> Result<Opened, OpenError> {
+        Ok(self.open_with_manifest(image).await?.0)
+    }
+
+    async fn open_with_manifest(&self, image: ImageId) -> Result<(Opened, Manifest), OpenError> {
         let shared = &self.shared;
         loop {
             let state = shared.register.read().await?;
@@ -232,7 +236,7 @@ impl ImageStore {
             let manifest = shared.manifest(row.root, row.manifest).await?;
             let opened = manifest.open(image, &shared.vault, &row.tenant).await?;
             let origin = Origin::new(Arc::clone(shared), row.root, lease);
-            return Ok(Opened { image: Arc::new(opened), origin: Arc::new(origin) });
+            return Ok((Opened { image: Arc::new(opened), origin: Arc::new(origin) }, manifest));
         }
     }
 

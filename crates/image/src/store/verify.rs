@@ -22,8 +22,8 @@ impl ImageStore {
     /// Fetches every chunk of an image and compares it with its name, after the manifest, which its tenant's key must open:
     /// then every byte of the image is as it was stored.
     pub async fn verify(&self, image: ImageId) -> Result<Verified, OpenError> {
-        let opened = self.open(image).await?;
-        let chunks = self.inspect(image).await?.manifest.chunks();
+        let (opened, manifest) = self.open_with_manifest(image).await?;
+        let chunks = manifest.chunks();
         let origin = &opened.origin;
         let mut found = Verified { chunks: chunks.len(), stored_bytes: 0, damaged: Vec::new() };
         let fetched = stream::iter(chunks).map(|chunk| async move { (chunk, origin.fetch(chunk).await) });
