@@ -4,9 +4,8 @@ use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::ObjectStore;
 
 use super::error::OpenError;
 use super::lease::WriteLease;
@@ -145,20 +144,11 @@ impl Shared {
         });
         copies.buffer_unordered(self.settings.requests).try_collect::<()>().await?;
         self.create(&place::manifest(lease.root, row.manifest), manifest.bytes().clone().into()).await?;
-        if let Some(list) = self.prefetch_of(row.root, image).await? {
+        if let Some(list) = self.prefetch_list(row.root, image).await? {
             self.create(&place::prefetch(lease.root, image), list.into()).await?;
         }
         self.register.apply(Event::Move { lease: lease.id, image, from: row.root }).await?;
         Ok(())
-    }
-
-    async fn prefetch_of(&self, root: RootId, image: ImageId) -> Result<Option<Bytes>, CollectError> {
-        let read = async { self.store.get(&place::prefetch(root, image)).await?.bytes().await };
-        match read.await {
-            Ok(list) => Ok(Some(list)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(OpenError::reading("prefetch list")(error).into()),
-        }
     }
 
     /// What need not be copied. A root is only added to while it is active.

@@ -313,11 +313,7 @@ impl ImageStore {
     /// What was recorded of an image's first touches, if anything was.
     pub async fn prefetch_list(&self, image: ImageId) -> Result<Option<Bytes>, OpenError> {
         let row = self.shared.row(image).await?;
-        match self.shared.store.get(&place::prefetch(row.root, image)).await {
-            Ok(object) => Ok(Some(object.bytes().await.map_err(OpenError::reading("prefetch list"))?)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(OpenError::reading("prefetch list")(error)),
-        }
+        self.shared.prefetch_list(row.root, image).await
     }
 
     /// Keeps it, in place of the one before. Nothing depends on it but time.
@@ -345,6 +341,16 @@ impl Shared {
     async fn row(&self, image: ImageId) -> Result<ImageRow, OpenError> {
         let state = self.register.read().await?;
         state.images.get(&image).cloned().ok_or(OpenError::NoImage { image })
+    }
+
+    /// None where there is none, nor where there is what cannot be one: it is a hint.
+    async fn prefetch_list(&self, root: RootId, image: ImageId) -> Result<Option<Bytes>, OpenError> {
+        match self.store.get(&place::prefetch(root, image)).await {
+            Ok(object) if object.meta.size > place::MAX_PREFETCH_BYTES => Ok(None),
+            Ok(object) => Ok(Some(object.bytes().await.map_err(OpenError::reading("prefetch list"))?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(OpenError::reading("prefetch list")(error)),
+        }
     }
 
     /// The one of this name: nothing else is taken for it.
