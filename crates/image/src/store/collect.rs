@@ -147,7 +147,8 @@ impl Shared {
         if let Some(list) = self.prefetch_list(row.root, image).await? {
             self.create(&place::prefetch(lease.root, image), list.into()).await?;
         }
-        self.register.apply(Event::Move { lease: lease.id, image, from: row.root }).await?;
+        let event = Event::Move { lease: lease.id, image, from: row.root, manifest: row.manifest };
+        self.register.apply(event).await?;
         Ok(())
     }
 
