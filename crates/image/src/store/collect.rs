@@ -13,7 +13,7 @@ use super::put::PutError;
 use super::register::{StateError, UpdateError};
 use super::roots::{Event, ImageRow, Phase, Refusal};
 use super::{ImageStore, Shared, local, place};
-use crate::chunk::{ChunkId, ChunkRef, FetchError};
+use crate::chunk::{ChunkRef, FetchError};
 use crate::manifest::{ImageId, RootId};
 
 /// Between two batches it is looked whether somebody has read what is being deleted.
@@ -108,9 +108,9 @@ impl Shared {
             return Ok(());
         }
         let lease = WriteLease::take(self).await?;
-        let there = self.chunks_of(lease.root).await?;
+        let mut there = self.chunks_of(lease.root).await?;
         for (image, row) in rows {
-            match self.move_image(&lease, image, &row, &there).await {
+            match self.move_image(&lease, image, &row, &mut there).await {
                 Ok(()) => done.moved += 1,
                 // Somebody else was faster, or it is needed no more.
                 Err(CollectError::Update(UpdateError::Refused(
@@ -126,23 +126,25 @@ impl Shared {
         Ok(lease.release().await?)
     }
 
-    /// Chunks, manifest, and only then the row. Chunks are verified on the way: damage is not carried on.
+    /// Chunks, manifest, and only then the row. Chunks are verified on the way: damage is not carried on. Those that are
+    /// there then are added to `there`: what images share is copied with the first of them.
     async fn move_image(
         &self,
         lease: &WriteLease,
         image: ImageId,
         row: &ImageRow,
-        there: &HashSet<ChunkId>,
+        there: &mut HashSet<ChunkRef>,
     ) -> Result<(), CollectError> {
         let manifest = self.manifest(row.root, row.manifest).await?;
-        let absent = manifest.chunks().into_iter().filter(|chunk| !there.contains(&chunk.id));
-        let copies = stream::iter(absent.collect::<Vec<ChunkRef>>()).map(|chunk| async move {
+        let absent: Vec<_> = manifest.chunks().into_iter().filter(|chunk| !there.contains(chunk)).collect();
+        let copies = stream::iter(absent.iter().copied()).map(|chunk| async move {
             lease.keep().await?;
             let verified = self.chunk(row.root, chunk).await?;
             self.store_chunk(lease.root, &verified).await?;
             Ok::<_, CollectError>(())
         });
         copies.buffer_unordered(self.settings.requests).try_collect::<()>().await?;
+        there.extend(absent);
         self.create(&place::manifest(lease.root, row.manifest), manifest.bytes().clone().into()).await?;
         if let Some(list) = self.prefetch_list(row.root, image).await? {
             self.create(&place::prefetch(lease.root, image), list.into()).await?;
@@ -152,11 +154,15 @@ impl Shared {
         Ok(())
     }
 
-    /// What need not be copied. A root is only added to while it is active.
-    async fn chunks_of(&self, root: RootId) -> Result<HashSet<ChunkId>, CollectError> {
+    /// What need not be copied, by name and length: one that was cut off is copied, else the last whole one would go with its
+    /// root. A root is only added to while it is active.
+    async fn chunks_of(&self, root: RootId) -> Result<HashSet<ChunkRef>, CollectError> {
         let named = self.store.list(Some(&place::chunks(root)));
         let named = named.try_filter_map(|object| async move {
-            Ok(object.location.filename().and_then(|name| name.parse::<ChunkId>().ok()))
+            let id = object.location.filename().and_then(|name| name.parse().ok());
+            Ok(id
+                .zip(u32::try_from(object.size).ok())
+                .map(|(id, stored_bytes)| ChunkRef { id, stored_bytes }))
         });
         named.try_collect().await.map_err(|source| CollectError::Root { action: "listing", root, source })
     }
