@@ -12,7 +12,7 @@ use super::lease::WriteLease;
 use super::put::PutError;
 use super::register::{StateError, UpdateError};
 use super::roots::{Event, ImageRow, Phase, Refusal};
-use super::{ImageStore, Shared, local, place};
+use super::{ImageStore, Shared, local, origin, place};
 use crate::chunk::{ChunkRef, FetchError};
 use crate::manifest::{ImageId, RootId};
 
@@ -139,7 +139,7 @@ impl Shared {
         let absent: Vec<_> = manifest.chunks().into_iter().filter(|chunk| !there.contains(chunk)).collect();
         let copies = stream::iter(absent.iter().copied()).map(|chunk| async move {
             lease.keep().await?;
-            let verified = self.chunk(row.root, chunk).await?;
+            let verified = origin::fetch(&*self.store, row.root, chunk).await?;
             self.store_chunk(lease.root, &verified).await?;
             Ok::<_, CollectError>(())
         });

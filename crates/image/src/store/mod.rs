@@ -109,7 +109,7 @@ pub struct ImageStore {
 /// What operations have in common.
 struct Shared {
     store: Arc<dyn ObjectStore>,
-    /// The same, by which chunks are read: once. What a slow store is asked again for makes it slower, for all.
+    /// The same, by which functions read their chunks: once. What a slow store is asked again for makes it slower, for all.
     chunks: Arc<dyn ObjectStore>,
     /// Of a local store: objects leave folders behind.
     folder: Option<PathBuf>,
