@@ -216,6 +216,9 @@ async fn connect(
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING)
         .keep_alive_while_idle(true)
+        // What still comes for a request that was given up counts as an error of the node, and after a thousand of them the connection
+        // would be ended. One in five is given up by design.
+        .max_local_error_reset_streams(None)
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW);
     Ok(http.handshake(TokioIo::new(stream)).await?)
