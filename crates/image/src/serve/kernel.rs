@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags};
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags};
 
 use super::fuse::READ_BYTES;
 
@@ -63,12 +63,6 @@ pub(super) fn new_erofs(file: &OwnedFd) -> io::Result<OwnedFd> {
 /// Puts a mount at a place, a folder.
 pub(super) fn attach(mount: &OwnedFd, at: &Path) -> io::Result<()> {
     Ok(rustix::mount::move_mount(mount, "", CWD, at, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
-}
-
-/// Another mount of what is mounted at a place, which is nowhere yet.
-pub(super) fn clone_mount(at: &Path) -> io::Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    Ok(rustix::mount::open_tree(CWD, at, flags)?)
 }
 
 /// Takes what is mounted at a place away: at once, or from everybody's sight if somebody is still in it.

@@ -15,7 +15,6 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -183,11 +182,6 @@ impl Drop for Mounted {
 
 fn root_in(place: &Path) -> PathBuf {
     place.join("root")
-}
-
-/// A mount of a tree which is nowhere yet.
-pub(super) fn clone_of(root: &Path) -> io::Result<OwnedFd> {
-    kernel::clone_mount(root)
 }
 
 /// By mount(2), else by `fusermount3`.

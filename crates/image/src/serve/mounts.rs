@@ -12,7 +12,6 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -155,16 +154,9 @@ impl MountedImage {
 
     /// The tree, read-only, without set-user-id and devices. It may be the lower folder of an overlay.
     ///
-    /// Only those see it whose mount namespace is this process's, or was made after it was mounted: for others, see
-    /// [`MountedImage::clone_mount`].
+    /// Only those see it whose mount namespace is this process's, or was made after it was mounted.
     pub fn root(&self) -> &Path {
         &self.root
-    }
-
-    /// Another mount of the tree, which is nowhere until it is put somewhere by `move_mount`, in any mount namespace. It needs the rights
-    /// to mount. It is of no use longer than the image is held.
-    pub fn clone_mount(&self) -> io::Result<OwnedFd> {
-        mounted::clone_of(&self.root)
     }
 
     /// By which path it is served.

@@ -16,7 +16,6 @@ pub(crate) const TESTS: &[Test] = &[
     ("nothing can be written, and nothing runs with more rights", read_only),
     ("an image is mounted once, whoever asks", mounted_once),
     ("what has been read once is not asked for again", read_once),
-    ("a clone of the mount can be put anywhere", cloned),
     ("an overlay can lie on it", overlaid),
     ("what is no image is refused, and nothing is left", no_image),
     ("this host says by which path it serves", detected),
@@ -100,24 +99,6 @@ fn read_once(path: ServingPath) {
     assert_eq!(touched.lock().unwrap().len() as u64, first.touched_slots);
     assert!(first.touched_slots >= 6, "{first:?}");
     drop(image);
-    server.assert_over();
-}
-
-fn cloned(path: ServingPath) {
-    let (server, original) = (Server::new(path), everything());
-    let image = server.mount(&Image::of(original.path(), &[]));
-    let clone = image.clone_mount().unwrap();
-    let elsewhere = server.folder.path().join("elsewhere");
-    fs::create_dir(&elsewhere).unwrap();
-    let attach = rustix::mount::MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-    rustix::mount::move_mount(&clone, "", rustix::fs::CWD, &elsewhere, attach).unwrap();
-    drop(clone);
-    assert!(fs::read(elsewhere.join("tail")).unwrap() == fs::read(original.path().join("tail")).unwrap());
-    drop(image);
-    server.mounts.wait_for_unmounts();
-    // The image is over for who has held nothing of it, but holds up nobody.
-    fs::read(elsewhere.join(BIG)).unwrap_err();
-    rustix::mount::unmount(&elsewhere, rustix::mount::UnmountFlags::empty()).unwrap();
     server.assert_over();
 }
 
