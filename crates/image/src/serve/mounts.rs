@@ -19,7 +19,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::runtime::Handle;
 
 use super::block_file::{BlockFile, ReadStatistics};
-use super::mounted::{self, MountError, Mounted};
+use super::mounted::{MountError, Mounted};
 use super::path::ServingPath;
 
 /// Mounts images. Dropped, it waits for those that are being unmounted; those that are held stay until they are dropped.
