@@ -8,8 +8,8 @@ use super::{FlattenLimits, Library, TENANT, image_id};
 use crate::chunk::Domain;
 use crate::flatten::{FlattenError, LAYOUT, flatten};
 use crate::manifest::ImageId;
-use crate::oci::{ImageConfig, Progress, Reference, SourceError};
-use crate::store::{NewImage, Put, PutError, StateError, UpdateError};
+use crate::oci::{Fault, ImageConfig, Progress, Reference, SourceError};
+use crate::store::{NewImage, Put, PutError, Refusal, UpdateError};
 
 /// An image that is in the library now.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,15 +34,24 @@ pub enum AddError {
     /// It cannot be stored.
     #[error("it cannot be stored")]
     Put(#[from] PutError),
-    /// The store cannot be asked.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// The store does not take its name.
+    /// The store cannot be asked, or does not take its name.
     #[error(transparent)]
     Name(#[from] UpdateError),
     /// A thread came to no proper end.
     #[error("the work broke off")]
     BrokeOff,
+}
+
+impl AddError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            AddError::Source(error) => error.fault(),
+            AddError::Flatten(FlattenError::Read { .. } | FlattenError::Write(_)) => Fault::Failed,
+            AddError::Flatten(_) | AddError::Put(PutError::TooLarge { .. }) => Fault::Invalid,
+            AddError::Put(_) | AddError::Name(_) | AddError::BrokeOff => Fault::Failed,
+        }
+    }
 }
 
 impl Library {
@@ -53,22 +62,14 @@ impl Library {
         let shared = &self.shared;
         let name = reference.to_string();
         let resolved = shared.sources.resolve(reference, &shared.platform).await?;
-        let image = image_id(&resolved);
-        if let Some((_, row, _)) = self.store().list().await?.into_iter().find(|(known, ..)| *known == image)
-        {
-            self.store().name(TENANT, &name, Some(image)).await?;
-            let put = Put {
-                image,
-                was_there: true,
-                chunks: 0,
-                new_chunks: 0,
-                stored_bytes: 0,
-                new_bytes: 0,
-                zero_slots: 0,
-            };
-            return Ok(Added { image, digest: row.digest, put });
+        let digest = resolved.digest();
+        let image = image_id(&digest);
+        match self.store().name(TENANT, &name, Some(image)).await {
+            Ok(()) => return Ok(Added { image, digest, put: Put::was_there(image) }),
+            Err(UpdateError::Refused(Refusal::NoImage { .. })) => {}
+            Err(error) => return Err(error.into()),
         }
-        let source = shared.sources.fetch(reference, &shared.platform, progress).await?;
+        let source = shared.sources.gather(resolved, progress).await?;
         let _turn = shared.flattening.acquire().await;
         let layers = source.layers.clone();
         let flat = spawn_blocking(move || flatten(&layers, &FlattenLimits::default()));
@@ -82,7 +83,6 @@ impl Library {
             name: Some(name),
         };
         let put = self.store().put(Arc::new(flat), &new).await?;
-        let digest = source.digest.clone();
         // Its layers are of no more use: what they had is in the store.
         drop(source);
         let sources = shared.sources.clone();

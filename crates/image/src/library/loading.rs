@@ -183,11 +183,10 @@ impl Loader {
     async fn mount(&self, image: ImageId) -> Result<LoadedImage, LoadError> {
         let store = self.library.store();
         let opened = store.open(image).await?;
-        let row = store.inspect(image).await?.row;
         let config = serde_json::from_str(opened.image.config());
         let config: ImageConfig = config.map_err(|source| LoadError::Config { image, source })?;
         let origin: Arc<dyn ChunkSource> = Arc::clone(&opened.origin) as Arc<dyn ChunkSource>;
-        let source = self.tiers.source(&row.tenant, origin);
+        let source = self.tiers.source(&opened.row.tenant, origin);
         let recordings = self.recordings(image).await;
         // Before the mount, which is the first to read.
         let prefetch = self.settings.prefetch.then(|| {
@@ -208,7 +207,7 @@ impl Loader {
         let recording_task = tokio::spawn(Arc::clone(&recording).to_its_end()).abort_handle();
         Ok(LoadedImage {
             image,
-            digest: row.digest,
+            digest: opened.row.digest.clone(),
             config,
             mounted,
             _opened: opened,
