@@ -68,6 +68,15 @@ pub enum ImageError {
         #[source]
         source: Source,
     },
+    /// Too many others are on their way: it is worth to ask again in a while.
+    #[error("image {uri} has to wait for others")]
+    Busy {
+        /// Of the image.
+        uri: String,
+        /// How many, for instance.
+        #[source]
+        source: Source,
+    },
     /// Something on the way to it does not work.
     #[error("image {uri} could not be loaded")]
     Failed {
@@ -119,7 +128,7 @@ impl ImageError {
             ImageError::Missing { .. } => "ImageDeleted",
             ImageError::AccessDenied { .. } => "ImageAccessDenied",
             ImageError::Invalid { .. } => "InvalidImage",
-            ImageError::Failed { .. } => "InternalError",
+            ImageError::Busy { .. } | ImageError::Failed { .. } => "InternalError",
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use firesteel_image::library::{AddError, Library, LoadError, Loader, LoaderOpenError, LoaderSettings};
 use firesteel_image::oci::{Fault, Reference};
-use firesteel_image::tiers::Tiers;
+use firesteel_image::tiers::{AdmissionOptions, Tiers};
 use firesteel_invoke::{ImageError, ImageReference, Images, LoadedImage};
 use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
@@ -20,6 +20,9 @@ use crate::target;
 
 /// A function waits no longer for a part of its image.
 const READ_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Images that are loaded at a time, as long as that is fast: after a start of the server, every function's may be wanted at once.
+const LOADS: u32 = 1024;
 
 /// More often than leases end, so that an epoch goes on its way soon.
 const COLLECT_EVERY: Duration = Duration::from_secs(5 * 60);
@@ -147,7 +150,8 @@ async fn collect(loader: Weak<Loader>) {
 
 /// Mounts images of a library below `mounts`.
 pub(crate) async fn loader(library: Library, tiers: Tiers, mounts: PathBuf) -> Result<Arc<Loader>, Failure> {
-    let settings = LoaderSettings { mounts, read_deadline: READ_DEADLINE, prefetch: true };
+    let admission = AdmissionOptions { max: LOADS, ..AdmissionOptions::default() };
+    let settings = LoaderSettings { mounts, read_deadline: READ_DEADLINE, prefetch: true, admission };
     let runtime = tokio::runtime::Handle::current();
     let opened = tokio::task::spawn_blocking(move || Loader::open(library, tiers, settings, runtime)).await;
     let opened = opened.map_err(|error| Failure::platform("images cannot be mounted").because(&error))?;
@@ -161,7 +165,11 @@ pub(crate) async fn loader(library: Library, tiers: Tiers, mounts: PathBuf) -> R
 }
 
 fn not_loaded(uri: &str, error: LoadError) -> ImageError {
-    ImageError::Failed { uri: uri.to_owned(), source: error.into() }
+    let uri = uri.to_owned();
+    match error {
+        LoadError::Busy { .. } => ImageError::Busy { uri, source: error.into() },
+        error => ImageError::Failed { uri, source: error.into() },
+    }
 }
 
 /// By what the caller can do about it.

@@ -282,6 +282,43 @@ fn a_function_of_an_image_in_a_registry_is_created_and_outlives_it() {
 }
 
 #[test]
+fn a_mounted_image_is_there_until_it_is_enough() {
+    if !can_be_run("a_mounted_image_is_there_until_it_is_enough") {
+        return;
+    }
+    let (data, elsewhere, layout) = (folder(), folder(), Layout::of(&Image::running(), &[]));
+    let reference = layout.reference();
+    image(data.path(), &["add", &reference]).success();
+    let link = elsewhere.path().join("image");
+    let arguments = ["mount", &reference, link.to_str().unwrap(), "--data", data.path().to_str().unwrap()];
+    let run = Program::image(&arguments).run_interrupted(|| {
+        eventually("it is mounted", || link.join("app/bootstrap").exists());
+        assert_eq!(mounted_below(data.path()), 1);
+    });
+    assert_eq!(run.code, Some(130), "{}", run.stderr);
+    assert_eq!((link.is_symlink(), mounted_below(data.path())), (false, 0));
+    assert_eq!(fs::read_dir(data.path().join("runs")).unwrap().count(), 0);
+}
+
+#[test]
+fn who_waits_for_an_image_that_does_not_come_can_end_it() {
+    if !can_be_run("who_waits_for_an_image_that_does_not_come_can_end_it") {
+        return;
+    }
+    // Takes connections, and says nothing.
+    let registry = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("f={}/team/app:1", registry.local_addr().unwrap());
+    for (program, code) in
+        [(Program::serve(&[&target, "--listen", "127.0.0.1:0"]), 0), (Program::invoke(&[&target[2..]]), 130)]
+    {
+        let mut asking = None;
+        let run = program.run_interrupted(|| asking = Some(registry.accept().unwrap()));
+        drop(asking);
+        assert_eq!(run.code, Some(code), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn an_image_that_is_not_there_fails_with_a_reason() {
     if !can_be_run("an_image_that_is_not_there_fails_with_a_reason") {
         return;

@@ -32,7 +32,7 @@ use crate::store::{ImageStore, SlotReader, StateError, StoreOpenError, StoreSett
 
 pub use self::adding::{AddError, Added};
 #[cfg(target_os = "linux")]
-pub use self::loading::{LoadError, LoadedImage, Loader, LoaderOpenError, LoaderReport, LoaderSettings};
+pub use self::loading::{LoadError, LoadedImage, Loader, LoaderOpenError, LoaderSettings};
 
 /// Whose images they are, as long as a deployment has one owner.
 const TENANT: &str = "deployment";
