@@ -21,7 +21,6 @@ use crate::exit::{Exit, Failure};
 use crate::images;
 use crate::notice::tell;
 use crate::table::{self, Column, text};
-use crate::target;
 
 pub(crate) async fn run(arguments: ImageArguments) -> Result<Exit, Failure> {
     let mut interrupted = pin!(super::invoke::interrupted());
@@ -309,9 +308,14 @@ async fn collect(
 
 async fn find(name: &str, arguments: &LibraryArguments) -> Result<(Library, ImageId), Failure> {
     let library = images::library_of(arguments).await?;
-    // As it was added by, wherever that was typed.
-    let absolute = target::absolute(name)?;
-    let found = library.find(&absolute).await.map_err(|error| store_failed(&error))?;
+    // As it is called if it was added by this reference, wherever and in whichever form that was typed.
+    let called = images::reference(name, &arguments.images).map(|reference| reference.to_string());
+    let mut found = None;
+    for name in called.as_deref().into_iter().chain([name]) {
+        if found.is_none() {
+            found = library.find(name).await.map_err(|error| store_failed(&error))?;
+        }
+    }
     match found {
         Some(image) => Ok((library, image)),
         None => Err(Failure::usage(format!("no image is called {name}, or several are"))

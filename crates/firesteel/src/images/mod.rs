@@ -15,7 +15,7 @@
 mod functions;
 mod unpacked;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use firesteel_image::library::{Library, LibrarySettings, StorePlace};
@@ -37,11 +37,20 @@ const CACHE_BYTES: u64 = 16 << 30;
 /// Of chunks in memory: what is read twice is in the kernel's page cache by then, so that little is enough.
 const MEMORY_BYTES: u64 = 64 << 20;
 
-/// What a name on the command line, or an `ImageUri`, means.
+/// What a name on the command line means; a path in it is from the root on, so that it means the same everywhere.
 pub(crate) fn reference(text: &str, arguments: &ImageStoreArguments) -> Result<Reference, Failure> {
-    Reference::parse(text, arguments.default_registry.as_deref()).map_err(|error| {
+    let absolute = |path: PathBuf| {
+        std::path::absolute(&path)
+            .map_err(|error| Failure::usage(format!("{} is no path", path.display())).because(&error))
+    };
+    let parsed = Reference::parse(text, arguments.default_registry.as_deref()).map_err(|error| {
         Failure::from_error(Exit::Usage, &error)
             .try_next("REGISTRY/REPOSITORY:TAG, oci:FOLDER, or docker-archive:FILE")
+    })?;
+    Ok(match parsed {
+        Reference::Layout { folder, tag } => Reference::Layout { folder: absolute(folder)?, tag },
+        Reference::Archive { file, name } => Reference::Archive { file: absolute(file)?, name },
+        in_registry @ Reference::Registry(_) => in_registry,
     })
 }
 

@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use firesteel_image::Sha256;
 use serde_json::{Value, json};
@@ -188,8 +189,8 @@ fn what_a_killed_server_had_mounted_is_taken_away_by_the_next() {
     assert_eq!(mounted_below(data.path()), 0);
 }
 
-/// Answers for what a layout has, and nothing else.
-fn registry(layout: &Layout) -> SocketAddr {
+/// Answers for what a layout has, and nothing else. With how many requests it has had.
+fn registry(layout: &Layout) -> (SocketAddr, Arc<AtomicUsize>) {
     let blobs = layout.folder.path().join("blobs/sha256");
     let files = fs::read_dir(blobs).unwrap().map(Result::unwrap);
     let files: HashMap<String, Vec<u8>> = files
@@ -200,20 +201,28 @@ fn registry(layout: &Layout) -> SocketAddr {
     let (manifest, files) = (layout.digest.clone(), Arc::new(files));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
     // Ends with the tests: nobody is to connect any more then.
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            let (manifest, files) = (manifest.clone(), Arc::clone(&files));
-            std::thread::spawn(move || answer(&stream, &manifest, &files));
+            let (manifest, files, count) = (manifest.clone(), Arc::clone(&files), Arc::clone(&count));
+            std::thread::spawn(move || answer(&stream, &manifest, &files, &count));
         }
     });
-    address
+    (address, asked)
 }
 
-fn answer(mut stream: &TcpStream, manifest: &str, files: &HashMap<String, Vec<u8>>) -> Option<()> {
+fn answer(
+    mut stream: &TcpStream,
+    manifest: &str,
+    files: &HashMap<String, Vec<u8>>,
+    count: &AtomicUsize,
+) -> Option<()> {
     let mut lines = BufReader::new(stream).lines();
     loop {
         let request = lines.next()?.ok()?;
+        count.fetch_add(1, Ordering::Relaxed);
         while !lines.next()?.ok()?.is_empty() {}
         let (method, path) = request.split_once(' ')?;
         let path = path.split(' ').next()?;
@@ -249,7 +258,8 @@ fn a_function_of_an_image_in_a_registry_is_created_and_outlives_it() {
         return;
     }
     let layout = Layout::of(&Image::running(), &[]);
-    let uri = format!("{}/team/app:1", registry(&layout));
+    let (address, asked) = registry(&layout);
+    let uri = format!("{address}/team/app:1");
     let data = Arc::new(folder());
     let server = Server::without_functions_in(Arc::clone(&data), &[], &[]);
     let function = json!({
@@ -275,10 +285,11 @@ fn a_function_of_an_image_in_a_registry_is_created_and_outlives_it() {
     assert_eq!(code["ResolvedImageUri"], resolved.as_str());
     assert_eq!(server.invoke(r#""echo $*""#).success(), "of.the.function\n");
     drop(server);
-    // The registry is not asked again, and neither is the name: what was resolved is what runs.
-    let server = Server::without_functions_in(data, &[], &["--registry-mirror", "127.0.0.1:1=127.0.0.1:1"]);
+    // The registry is not asked again for what a name means: what was resolved is what runs.
+    let before = asked.load(Ordering::Relaxed);
+    let server = Server::without_functions_in(data, &[], &[]);
     assert_eq!(server.invoke(r#""echo still $*""#).success(), "still of.the.function\n");
-    drop(layout);
+    assert_eq!(asked.load(Ordering::Relaxed), before);
 }
 
 #[test]
@@ -298,6 +309,20 @@ fn a_mounted_image_is_there_until_it_is_enough() {
     assert_eq!(run.code, Some(130), "{}", run.stderr);
     assert_eq!((link.is_symlink(), mounted_below(data.path())), (false, 0));
     assert_eq!(fs::read_dir(data.path().join("runs")).unwrap().count(), 0);
+}
+
+#[test]
+fn an_archive_is_known_by_its_path_from_anywhere() {
+    let (data, elsewhere, layout) = (folder(), folder(), Layout::of(&Image::running(), &[]));
+    let archive = elsewhere.path().join("image.tar");
+    fs::write(&archive, tar(layout.folder.path())).unwrap();
+    let archive = archive.to_str().unwrap();
+    assert_eq!(image(data.path(), &["add", archive]).success(), format!("{}\n", layout.digest));
+    let named = format!("docker-archive:{archive}");
+    let listed: Value = serde_json::from_str(image(data.path(), &["list", "--json"]).success()).unwrap();
+    assert_eq!(listed[0]["References"], json!([named]));
+    image(data.path(), &["inspect", archive]).success();
+    image(data.path(), &["inspect", &named]).success();
 }
 
 #[test]
@@ -324,7 +349,7 @@ fn an_image_that_is_not_there_fails_with_a_reason() {
         return;
     }
     let layout = Layout::of(&Image::running(), &[]);
-    let uri = format!("{}/team/other:1", registry(&layout));
+    let uri = format!("{}/team/other:1", registry(&layout).0);
     let server = Server::without_functions(&[], &[]);
     let function = json!({
         "FunctionName": "f", "PackageType": "Image", "Code": {"ImageUri": uri},
