@@ -72,8 +72,13 @@ impl Workshop<'_> {
             .try_next("without --handler, --runtime, --layer and --snap-start"));
         }
         if self.host.layout == Layout::Host {
-            return Err(Failure::usage(format!("the image {uri} cannot be run without isolation"))
-                .try_next("--isolation namespace; firesteel doctor says what that takes"));
+            return Err(Failure::usage(format!("the image {uri} cannot be run without isolation")).try_next(
+                if cfg!(target_os = "linux") {
+                    "--isolation namespace; firesteel doctor says what that takes"
+                } else {
+                    "a Linux machine: functions of images are run there alone"
+                },
+            ));
         }
         let image = self.images.load(ImageReference { uri: uri.clone(), digest: None }).await;
         let image = image.map_err(|error| {

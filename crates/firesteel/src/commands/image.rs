@@ -16,6 +16,7 @@ use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::cli::{ImageArguments, ImageCommand, LibraryArguments};
+#[cfg(target_os = "linux")]
 use crate::data_folder::DataFolder;
 use crate::exit::{Exit, Failure};
 use crate::images;

@@ -183,12 +183,14 @@ fn say(
         Backend::Process => {
             tell(format_args!("firesteel: functions run as you, without isolation from this machine"));
         }
+        #[cfg(target_os = "linux")]
         Backend::Oci(containers) => {
             tell(format_args!(
                 "firesteel: each environment is a container, made by {}",
                 containers.runtime().version()
             ));
         }
+        #[cfg(target_os = "linux")]
         Backend::Namespace(_) => {
             tell(format_args!(
                 "firesteel: each environment has namespaces, a file system and limits of its own"

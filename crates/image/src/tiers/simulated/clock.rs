@@ -1,14 +1,7 @@
 //! By which clock simulated tiers are slow.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::time::Duration;
-
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
-};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 /// Which time passes while a simulated tier takes its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,7 +22,7 @@ impl Clock {
             Clock::Tokio => tokio::time::sleep(duration).await,
             Clock::Kernel => {
                 if let Err(error) = by_kernel(duration).await {
-                    // Out of descriptors, mostly. What is measured is off, and says so.
+                    // Out of descriptors, mostly, or not on Linux. What is measured is off, and says so.
                     tracing::warn!(%error, "a simulated tier has no timer, and uses a coarse one");
                     tokio::time::sleep(duration).await;
                 }
@@ -38,7 +31,17 @@ impl Clock {
     }
 }
 
+#[cfg(target_os = "linux")]
 async fn by_kernel(duration: Duration) -> io::Result<()> {
+    use std::os::fd::OwnedFd;
+
+    use rustix::time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+        timerfd_settime,
+    };
+    use tokio::io::Interest;
+    use tokio::io::unix::AsyncFd;
+
     let timer: OwnedFd =
         timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
     let once = Itimerspec {
@@ -52,6 +55,11 @@ async fn by_kernel(duration: Duration) -> io::Result<()> {
     )]
     let timer = AsyncFd::with_interest(timer, Interest::READABLE)?;
     timer.readable().await.map(drop)
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn by_kernel(_: Duration) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(test)]
