@@ -82,7 +82,11 @@ impl Workshop<'_> {
         }
         let image = self.images.load(ImageReference { uri: uri.clone(), digest: None }).await;
         let image = image.map_err(|error| {
-            let next = match error {
+            let next = match &error {
+                ImageError::Unreachable { stored: Some(stored), .. } => stored,
+                ImageError::Unreachable { .. } => {
+                    "another host with the same images by --registry-mirror REGISTRY=HOST:PORT; or oci:FOLDER, docker-archive:FILE"
+                }
                 ImageError::Failed { .. } => "firesteel doctor, which says how images are mounted here",
                 ImageError::AccessDenied { .. } => "--registry-config FILE with credentials of the registry",
                 _ => "REGISTRY/REPOSITORY:TAG, oci:FOLDER, docker-archive:FILE, or unpacked:PATH with rootfs/ and config.json",

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use firesteel_image::library::{AddError, Library, LoadError, Loader, LoaderOpenError, LoaderSettings};
-use firesteel_image::oci::{Fault, Reference};
+use firesteel_image::oci::{Fault, Platform, Reference, SourceError};
 use firesteel_image::store::OpenError;
 use firesteel_image::tiers::{AdmissionOptions, Tiers};
 use firesteel_invoke::{ImageError, ImageReference, Images, LoadedImage};
@@ -109,6 +109,12 @@ impl Opening {
             }
         };
         let config = loaded.config().clone();
+        // Whoever shares the store may be another kind of machine, and who asks by digest is given what it has.
+        let platform = Platform::of_host();
+        if !platform.accepts(&config.os, &config.architecture) {
+            let is_for = format!("it is for {}/{}, and this is {platform}", config.os, config.architecture);
+            return Err(ImageError::Invalid { uri, source: is_for.into() });
+        }
         Ok(LoadedImage {
             digest: loaded.digest().to_owned(),
             root: loaded.root().to_owned(),
@@ -189,7 +195,17 @@ fn not_loaded(uri: &str, error: LoadError) -> ImageError {
 
 /// By what the caller can do about it.
 fn not_added(uri: &str, error: AddError) -> ImageError {
-    let (uri, fault, source) = (uri.to_owned(), error.fault(), error.into());
+    let (uri, fault) = (uri.to_owned(), error.fault());
+    let error = match error {
+        AddError::Unresolved { stored, source } => {
+            return ImageError::Unreachable { uri, stored: Some(stored.to_string()), source: source.into() };
+        }
+        AddError::Source(source @ SourceError::Registry(_)) if fault == Fault::Failed => {
+            return ImageError::Unreachable { uri, stored: None, source: source.into() };
+        }
+        error => error,
+    };
+    let source = error.into();
     match fault {
         Fault::Missing => ImageError::Missing { uri, source },
         Fault::Denied => ImageError::AccessDenied { uri, source },

@@ -8,7 +8,7 @@ use super::{FlattenLimits, Library, TENANT, image_id};
 use crate::chunk::Domain;
 use crate::flatten::{FlattenError, LAYOUT, flatten};
 use crate::manifest::ImageId;
-use crate::oci::{Fault, ImageConfig, Progress, Reference, SourceError};
+use crate::oci::{Fault, ImageConfig, Progress, Reference, RegistryReference, SourceError};
 use crate::store::{NewImage, Put, PutError, Refusal, UpdateError};
 
 /// An image that is in the library now.
@@ -28,6 +28,15 @@ pub enum AddError {
     /// It cannot be had.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// What its name means now cannot be found out, and is not for us to guess.
+    #[error("it was {stored} before, which is stored")]
+    Unresolved {
+        /// What it meant when it was added last, by its digest.
+        stored: Reference,
+        /// Why not.
+        #[source]
+        source: SourceError,
+    },
     /// Its layers make no file system.
     #[error("its layers make no file system")]
     Flatten(#[from] FlattenError),
@@ -49,7 +58,9 @@ impl AddError {
             AddError::Source(error) => error.fault(),
             AddError::Flatten(FlattenError::Read { .. } | FlattenError::Write(_)) => Fault::Failed,
             AddError::Flatten(_) | AddError::Put(PutError::TooLarge { .. }) => Fault::Invalid,
-            AddError::Put(_) | AddError::Name(_) | AddError::BrokeOff => Fault::Failed,
+            AddError::Unresolved { .. } | AddError::Put(_) | AddError::Name(_) | AddError::BrokeOff => {
+                Fault::Failed
+            }
         }
     }
 }
@@ -57,17 +68,25 @@ impl AddError {
 impl Library {
     /// Fetches an image, unless what the reference means is here already, and calls it by its reference from then on.
     ///
+    /// What a digest means never changes: of an image that is here nobody is asked, or nobody has to answer, if the digest is of
+    /// a choice for several platforms. What any other name means is what its registry says, and nothing if it says nothing.
+    ///
     /// Dropped at an await, or failing, it leaves what the next attempt goes on with, and no image.
     pub async fn add(&self, reference: &Reference, progress: Arc<dyn Progress>) -> Result<Added, AddError> {
         let shared = &self.shared;
         let name = reference.to_string();
-        let resolved = shared.sources.resolve(reference, &shared.platform).await?;
+        if let Reference::Registry(RegistryReference { digest: Some(digest), .. }) = reference
+            && let Some(added) = self.known_as(&name, digest.to_string()).await?
+        {
+            return Ok(added);
+        }
+        let resolved = match shared.sources.resolve(reference, &shared.platform).await {
+            Ok(resolved) => resolved,
+            Err(error) => return self.unresolved(reference, error).await,
+        };
         let digest = resolved.digest();
-        let image = image_id(&digest);
-        match self.store().name(TENANT, &name, Some(image)).await {
-            Ok(()) => return Ok(Added { image, digest, put: Put::was_there(image) }),
-            Err(UpdateError::Refused(Refusal::NoImage { .. })) => {}
-            Err(error) => return Err(error.into()),
+        if let Some(added) = self.known_as(&name, digest.clone()).await? {
+            return Ok(added);
         }
         let source = shared.sources.gather(resolved, progress).await?;
         let _turn = shared.flattening.acquire().await;
@@ -92,6 +111,38 @@ impl Library {
             Err(_) => return Err(AddError::BrokeOff),
         }
         Ok(Added { image: put.image, digest, put })
+    }
+
+    /// The image of this digest, if it is here; `name` means it from then on.
+    async fn known_as(&self, name: &str, digest: String) -> Result<Option<Added>, AddError> {
+        let image = image_id(&digest);
+        match self.store().name(TENANT, name, Some(image)).await {
+            Ok(()) => Ok(Some(Added { image, digest, put: Put::was_there(image) })),
+            Err(UpdateError::Refused(Refusal::NoImage { .. })) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Where it cannot be found out what a reference means, what it meant before is all there is to know of a digest, and of
+    /// a tag a hint.
+    async fn unresolved(&self, reference: &Reference, error: SourceError) -> Result<Added, AddError> {
+        let Reference::Registry(RegistryReference { digest, .. }) = reference else {
+            return Err(error.into());
+        };
+        if error.fault() != Fault::Failed {
+            return Err(error.into());
+        }
+        let name = reference.to_string();
+        let images = self.store().list().await.map_err(UpdateError::from)?;
+        match (images.into_iter().find(|(.., names)| names.contains(&name)), digest) {
+            (None, _) => Err(error.into()),
+            (Some((image, row, _)), Some(_)) => {
+                Ok(Added { image, digest: row.digest, put: Put::was_there(image) })
+            }
+            (Some((_, row, _)), None) => {
+                Err(AddError::Unresolved { stored: reference.clone().at(&row.digest), source: error })
+            }
+        }
     }
 }
 
