@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Used by [`crate::serve`] in first processes that are copies of the [spawner](crate::spawner), and in those of
-//! containers, whose maker has made the root: one that is furnished, even if it is to be left for that of a tree. It holds what lies between the two requests.
+//! containers, whose maker has made the root: one that is furnished, even if it is to be left for that of a tree. It holds
+//! what lies between the two requests.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

@@ -10,6 +10,7 @@ use firesteel_catalog::{
     FunctionReference, Listed, NewFunction, PackageType, Qualifier, Updated, Version, VersionNumber,
 };
 use firesteel_image::S3Object;
+use firesteel_image::oci::Reference;
 use firesteel_invoke::Change;
 use indexmap::IndexMap;
 
@@ -321,21 +322,11 @@ fn repository(uri: &str) -> &str {
     }
 }
 
-/// `registry[:port]/repository[:tag][@digest]`. What is on this machine's disk is for those to name who started the server.
+/// `registry[:port]/repository[:tag][@digest]`, as whoever loads it reads it; what has no registry may be of the one that the
+/// server was given for such names. What is on this machine's disk is for those to name who started the server.
 fn is_in_registry(uri: &str) -> bool {
-    let Some((host, rest)) = uri.split_once('/') else { return false };
-    let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
-    let is_of = |text: &str, others: &[u8]| {
-        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
-    };
-    let (before, digest) =
-        rest.split_once('@').map_or((rest, None), |(before, digest)| (before, Some(digest)));
-    let (path, tag) = before.split_once(':').map_or((before, None), |(path, tag)| (path, Some(tag)));
-    is_of(name, b"-.")
-        && port.is_none_or(|port| port.parse::<u16>().is_ok())
-        && path.split('/').all(|part| is_of(part, b"-._"))
-        && tag.is_none_or(|tag| is_of(tag, b"-._"))
-        && digest.is_none_or(|digest| is_of(digest, b":"))
+    const ANY: &str = "localhost";
+    uri.contains('/') && matches!(Reference::parse(uri, Some(ANY)), Ok(Reference::Registry(_)))
 }
 
 /// There is no `$LATEST.PUBLISHED` here.
@@ -356,10 +347,12 @@ mod tests {
 
     #[test]
     fn an_image_is_in_a_registry() {
+        let digest = format!("sha256:{}", "0".repeat(64));
         for yes in [
             "111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/app:1.0",
-            "registry:5000/image@sha256:00",
-            "registry/image:1@sha256:00",
+            &format!("registry:5000/image@{digest}"),
+            &format!("registry/image:1@{digest}"),
+            "team/app.tar.d/app",
         ] {
             assert!(is_in_registry(yes), "{yes}");
         }
@@ -376,6 +369,13 @@ mod tests {
             "docker-archive:image/1.tar",
             "registry/image 1",
             "registry/image@",
+            "../image.tar",
+            "data/../../image.tar",
+            "images/app.tar.gz",
+            "oci:5000/image",
+            "oci:1/../../srv/image:1",
+            "docker-archive:1/image",
+            "registry:5000/../image",
         ] {
             assert!(!is_in_registry(no), "{no}");
         }

@@ -13,6 +13,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("migrations/3_attachments.sql"),
     include_str!("migrations/4_code_signing.sql"),
     include_str!("migrations/5_event_sources.sql"),
+    include_str!("migrations/6_policy_revisions.sql"),
 ];
 
 /// Takes the steps that a file has not taken yet, each wholly or not at all.
@@ -49,7 +50,7 @@ mod tests {
         "code": {"image": {"uri": "repo:1", "digest": null}},
         "state": "active",
         "last_update": "successful",
-        "revision_id": "1",
+        "revision_id": "of the version",
         "last_modified_ms": 0,
         "published_description": null
     }"#;
@@ -71,13 +72,30 @@ mod tests {
                               VALUES (1, ?1, 0, 0, ?2)";
                 file.execute(insert, params![0, RECORD]).unwrap();
                 file.execute(insert, params![1, RECORD]).unwrap();
-                let alias = "INSERT INTO alias VALUES (1, 'prod', 1, NULL, NULL, '', '1')";
+                let alias = "INSERT INTO alias VALUES (1, 'prod', 1, NULL, NULL, '', 'of the alias')";
                 file.execute_batch(alias).unwrap();
+            }
+            let has_policies = (3..6).contains(&taken);
+            if has_policies {
+                let policies = "INSERT INTO policy_statement (function, qualifier, position, sid, statement)
+                                VALUES (1, 'prod', 1, 's', '{}'), (1, '1', 1, 's', '{}'), (1, '$LATEST', 1, 's', '{}')";
+                file.execute_batch(policies).unwrap();
             }
             drop(file);
 
             let store = Store::open(folder.path(), account()).unwrap();
-            let reference = FunctionReference::parse("f:prod", None, "eu-west-1", "111122223333").unwrap();
+            let named = |path| FunctionReference::parse(path, None, "eu-west-1", "111122223333").unwrap();
+            for (path, revision_id) in
+                [("f:prod", "of the alias"), ("f:1", "of the version"), ("f", "of the version")]
+            {
+                let revision = store.policy(&named(path)).ok().map(|policy| policy.revision_id);
+                assert_eq!(
+                    revision.as_deref(),
+                    has_policies.then_some(revision_id),
+                    "{path} from format {taken}"
+                );
+            }
+            let reference = named("f:prod");
             let timeout_s = store.resolve(&reference).ok().map(|resolved| {
                 assert_eq!(resolved.target.version.number.to_string(), "1");
                 resolved.target.version.configuration.timeout_s

@@ -9,7 +9,7 @@ use aws_lc_rs::cipher::{
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hkdf;
 use aws_lc_rs::iv::FixedLength;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Says which derivation a key is of: another one, another text.
 const INFO: &[u8] = b"firesteel chunk key 1";
@@ -42,22 +42,16 @@ pub enum Domain {
 impl ChunkKey {
     /// That of a plaintext.
     pub(super) fn derive(plaintext: &[u8], salt: &Salt, domain: &Domain) -> Self {
-        let mut salting = salt.0.to_vec();
         // A tag and no separator: nothing follows the name.
-        match domain {
-            Domain::Deployment => salting.push(0),
-            Domain::Tenant(name) => {
-                salting.push(1);
-                salting.extend_from_slice(name.as_bytes());
-            }
-            Domain::Private(number) => {
-                salting.push(2);
-                salting.extend_from_slice(number);
-            }
-        }
+        let (tag, name): (u8, &[u8]) = match domain {
+            Domain::Deployment => (0, &[]),
+            Domain::Tenant(name) => (1, name.as_bytes()),
+            Domain::Private(number) => (2, number),
+        };
+        // In one piece: as it grew, it would leave the secret behind.
+        let salting = Zeroizing::new([&salt.0[..], &[tag], name].concat());
         let content = digest(&SHA256, plaintext);
         let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, &salting).extract(content.as_ref());
-        salting.zeroize();
         let mut key = [0; 32];
         let output = extracted.expand(&[INFO], hkdf::HKDF_SHA256);
         output.and_then(|output| output.fill(&mut key)).expect("one block of SHA-256 is never too long");

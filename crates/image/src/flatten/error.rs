@@ -5,8 +5,8 @@ use std::io;
 use super::layer::Layer;
 use super::limits::FlattenLimit;
 
-/// Why layers cannot be made into an image, or the image not be read. But for [`Read`](FlattenError::Read) and
-/// [`Write`](FlattenError::Write), whoever made the image has caused it.
+/// Why layers cannot be made into an image, or the image not be read. But for [`Read`](FlattenError::Read), whoever made the
+/// image has caused it.
 #[derive(Debug, thiserror::Error)]
 pub enum FlattenError {
     /// From one place on, a layer is no tar.
@@ -63,9 +63,6 @@ pub enum FlattenError {
         /// How many there are.
         slots: u32,
     },
-    /// The image could not be written to where it was to go.
-    #[error("the image cannot be written")]
-    Write(#[source] io::Error),
 }
 
 /// Why bytes are no tar.

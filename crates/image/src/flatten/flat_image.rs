@@ -1,7 +1,6 @@
 //! The image itself: metadata as bytes, and of the files where their content lies.
 
 use std::fmt;
-use std::io::Write;
 
 use super::error::{BadTar, FlattenError};
 use super::layer::{Layer, read_full};
@@ -74,21 +73,6 @@ impl FlatImage {
             let to = (extent.image_at + extent.bytes).min(end);
             let within = |at: u64| usize::try_from(at - start).expect("it is within the slot");
             self.read(extent, from - extent.image_at, &mut into[within(from)..within(to)])?;
-        }
-        Ok(())
-    }
-
-    /// Writes the whole image.
-    pub fn write_to(&self, into: &mut impl Write) -> Result<(), FlattenError> {
-        let mut buffer: Box<[u8; CHUNK_BYTES as usize]> =
-            vec![0; CHUNK_BYTES as usize].try_into().expect("it has this length");
-        let mut rest = self.image_bytes;
-        for slot in 0..self.slots() {
-            self.read_slot(slot, &mut buffer)?;
-            let bytes = rest.min(u64::from(CHUNK_BYTES));
-            rest -= bytes;
-            let bytes = usize::try_from(bytes).expect("it is at most a slot");
-            into.write_all(&buffer[..bytes]).map_err(FlattenError::Write)?;
         }
         Ok(())
     }

@@ -15,7 +15,8 @@ pub struct FlattenLimits {
     pub path_bytes: usize,
     /// Entries of all layers' tars together.
     pub entries: u64,
-    /// Bytes of names, targets of links, extended attributes and maps of sparse files, which are held in memory.
+    /// Bytes of names, in every directory that has them, of targets of links, extended attributes and maps of sparse files:
+    /// they are held in memory.
     pub metadata_bytes: u64,
 }
 

@@ -7,7 +7,7 @@ use crate::erofs::{
     xattr_area_bytes, xattr_header,
 };
 
-/// The same for all images: what tells them apart is their content. Version 8, for a value that is nobody's standard.
+/// The same for all images: what tells them apart is their content.
 const UUID: [u8; 16] = *b"firestee\x8c\x01erofs\0";
 
 /// All blocks before the first layer's region.

@@ -275,13 +275,19 @@ impl Tree {
         name: &[u8],
         budget: &mut Budget,
     ) -> Result<DentryId, FlattenLimit> {
-        let name = self.intern(name, budget)?;
-        Ok(self.dentry_by_id(directory, name))
+        let id = self.intern(name, budget)?;
+        if let Some(found) = self.find_by_id(directory, id) {
+            return Ok(found);
+        }
+        // It is in the image as often as there are directories with it.
+        budget.take_metadata(name.len())?;
+        Ok(self.add_dentry(directory, id))
     }
 
     /// The dentry of the same name as another in another directory, made if there is none.
     pub(super) fn dentry_like(&mut self, dentry: DentryId, directory: InodeId) -> DentryId {
-        self.dentry_by_id(directory, self.dentry(dentry).name)
+        let name = self.dentry(dentry).name;
+        self.find_by_id(directory, name).unwrap_or_else(|| self.add_dentry(directory, name))
     }
 
     /// All dentries of a directory, in the order of its list.
@@ -404,10 +410,7 @@ impl Tree {
         self.by_place.find(place_hash(&self.hasher, directory, name), is_it).copied()
     }
 
-    fn dentry_by_id(&mut self, directory: InodeId, name: NameId) -> DentryId {
-        if let Some(id) = self.find_by_id(directory, name) {
-            return id;
-        }
+    fn add_dentry(&mut self, directory: InodeId, name: NameId) -> DentryId {
         let number = u32::try_from(self.dentries.len() + 1).ok().and_then(NonZeroU32::new);
         let id = DentryId(number.expect("as many entries as fit into 32 bits"));
         let node = self.directory_mut(directory).expect("dentries are of directories");

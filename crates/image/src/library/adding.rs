@@ -56,7 +56,7 @@ impl AddError {
     pub fn fault(&self) -> Fault {
         match self {
             AddError::Source(error) => error.fault(),
-            AddError::Flatten(FlattenError::Read { .. } | FlattenError::Write(_)) => Fault::Failed,
+            AddError::Flatten(FlattenError::Read { .. }) => Fault::Failed,
             AddError::Flatten(_) | AddError::Put(PutError::TooLarge { .. }) => Fault::Invalid,
             AddError::Unresolved { .. } | AddError::Put(_) | AddError::Name(_) | AddError::BrokeOff => {
                 Fault::Failed

@@ -36,9 +36,6 @@ pub trait SlotTable: Send + Sync + fmt::Debug {
     fn slot(&self, index: u32) -> Option<(ChunkRef, &ChunkKey)>;
 }
 
-/// A deadline for reads that leaves time for everything that ends well: an origin that is asked twice, and is slow.
-pub const READ_DEADLINE: Duration = Duration::from_secs(10);
-
 /// How long a slot is not waited for after a read has waited for it in vain: longer than the kernel takes to ask again, and
 /// no time for anybody else.
 const GIVEN_UP: Duration = Duration::from_millis(250);

@@ -33,7 +33,7 @@ mod mounts;
 mod path;
 
 pub use abandoned::remove_abandoned;
-pub use block_file::{BlockFile, BlockReadError, OnFirstTouch, READ_DEADLINE, ReadStatistics, SlotTable};
+pub use block_file::{BlockFile, BlockReadError, OnFirstTouch, ReadStatistics, SlotTable};
 pub use erofs::{BadImage, TreeError};
 pub use mounted::MountError;
 pub use mounts::{MountedImage, Mounts};

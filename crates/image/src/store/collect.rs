@@ -4,17 +4,16 @@ use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::ObjectStore;
 
 use super::error::OpenError;
 use super::lease::WriteLease;
 use super::put::PutError;
 use super::register::{StateError, UpdateError};
 use super::roots::{Event, ImageRow, Phase, Refusal};
-use super::{ImageStore, Shared, local, place};
-use crate::chunk::{ChunkId, ChunkRef, FetchError};
+use super::{ImageStore, Shared, local, origin, place};
+use crate::chunk::{ChunkRef, FetchError};
 use crate::manifest::{ImageId, RootId};
 
 /// Between two batches it is looked whether somebody has read what is being deleted.
@@ -109,9 +108,9 @@ impl Shared {
             return Ok(());
         }
         let lease = WriteLease::take(self).await?;
-        let there = self.chunks_of(lease.root).await?;
+        let mut there = self.chunks_of(lease.root).await?;
         for (image, row) in rows {
-            match self.move_image(&lease, image, &row, &there).await {
+            match self.move_image(&lease, image, &row, &mut there).await {
                 Ok(()) => done.moved += 1,
                 // Somebody else was faster, or it is needed no more.
                 Err(CollectError::Update(UpdateError::Refused(
@@ -127,45 +126,43 @@ impl Shared {
         Ok(lease.release().await?)
     }
 
-    /// Chunks, manifest, and only then the row. Chunks are verified on the way: damage is not carried on.
+    /// Chunks, manifest, and only then the row. Chunks are verified on the way: damage is not carried on. Those that are
+    /// there then are added to `there`: what images share is copied with the first of them.
     async fn move_image(
         &self,
         lease: &WriteLease,
         image: ImageId,
         row: &ImageRow,
-        there: &HashSet<ChunkId>,
+        there: &mut HashSet<ChunkRef>,
     ) -> Result<(), CollectError> {
         let manifest = self.manifest(row.root, row.manifest).await?;
-        let absent = manifest.chunks().into_iter().filter(|chunk| !there.contains(&chunk.id));
-        let copies = stream::iter(absent.collect::<Vec<ChunkRef>>()).map(|chunk| async move {
+        let absent: Vec<_> = manifest.chunks().into_iter().filter(|chunk| !there.contains(chunk)).collect();
+        let copies = stream::iter(absent.iter().copied()).map(|chunk| async move {
             lease.keep().await?;
-            let verified = self.chunk(row.root, chunk).await?;
+            let verified = origin::fetch(&*self.store, row.root, chunk).await?;
             self.store_chunk(lease.root, &verified).await?;
             Ok::<_, CollectError>(())
         });
         copies.buffer_unordered(self.settings.requests).try_collect::<()>().await?;
+        there.extend(absent);
         self.create(&place::manifest(lease.root, row.manifest), manifest.bytes().clone().into()).await?;
-        if let Some(list) = self.prefetch_of(row.root, image).await? {
+        if let Some(list) = self.prefetch_list(row.root, image).await? {
             self.create(&place::prefetch(lease.root, image), list.into()).await?;
         }
-        self.register.apply(Event::Move { lease: lease.id, image, from: row.root }).await?;
+        let event = Event::Move { lease: lease.id, image, from: row.root, manifest: row.manifest };
+        self.register.apply(event).await?;
         Ok(())
     }
 
-    async fn prefetch_of(&self, root: RootId, image: ImageId) -> Result<Option<Bytes>, CollectError> {
-        let read = async { self.store.get(&place::prefetch(root, image)).await?.bytes().await };
-        match read.await {
-            Ok(list) => Ok(Some(list)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(OpenError::reading("prefetch list")(error).into()),
-        }
-    }
-
-    /// What need not be copied. A root is only added to while it is active.
-    async fn chunks_of(&self, root: RootId) -> Result<HashSet<ChunkId>, CollectError> {
+    /// What need not be copied, by name and length: one that was cut off is copied, else the last whole one would go with its
+    /// root. A root is only added to while it is active.
+    async fn chunks_of(&self, root: RootId) -> Result<HashSet<ChunkRef>, CollectError> {
         let named = self.store.list(Some(&place::chunks(root)));
         let named = named.try_filter_map(|object| async move {
-            Ok(object.location.filename().and_then(|name| name.parse::<ChunkId>().ok()))
+            let id = object.location.filename().and_then(|name| name.parse().ok());
+            Ok(id
+                .zip(u32::try_from(object.size).ok())
+                .map(|(id, stored_bytes)| ChunkRef { id, stored_bytes }))
         });
         named.try_collect().await.map_err(|source| CollectError::Root { action: "listing", root, source })
     }

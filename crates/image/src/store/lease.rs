@@ -68,17 +68,23 @@ impl ReadLease {
         shared.now_ms() < self.valid_until_ms.load(Ordering::Acquire)
     }
 
-    async fn renew(&self, shared: &Shared) {
+    /// Whether there is still a lease to renew.
+    async fn renew(&self, shared: &Shared) -> bool {
         let expires_ms = shared.expires_ms();
         match shared.register.apply(Event::Renew { lease: self.id, expires_ms }).await {
-            Ok(_) => self.valid_until_ms.store(expires_ms, Ordering::Release),
+            Ok(_) => {
+                self.valid_until_ms.store(expires_ms, Ordering::Release);
+                true
+            }
             Err(UpdateError::Refused(_)) => {
                 tracing::warn!(root = %self.root, "the lease of this server's readers has lapsed");
                 self.valid_until_ms.store(0, Ordering::Release);
+                false
             }
             // There are more attempts before it lapses.
             Err(UpdateError::State(error)) => {
                 tracing::warn!(root = %self.root, error = &error as &dyn std::error::Error, "a lease is not renewed");
+                true
             }
         }
     }
@@ -89,7 +95,9 @@ async fn keep(lease: Weak<ReadLease>, every_ms: u64) {
         tokio::time::sleep(Duration::from_millis(every_ms.max(1))).await;
         let Some(lease) = lease.upgrade() else { return };
         let Some(shared) = lease.shared.upgrade() else { return };
-        lease.renew(&shared).await;
+        if !lease.renew(&shared).await {
+            return;
+        }
     }
 }
 

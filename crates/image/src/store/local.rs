@@ -16,11 +16,7 @@ const UNFINISHED_FOR: Duration = Duration::from_secs(60 * 60);
 /// Removes what is left of a root without objects: empty folders, and what was being written when a server was killed.
 pub(super) async fn remove_root(folder: &Path, root: RootId) -> io::Result<()> {
     let folder = folder.join(place::root(root).as_ref());
-    blocking(move || match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
-    })
-    .await
+    blocking(move || gone(fs::remove_dir_all(folder))).await
 }
 
 /// Removes states that were being written when a server was killed. The client of the folder calls them `NAME#NUMBER`.
@@ -33,12 +29,20 @@ pub(super) async fn remove_unfinished(folder: &Path) -> io::Result<()> {
             let age =
                 entry.metadata().and_then(|found| found.modified()).ok().and_then(|time| time.elapsed().ok());
             if is_unfinished && age.is_some_and(|age| age > UNFINISHED_FOR) {
-                fs::remove_file(entry.path())?;
+                gone(fs::remove_file(entry.path()))?;
             }
         }
         Ok(())
     })
     .await
+}
+
+/// Another server tidies, too.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
 }
 
 async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {

@@ -109,7 +109,7 @@ pub struct ImageStore {
 /// What operations have in common.
 struct Shared {
     store: Arc<dyn ObjectStore>,
-    /// The same, by which chunks are read: once. What a slow store is asked again for makes it slower, for all.
+    /// The same, by which functions read their chunks: once. What a slow store is asked again for makes it slower, for all.
     chunks: Arc<dyn ObjectStore>,
     /// Of a local store: objects leave folders behind.
     folder: Option<PathBuf>,
@@ -221,6 +221,10 @@ impl ImageStore {
 
     /// An image, to read it.
     pub async fn open(&self, image: ImageId) -> Result<Opened, OpenError> {
+        Ok(self.open_with_manifest(image).await?.0)
+    }
+
+    async fn open_with_manifest(&self, image: ImageId) -> Result<(Opened, Manifest), OpenError> {
         let shared = &self.shared;
         loop {
             let state = shared.register.read().await?;
@@ -234,7 +238,7 @@ impl ImageStore {
             let manifest = shared.manifest(row.root, row.manifest).await?;
             let opened = manifest.open(image, &shared.vault, &row.tenant).await?;
             let origin = Origin::new(Arc::clone(shared), row.root, lease);
-            return Ok(Opened { row, image: Arc::new(opened), origin: Arc::new(origin) });
+            return Ok((Opened { row, image: Arc::new(opened), origin: Arc::new(origin) }, manifest));
         }
     }
 
@@ -311,11 +315,7 @@ impl ImageStore {
     /// What was recorded of an image's first touches, if anything was.
     pub async fn prefetch_list(&self, image: ImageId) -> Result<Option<Bytes>, OpenError> {
         let row = self.shared.row(image).await?;
-        match self.shared.store.get(&place::prefetch(row.root, image)).await {
-            Ok(object) => Ok(Some(object.bytes().await.map_err(OpenError::reading("prefetch list"))?)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(OpenError::reading("prefetch list")(error)),
-        }
+        self.shared.prefetch_list(row.root, image).await
     }
 
     /// Keeps it, in place of the one before. Nothing depends on it but time.
@@ -343,6 +343,16 @@ impl Shared {
     async fn row(&self, image: ImageId) -> Result<ImageRow, OpenError> {
         let state = self.register.read().await?;
         state.images.get(&image).cloned().ok_or(OpenError::NoImage { image })
+    }
+
+    /// None where there is none, nor where there is what cannot be one: it is a hint.
+    async fn prefetch_list(&self, root: RootId, image: ImageId) -> Result<Option<Bytes>, OpenError> {
+        match self.store.get(&place::prefetch(root, image)).await {
+            Ok(object) if object.meta.size > place::MAX_PREFETCH_BYTES => Ok(None),
+            Ok(object) => Ok(Some(object.bytes().await.map_err(OpenError::reading("prefetch list"))?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(OpenError::reading("prefetch list")(error)),
+        }
     }
 
     /// The one of this name: nothing else is taken for it.

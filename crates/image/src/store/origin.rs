@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use object_store::ObjectStoreExt;
+use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::Shared;
 use super::lease::{ReadLease, ReadLeases};
@@ -32,6 +32,16 @@ impl Origin {
     /// Which.
     pub fn root(&self) -> RootId {
         self.root
+    }
+
+    /// A chunk, by one of the store's clients.
+    pub(super) async fn fetch_by(
+        &self,
+        objects: &dyn ObjectStore,
+        chunk: ChunkRef,
+    ) -> Result<VerifiedChunk, FetchError> {
+        self.check_lease().await.map_err(|error| unreachable(error.into()))?;
+        fetch(objects, self.root, chunk).await
     }
 
     /// Before each read: whoever has slept over the end of the lease asks for another one. If the root has expired meanwhile,
@@ -64,31 +74,32 @@ impl Origin {
 #[async_trait]
 impl ChunkSource for Origin {
     async fn fetch(&self, chunk: ChunkRef) -> Result<VerifiedChunk, FetchError> {
-        self.check_lease().await.map_err(|error| unreachable(error.into()))?;
-        self.shared.chunk(self.root, chunk).await
+        self.fetch_by(&*self.shared.chunks, chunk).await
     }
 }
 
-impl Shared {
-    /// A chunk of a root, by who knows that it may be read.
-    pub(super) async fn chunk(&self, root: RootId, chunk: ChunkRef) -> Result<VerifiedChunk, FetchError> {
-        let read = async {
-            let object = self.chunks.get(&place::chunk(root, chunk.id)).await?;
-            // Not read at all if it is something else, however long that is.
-            if object.meta.size == u64::from(chunk.stored_bytes) {
-                return Ok(Ok(object.bytes().await?));
-            }
-            let found_bytes = usize::try_from(object.meta.size).unwrap_or(usize::MAX);
-            Ok(Err(BadChunk::Length { expected: chunk, found_bytes }))
-        };
-        let bytes = match read.await {
-            Ok(bytes) => bytes,
-            Err(object_store::Error::NotFound { .. }) => return Err(FetchError::Missing { id: chunk.id }),
-            Err(error) => return Err(unreachable(error.into())),
-        };
-        let verified = bytes.and_then(|bytes| VerifiedChunk::verify(chunk, bytes));
-        verified.map_err(|source| FetchError::Corrupt { id: chunk.id, source })
-    }
+/// A chunk of a root, by who knows that it may be read.
+pub(super) async fn fetch(
+    objects: &dyn ObjectStore,
+    root: RootId,
+    chunk: ChunkRef,
+) -> Result<VerifiedChunk, FetchError> {
+    let read = async {
+        let object = objects.get(&place::chunk(root, chunk.id)).await?;
+        // Not read at all if it is something else, however long that is.
+        if object.meta.size == u64::from(chunk.stored_bytes) {
+            return Ok(Ok(object.bytes().await?));
+        }
+        let found_bytes = usize::try_from(object.meta.size).unwrap_or(usize::MAX);
+        Ok(Err(BadChunk::Length { expected: chunk, found_bytes }))
+    };
+    let bytes = match read.await {
+        Ok(bytes) => bytes,
+        Err(object_store::Error::NotFound { .. }) => return Err(FetchError::Missing { id: chunk.id }),
+        Err(error) => return Err(unreachable(error.into())),
+    };
+    let verified = bytes.and_then(|bytes| VerifiedChunk::verify(chunk, bytes));
+    verified.map_err(|source| FetchError::Corrupt { id: chunk.id, source })
 }
 
 fn unreachable(source: Box<dyn std::error::Error + Send + Sync>) -> FetchError {

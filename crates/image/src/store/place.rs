@@ -8,6 +8,9 @@ use crate::manifest::{ImageId, ManifestId, RootId};
 /// Nothing that is longer is read: the largest manifest is shorter.
 pub(super) const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
 
+/// Nor anything longer of first touches: a few starts, each of 4 bytes for a slot, of which an image has 32 Ki.
+pub(super) const MAX_PREFETCH_BYTES: u64 = 4 * 1024 * 1024;
+
 /// Everything of a root, which goes at once.
 pub(super) fn root(root: RootId) -> Key {
     Key::from(format!("roots/{root}"))

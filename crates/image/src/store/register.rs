@@ -135,10 +135,12 @@ impl Register {
         let register =
             Register { store, vault, known: Mutex::default(), updating: tokio::sync::Mutex::default() };
         if register.latest().await?.is_none() {
-            if !is_empty.await.map_err(failed("reading"))? {
+            if is_empty.await.map_err(failed("reading"))? {
+                register.begin().await?;
+            } else if register.latest().await?.is_none() {
+                // Looked for once more: another server may have begun meanwhile, and have stored something.
                 return Err(StateError::Lost);
             }
-            register.begin().await?;
         }
         register.read().await?;
         Ok(register)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// Buckets per doubling: a quantile is told at most a fifth too high.
+/// Buckets per doubling: a quantile is told at most a quarter too high.
 const STEPS: u64 = 4;
 /// From a microsecond to more than an hour.
 const BUCKETS: usize = 128;

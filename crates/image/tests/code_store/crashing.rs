@@ -2,20 +2,16 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use firesteel_image::{CodeStore, ReadError, Sha256, StoreLimits};
 
-use crate::{Shop, Test, assert_files, package};
+use crate::victim::{self, Test};
+use crate::{Shop, assert_files, package};
 
 pub(crate) const TESTS: &[Test] =
     &[("killed at any moment, the store has what it has answered for", killed_at_any_moment)];
-
-/// First argument of the process that is killed; then the folder of its store, and a seed.
-pub(crate) const VICTIM: &str = "victim";
 
 const ROUNDS: u64 = 40;
 /// Longer than any of its steps takes, so that each is met.
@@ -59,7 +55,7 @@ fn killed_at_any_moment() {
         let Shop { folder, store } = shop;
         drop(store);
         let code = folder.path().join("code");
-        let log = kill_a_victim(&code, seed, &mut random);
+        let log = victim::kill_one(&code, seed, &mut random, WITHIN_MICROS);
         for line in &log {
             let (sign, number) = line.split_once(' ').unwrap();
             // A removal that was announced may not have come to pass when it was killed; the next line tells.
@@ -72,27 +68,6 @@ fn killed_at_any_moment() {
         check(&shop, &by_name, &expected);
     }
     assert!(met_half_done > 0, "none was killed in the middle of something");
-}
-
-/// What a process has said that was killed a random time after it began.
-fn kill_a_victim(code: &Path, seed: u64, random: &mut fastrand::Rng) -> Vec<String> {
-    let mut victim = Command::new(std::env::current_exe().unwrap())
-        .args([VICTIM, code.to_str().unwrap(), &seed.to_string()])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut output = BufReader::new(victim.stdout.take().unwrap()).lines();
-    let lines = random.usize(1..6);
-    let mut log: Vec<String> = output.by_ref().take(lines).map(Result::unwrap).collect();
-    // Its moment is what is random here; there is no state to wait for.
-    let moment = Instant::now() + Duration::from_micros(random.u64(..WITHIN_MICROS));
-    while Instant::now() < moment {
-        std::hint::spin_loop();
-    }
-    victim.kill().unwrap();
-    log.extend(output.map(Result::unwrap));
-    victim.wait().unwrap();
-    log
 }
 
 fn check(shop: &Shop, by_name: &HashMap<Sha256, u32>, expected: &HashMap<u32, bool>) {

@@ -1,6 +1,4 @@
 //! The store of code on a real disk, by many threads, and by a process that is killed.
-//!
-//! Without the usual harness: the process that is killed is this program, told so by its first argument.
 #![expect(clippy::unwrap_used, reason = "every function here is part of a test")]
 
 mod crashing;
@@ -9,45 +7,32 @@ mod measuring;
 mod refusing;
 mod removing;
 mod sharing;
+#[path = "../victim/mod.rs"]
+mod victim;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Cursor, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use firesteel_image::{CodeStore, Limits, StoreLimits, Tree};
-use libtest_mimic::{Arguments, Trial};
 use tempfile::TempDir;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
+use self::victim::Test;
+
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().collect();
-    if let [_, mode, folder, seed] = arguments.as_slice()
-        && mode == crashing::VICTIM
-    {
-        crashing::work(Path::new(folder), seed.parse().unwrap());
-    }
     let all =
         [keeping::TESTS, refusing::TESTS, removing::TESTS, sharing::TESTS, crashing::TESTS, measuring::TESTS]
             .concat();
-    let trial = |(name, body): Test| {
-        Trial::test(name, move || {
-            body();
-            Ok(())
-        })
-    };
-    let printed = measuring::PRINTED.iter().map(|test| trial(*test).with_ignored_flag(true));
-    let trials = all.into_iter().map(trial).chain(printed);
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+    let printed = measuring::PRINTED.iter().map(|test| victim::trial(*test).with_ignored_flag(true));
+    victim::run(crashing::work, all.into_iter().map(victim::trial).chain(printed).collect())
 }
-
-/// What is promised, and how it is checked.
-type Test = (&'static str, fn());
 
 /// A folder of its own for a test, and a store in it.
 struct Shop {

@@ -170,6 +170,17 @@ fn limits_are_named_with_the_entry_that_exceeds_them() {
     );
 }
 
+/// It is kept once, but in the image as often.
+#[test]
+fn a_name_counts_in_every_directory_that_has_it() {
+    let limits = FlattenLimits { metadata_bytes: 2000, ..FlattenLimits::default() };
+    let name = "x".repeat(90);
+    let tar = (0..30)
+        .fold(Tar::new().file(&name, ""), |tar, number| tar.hard_link(format!("{number}/{name}"), &name));
+    let error = flatten(&layers(vec![tar.finish()]), &limits).unwrap_err();
+    assert!(matches!(error, FlattenError::Limit { limit: FlattenLimit::MetadataBytes(2000), .. }), "{error}");
+}
+
 #[test]
 fn a_huge_sparse_file_is_refused_before_anything_is_made_of_it() {
     let bomb =
@@ -197,11 +208,8 @@ fn a_layer_that_is_cut_off_later_is_told() {
     let layer = firesteel_image::Layer { digest: "sha256:0".to_owned(), tar: shrinking.clone() };
     let image = flatten(&[layer], &FlattenLimits::default()).unwrap();
     shrinking.1.store(2000, std::sync::atomic::Ordering::Relaxed);
-    assert!(matches!(
-        image.write_to(&mut Vec::new()),
-        Err(FlattenError::Tar { source: BadTar::Truncated, .. })
-    ));
-    let slots = image.slots();
-    let mut buffer = slot_buffer();
+    let (slots, mut buffer) = (image.slots(), slot_buffer());
+    let read = (0..slots).try_for_each(|slot| image.read_slot(slot, &mut buffer));
+    assert!(matches!(read, Err(FlattenError::Tar { source: BadTar::Truncated, .. })));
     assert!(matches!(image.read_slot(slots, &mut buffer), Err(FlattenError::Slot { .. })));
 }

@@ -20,6 +20,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("an earlier state is not taken for a later one", an_earlier_state_is_not_taken_for_a_later_one),
     ("damage is told and not carried on", damage_is_told_and_not_carried_on),
     ("a chunk that was cut off is stored again", a_chunk_that_was_cut_off_is_stored_again),
+    ("a chunk that was cut off is copied again", a_chunk_that_was_cut_off_is_copied_again),
 ];
 
 /// A store with two images, and everything that is in it.
@@ -210,5 +211,21 @@ fn a_chunk_that_was_cut_off_is_stored_again() {
             server.put(Arc::clone(flat), &named(&format!("{name} again"))).await.unwrap();
         }
         assert!(!victim.look(Arc::clone(&victim.world.objects)).await);
+    });
+}
+
+/// Where an image moves to. Else the root that has the chunk whole would go.
+fn a_chunk_that_was_cut_off_is_copied_again() {
+    wait(async {
+        let world = World::new();
+        let server = world.server().await;
+        let moving = server.put(slots(&[1, 2]), &named("moving")).await.unwrap().image;
+        server.rotate(false).await.unwrap();
+        server.put(slots(&[1]), &named("there")).await.unwrap();
+        let chunks = "roots/00000002/chunks".into();
+        let chunk = world.objects.list(Some(&chunks)).try_next().await.unwrap().unwrap().location;
+        world.objects.put(&chunk, "cut off".into()).await.unwrap();
+        assert_eq!(server.collect().await.unwrap().moved, 1);
+        assert!(read(&server.open(moving).await.unwrap()).await.unwrap() == slots(&[1, 2]).0);
     });
 }

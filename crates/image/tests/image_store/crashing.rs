@@ -1,10 +1,8 @@
 //! A server dies at any of its steps: images are there whole or not at all, and the next server goes on.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use firesteel_image::manifest::KeyVault;
 use firesteel_image::store::{ImageStore, StoreSettings};
@@ -12,7 +10,8 @@ use tempfile::TempDir;
 
 use crate::faulty::Faulty;
 use crate::flat::{named, slots, small};
-use crate::{Test, World, pass, read, wait};
+use crate::victim::{self, Test};
+use crate::{World, pass, read, wait};
 
 pub(crate) const TESTS: &[Test] = &[
     ("dying at any step of a put leaves all or nothing", dying_at_any_step_of_a_put),
@@ -116,9 +115,6 @@ fn two_servers_begin_at_once() {
     });
 }
 
-/// First argument of the process that is killed; then the folder of its store, and a seed.
-pub(crate) const VICTIM: &str = "victim";
-
 const ROUNDS: u64 = 20;
 /// Longer than most of its steps take, so that each is met.
 const WITHIN_MICROS: u64 = 20_000;
@@ -171,7 +167,7 @@ fn killed_at_any_moment() {
     // Whether it must be there; unknown while it is being stored or removed.
     let mut expected = std::collections::HashMap::new();
     for seed in 0..ROUNDS {
-        for line in kill_a_victim(folder.path(), seed, &mut random) {
+        for line in victim::kill_one(folder.path(), seed, &mut random, WITHIN_MICROS) {
             let (sign, number) = line.split_once(' ').unwrap();
             expected.insert(number.parse::<u8>().unwrap(), sign == "+");
         }
@@ -189,25 +185,4 @@ fn killed_at_any_moment() {
         });
     }
     assert!(expected.len() > 2, "{expected:?}");
-}
-
-/// What a process has said that was killed a random time after it began.
-fn kill_a_victim(folder: &Path, seed: u64, random: &mut fastrand::Rng) -> Vec<String> {
-    let mut victim = Command::new(std::env::current_exe().unwrap())
-        .args([VICTIM, folder.to_str().unwrap(), &seed.to_string()])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut output = BufReader::new(victim.stdout.take().unwrap()).lines();
-    let lines = random.usize(1..6);
-    let mut log: Vec<String> = output.by_ref().take(lines).map(Result::unwrap).collect();
-    // Its moment is what is random here; there is no state to wait for.
-    let moment = Instant::now() + Duration::from_micros(random.u64(..WITHIN_MICROS));
-    while Instant::now() < moment {
-        std::hint::spin_loop();
-    }
-    victim.kill().unwrap();
-    log.extend(output.map(Result::unwrap));
-    victim.wait().unwrap();
-    log
 }

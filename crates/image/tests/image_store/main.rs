@@ -1,6 +1,4 @@
 //! The store of images, by several servers at once, some of which die, over a store of objects that may do anything.
-//!
-//! Without the usual harness: the process that is killed is this program, told so by its first argument.
 #![expect(clippy::unwrap_used, reason = "every function here is part of a test")]
 
 mod churning;
@@ -10,40 +8,27 @@ mod crashing;
 mod faulty;
 mod flat;
 mod storing;
+#[path = "../victim/mod.rs"]
+mod victim;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use firesteel_image::chunk::{CHUNK_BYTES, ChunkSource, FetchError};
 use firesteel_image::manifest::KeyVault;
 use firesteel_image::store::{Clock, ImageStore, Opened, StoreOpenError, StoreSettings};
-use libtest_mimic::{Arguments, Trial};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use self::victim::Test;
+
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().collect();
-    if let [_, mode, folder, seed] = arguments.as_slice()
-        && mode == crashing::VICTIM
-    {
-        crashing::work(Path::new(folder), seed.parse().unwrap());
-    }
     let all =
         [storing::TESTS, corrupting::TESTS, crashing::TESTS, collecting::TESTS, churning::TESTS].concat();
-    let trials = all.into_iter().map(|(name, body): Test| {
-        Trial::test(name, move || {
-            body();
-            Ok(())
-        })
-    });
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+    victim::run(crashing::work, all.into_iter().map(victim::trial).collect())
 }
-
-/// What is promised, and how it is checked.
-type Test = (&'static str, fn());
 
 /// Runs what a test awaits, by a clock that goes on only when nothing else is left to do.
 fn wait<T>(future: impl Future<Output = T>) -> T {

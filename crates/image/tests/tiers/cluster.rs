@@ -204,6 +204,22 @@ async fn fills_that_find_no_place_are_dropped_and_nobody_waits() {
     assert!(cluster.report().fills.dropped >= 480, "{:?}", cluster.report().fills);
 }
 
+/// Chunks that are new while it is stalled come to the other nodes: for them, too, the store is read once.
+#[tokio::test(start_paused = true)]
+async fn a_stalled_node_keeps_nothing_from_the_others() {
+    let site = filled(6, 0, Latency::CACHE_NODES).await;
+    site.nodes[2].set_fault(Fault::Stalled);
+    let chunks: Vec<_> = (0..500).map(|number| site.store.add(chunk(number))).collect();
+    fetch_all(&site.source, &chunks).await.unwrap();
+    let fills = || site.cluster.report().fills;
+    while fills().put + fills().failed + 5 * fills().dropped < 2500 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!((fills().dropped, site.store.reads()), (0, 500));
+    fetch_all(&site.source, &chunks).await.unwrap();
+    assert_eq!(site.store.reads(), 500);
+}
+
 #[tokio::test]
 async fn names_of_nodes_are_their_own() {
     let node = || Arc::new(SimulatedNode::new(Latency::ZERO, 0)) as Arc<dyn ShardNode>;

@@ -40,6 +40,15 @@ async fn until_written(cache: &LocalCache, files: u64) {
     until("files are written", || cache.report().files.unwrap().written == files).await;
 }
 
+/// A cache that has all chunks of a store on disk.
+async fn filled(folder: &Path, chunks: u64) -> (Arc<LocalCache>, Arc<SimulatedStore>, Vec<ChunkRef>) {
+    let (store, all) = store_of(Latency::ZERO, 0..chunks);
+    let cache = on_disk(folder);
+    fetch_all(&over(&cache, &store), &all).await.unwrap();
+    until_written(&cache, chunks).await;
+    (cache, store, all)
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_has_been_fetched_is_in_memory() {
     let (store, chunks) = store_of(Latency::ORIGIN, 0..20);
@@ -141,10 +150,7 @@ async fn a_wrong_length_is_refused_whatever_is_in_memory() {
 #[tokio::test]
 async fn what_is_on_disk_is_there_after_a_restart() {
     let folder = folder();
-    let (store, chunks) = store_of(Latency::ZERO, 0..20);
-    let cache = on_disk(folder.path());
-    fetch_all(&over(&cache, &store), &chunks).await.unwrap();
-    until_written(&cache, 20).await;
+    let (cache, store, chunks) = filled(folder.path(), 20).await;
     drop(cache);
     store.set_fault(Fault::Gone);
     let cache = on_disk(folder.path());
@@ -157,10 +163,7 @@ async fn what_is_on_disk_is_there_after_a_restart() {
 #[tokio::test]
 async fn a_smaller_room_after_a_restart_is_kept_to() {
     let folder = folder();
-    let (store, chunks) = store_of(Latency::ZERO, 0..20);
-    let cache = on_disk(folder.path());
-    fetch_all(&over(&cache, &store), &chunks).await.unwrap();
-    until_written(&cache, 20).await;
+    let (cache, _, chunks) = filled(folder.path(), 20).await;
     drop(cache);
     let cache = with_disk(folder.path(), 0, 5 * 4096);
     let report = cache.report().files.unwrap();
@@ -247,10 +250,7 @@ fn flip(file: &Path, offset: usize) {
 async fn a_damaged_file_is_found_out_and_replaced() {
     for (what, damage) in DAMAGES {
         let folder = folder();
-        let (store, chunks) = store_of(Latency::ZERO, 0..2);
-        let mut cache = on_disk(folder.path());
-        fetch_all(&over(&cache, &store), &chunks).await.unwrap();
-        until_written(&cache, 2).await;
+        let (mut cache, store, chunks) = filled(folder.path(), 2).await;
         for reopened in [false, true] {
             damage(&file_of(folder.path(), chunks[0]), &file_of(folder.path(), chunks[1]));
             if reopened {
@@ -276,10 +276,7 @@ async fn a_damaged_file_is_found_out_and_replaced() {
 #[tokio::test]
 async fn swapped_files_are_found_out() {
     let folder = folder();
-    let (store, chunks) = store_of(Latency::ZERO, 0..2);
-    let cache = on_disk(folder.path());
-    fetch_all(&over(&cache, &store), &chunks).await.unwrap();
-    until_written(&cache, 2).await;
+    let (cache, store, chunks) = filled(folder.path(), 2).await;
     let [first, second] = [0, 1].map(|index| file_of(folder.path(), chunks[index]));
     let aside = folder.path().join("aside");
     fs::rename(&first, &aside).unwrap();

@@ -294,6 +294,22 @@ async fn requests_that_are_given_up_are_no_attack() {
     assert!(client.get(key(1, 0), MAX_SHARD_BYTES).await.unwrap().is_some());
 }
 
+#[tokio::test]
+async fn a_worker_that_has_nothing_to_ask_for_stays_connected() {
+    let limits = NodeLimits { handshake: Duration::from_secs(1), ..NodeLimits::default() };
+    let running = Running::at("127.0.0.1:0", secret(1), None, limits).await;
+    let client = running.client(secret(1));
+    // Others that ask for nothing are sent away, one after another: by then it has been connected for long enough.
+    for _ in 0..2 {
+        let mut idle = TcpStream::connect(running.address).await.unwrap();
+        idle.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+        idle.read_to_end(&mut Vec::new()).await.unwrap();
+    }
+    assert!(client.get(key(1, 0), 5).await.unwrap().is_none());
+    drop(client);
+    running.end().await;
+}
+
 fn certificate(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tiers/certificates").join(name)
 }

@@ -136,18 +136,15 @@ impl Namespaces {
             let start = |source| CreateError::Start { id: id.clone(), source };
             mounts.tmp = Some(tmp.map_err(|error| start(error.into()))?.map_err(start)?);
         }
-        let tree = Tree::of(&id, &mounts).await?;
+        let mut tree = Tree::of(&id, &mounts).await?;
         let blank = if tree.is_seen_by_blanks() { self.blanks.take() } else { None };
         self.refill();
         if let Some(blank) = blank {
             match become_sandbox(blank, id.clone(), mounts.clone(), tree, &limits).await {
                 // It has died meanwhile, which is no reason to fail.
-                Err(CreateError::Ended { .. }) => {}
+                Err(CreateError::Ended { .. }) => tree = Tree::of(&id, &mounts).await?,
                 made => return made,
             }
-            let tree = Tree::of(&id, &mounts).await?;
-            let blank = self.make_blank(id.clone()).await?;
-            return become_sandbox(blank, id, mounts, tree, &limits).await;
         }
         let blank = self.make_blank(id.clone()).await?;
         become_sandbox(blank, id, mounts, tree, &limits).await

@@ -10,7 +10,6 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use firesteel_image::FlatImage;
@@ -18,7 +17,7 @@ use firesteel_image::chunk::{
     CHUNK_BYTES, ChunkId, ChunkKey, ChunkRef, ChunkSource, Domain, FetchError, Salt, VerifiedChunk, seal,
 };
 use firesteel_image::serve::SlotTable;
-use firesteel_image::tiers::simulated::{Latency, Sampler};
+use firesteel_image::tiers::simulated::{Clock, Latency, Sampler};
 
 /// One slot of an image.
 pub(super) type SlotBytes = [u8; CHUNK_BYTES as usize];
@@ -120,8 +119,6 @@ impl SlotTable for Sealed {
 }
 
 /// The tier behind the worker's own: it answers after a latency that is drawn from a recorded distribution.
-///
-/// Not tokio's timer: that has a resolution of a millisecond, which is more than cache nodes take.
 pub(super) struct Remote {
     image: Arc<Sealed>,
     sampler: Sampler,
@@ -132,7 +129,9 @@ pub(super) struct Remote {
 impl Remote {
     pub(super) fn new(image: Arc<Sealed>, latency: Latency, seed: u64) -> Arc<Self> {
         let (fetches, fetched_bytes) = (AtomicU64::new(0), AtomicU64::new(0));
-        Arc::new(Self { image, sampler: Sampler::new(latency, seed), fetches, fetched_bytes })
+        // tokio's timer has a resolution of a millisecond, which is more than cache nodes take.
+        let sampler = Sampler::new(latency, seed).by(Clock::Kernel);
+        Arc::new(Self { image, sampler, fetches, fetched_bytes })
     }
 
     /// Fetches that were answered so far, and their bytes.
@@ -150,11 +149,7 @@ impl fmt::Debug for Remote {
 #[async_trait]
 impl ChunkSource for Remote {
     async fn fetch(&self, chunk: ChunkRef) -> Result<VerifiedChunk, FetchError> {
-        let latency = self.sampler.draw();
-        if !latency.is_zero() {
-            // Fails if the bench ends, and then nobody waits for a chunk.
-            let _ending = tokio::task::spawn_blocking(move || wait(latency)).await;
-        }
+        self.sampler.wait(1.0).await;
         let found = self.image.chunks.get(&chunk.id).ok_or(FetchError::Missing { id: chunk.id })?;
         self.fetches.fetch_add(1, Ordering::Relaxed);
         self.fetched_bytes.fetch_add(chunk.stored_bytes.into(), Ordering::Relaxed);
@@ -162,13 +157,4 @@ impl ChunkSource for Remote {
         VerifiedChunk::verify(chunk, found.ciphertext().clone())
             .map_err(|source| FetchError::Corrupt { id: chunk.id, source })
     }
-}
-
-fn wait(latency: Duration) {
-    let latency = rustix::thread::Timespec {
-        tv_sec: i64::try_from(latency.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: latency.subsec_nanos().into(),
-    };
-    // Interrupted by a signal it is shorter, and a bench is sent none.
-    let _ = rustix::thread::nanosleep(&latency);
 }

@@ -1,14 +1,15 @@
 //! Cache nodes on a bad day: one of six answers nothing, to four shards of five and to single copies.
 //!
-//! Nodes and store are simulated, with recorded latencies rounded up to the milliseconds of tokio's timer; what asks them
-//! is the product. Chunks are those of the data image, one after another.
+//! Nodes and store are simulated, with recorded latencies; what asks them is the product. Chunks are those of the data image, one after
+//! another.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use firesteel_image::chunk::{ChunkRef, ChunkSource};
-use firesteel_image::tiers::simulated::{Fault, Latency, SimulatedNode, SimulatedStore, SingleCopy};
+use firesteel_image::tiers::simulated::{Clock, Fault, Latency, SimulatedNode, SimulatedStore, SingleCopy};
 use firesteel_image::tiers::{Cluster, ClusterOptions, ShardNode};
 use serde::Serialize;
 
@@ -41,12 +42,12 @@ pub(super) struct Reads {
 pub(super) fn run(setup: &Setup) -> io::Result<Nodes> {
     progress("cache nodes");
     let image = setup.flatten(setup.image("data")?)?;
-    let store = Arc::new(SimulatedStore::new(Latency::ORIGIN, NODES));
-    let copies: Vec<_> =
-        (0..NODES).map(|seed| Arc::new(SimulatedStore::new(Latency::CACHE_NODES, seed))).collect();
-    let mut chunks = Vec::new();
+    let slow = |latency, seed| Arc::new(SimulatedStore::new(latency, seed).by(Clock::Kernel));
+    let store = slow(Latency::ORIGIN, NODES);
+    let copies: Vec<_> = (0..NODES).map(|seed| slow(Latency::CACHE_NODES, seed)).collect();
+    let (mut chunks, mut seen) = (Vec::new(), HashSet::new());
     seal_all(&image, |_, chunk, _| {
-        if chunks.len() < CHUNKS {
+        if chunks.len() < CHUNKS && seen.insert(chunk.reference().id) {
             copies.iter().for_each(|copy| {
                 copy.add(chunk.clone());
             });
@@ -62,15 +63,15 @@ async fn measure(
     copies: &[Arc<SimulatedStore>],
     chunks: &[ChunkRef],
 ) -> io::Result<Nodes> {
-    let nodes: Vec<_> =
-        (0..NODES).map(|seed| Arc::new(SimulatedNode::new(Latency::CACHE_NODES, seed))).collect();
+    let node = |seed| Arc::new(SimulatedNode::new(Latency::CACHE_NODES, seed).by(Clock::Kernel));
+    let nodes: Vec<_> = (0..NODES).map(node).collect();
     let named = nodes.iter().zip(0..).map(|(node, number)| {
         let node: Arc<dyn ShardNode> = Arc::<SimulatedNode>::clone(node);
         (format!("node-{number}"), node)
     });
     let cluster = Cluster::new(named.collect(), ClusterOptions::default()).map_err(io::Error::other)?;
     let four_of_five = cluster.over(Arc::<SimulatedStore>::clone(&store) as Arc<dyn ChunkSource>);
-    // Read from the store for the first time, they are given to the nodes.
+    // Read from the store for the first time, they are given to the nodes: five shards of each.
     for chunk in chunks {
         four_of_five.fetch(*chunk).await.map_err(io::Error::other)?;
     }

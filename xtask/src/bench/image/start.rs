@@ -185,7 +185,7 @@ impl Starter<'_> {
         let mounted = self.runtime.block_on(async {
             let remote: Arc<dyn ChunkSource> = Arc::<Remote>::clone(remote);
             let source = LocalCache::open(&options).map_err(io::Error::other)?.over(remote);
-            // Held until the mount is: a start that has begun needs what is under way.
+            // To its end, whatever becomes of the start: what two starts have read this one reads, too.
             if let Some(list) = list {
                 let prefetcher = Prefetcher::new(PrefetchOptions::default());
                 let ahead = prefetcher.begin(image.references(list.slots()), Arc::clone(&source));

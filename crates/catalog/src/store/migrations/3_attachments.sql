@@ -8,8 +8,6 @@ CREATE TABLE policy_statement (
     position INTEGER NOT NULL,
     sid TEXT NOT NULL,
     statement TEXT NOT NULL,
-    -- Of the whole policy: that of its last write.
-    revision_id TEXT NOT NULL,
     PRIMARY KEY (function, qualifier, position),
     UNIQUE (function, qualifier, sid)
 ) STRICT, WITHOUT ROWID;

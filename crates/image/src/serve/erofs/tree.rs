@@ -166,6 +166,6 @@ impl Tree {
 
     async fn directory_block(&self, folder: &Inode, number: u64) -> Result<Vec<u8>, TreeError> {
         let from = number * BLOCK_BYTES;
-        self.read(folder, from..from + BLOCK_BYTES).await
+        self.read(folder, from..from.saturating_add(BLOCK_BYTES)).await
     }
 }

@@ -53,6 +53,20 @@ fn who_comes_back_after_many_changes_changes_the_latest() {
 }
 
 #[test]
+fn a_store_in_which_another_server_begins_meanwhile_is_not_lost() {
+    wait(async {
+        let place = Place::new();
+        let is_empty = async {
+            place.register().await.apply(reading(1)).await.unwrap();
+            Ok(false)
+        };
+        let late =
+            Register::open(Arc::clone(&place.store), Arc::clone(&place.vault), is_empty).await.unwrap();
+        assert_eq!(late.read().await.unwrap().leases.len(), 1);
+    });
+}
+
+#[test]
 fn few_states_are_kept() {
     wait(async {
         let place = Place::new();

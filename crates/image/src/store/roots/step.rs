@@ -1,7 +1,7 @@
 //! What may happen to the state, and what becomes of it.
 
 use super::{GRACE_MS, ImageRow, Lease, LeaseId, Phase, Root, SecretSalt, State};
-use crate::manifest::{ImageId, RootId, SaltId};
+use crate::manifest::{ImageId, ManifestId, RootId, SaltId};
 
 /// Something that a server wants of the state. Sent twice, it does no more than once.
 #[derive(Clone, Debug)]
@@ -16,8 +16,8 @@ pub(crate) enum Event {
     Release { lease: LeaseId },
     /// An image is stored under the root of the lease, which is spent.
     Commit { lease: LeaseId, image: ImageId, row: ImageRow, name: Option<String> },
-    /// Chunks and manifest of an image have been copied to the root of the lease.
-    Move { lease: LeaseId, image: ImageId, from: RootId },
+    /// Chunks and this manifest of an image have been copied from a root to that of the lease.
+    Move { lease: LeaseId, image: ImageId, from: RootId, manifest: ManifestId },
     /// An image is needed no more, nor what it is called.
     Remove { image: ImageId },
     /// An image is called so from now on; `None`: nothing is.
@@ -62,7 +62,7 @@ pub enum Refusal {
         /// Which.
         image: ImageId,
     },
-    /// It was moved, by somebody else.
+    /// It was moved, or removed and stored again, by somebody else.
     #[error("image {image} is in root {root}")]
     Moved {
         /// Which.
@@ -119,10 +119,10 @@ impl State {
             }
             Event::Release { lease } => drop(next.leases.remove(&lease)),
             Event::Commit { lease, image, row, name } => next.commit(lease, image, row, name)?,
-            Event::Move { lease, image, from } => {
+            Event::Move { lease, image, from, manifest } => {
                 let to = next.leases.get(&lease).ok_or(Refusal::NoLease)?.root;
                 let row = next.images.get_mut(&image).ok_or(Refusal::NoImage { image })?;
-                if row.root != from {
+                if (row.root, row.manifest) != (from, manifest) {
                     return Err(Refusal::Moved { image, root: row.root });
                 }
                 row.root = to;

@@ -67,7 +67,8 @@ impl Wish {
                 name: Some("n".to_owned()),
             },
             Wish::Move(id, of, from) => {
-                Event::Move { lease: lease(id), image: image(of), from: RootId(from) }
+                let manifest = row(RootId(from)).manifest;
+                Event::Move { lease: lease(id), image: image(of), from: RootId(from), manifest }
             }
             Wish::Remove(of) => Event::Remove { image: image(of) },
             Wish::Name(of) => {
@@ -254,6 +255,21 @@ fn the_same_image_stored_twice_is_in_the_later_root() {
         state = state.step(wish.event(0)).unwrap();
     }
     assert_eq!(state.images[&image(1)].root, RootId(2));
+}
+
+/// Else its row would be of a root in which its manifest is not.
+#[test]
+fn an_image_that_was_stored_again_is_not_moved_with_the_manifest_it_had() {
+    let mut state = State::new(LeaseId(0), salt(1));
+    for wish in [Wish::Write(1), Wish::Write(2), Wish::Commit(1, 1), Wish::Rotate(1), Wish::Write(3)] {
+        state = state.step(wish.event(0)).unwrap();
+    }
+    state = state.step(Wish::Remove(1).event(0)).unwrap();
+    let again = ImageRow { manifest: ManifestId::from_bytes([9; 32]), ..row(RootId(0)) };
+    let event = Event::Commit { lease: LeaseId(2), image: image(1), row: again, name: None };
+    state = state.step(event).unwrap();
+    let refused = state.step(Wish::Move(3, 1, 1).event(0)).unwrap_err();
+    assert_eq!(refused, Refusal::Moved { image: image(1), root: RootId(1) });
 }
 
 #[test]

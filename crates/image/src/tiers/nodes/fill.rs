@@ -1,17 +1,20 @@
 //! What cache nodes are given: chunks that came from the next tier, and shards that a node turned out not to have, or to have wrong.
 //!
 //! By a few tasks, from a queue. Nobody waits for them: what finds no place in the queue is not given, and what a node does not take in
-//! time neither. The next read finds out, and asks again.
+//! time neither. The next read finds out, and asks again. A node that has let a shard wait in vain is given none for [`REST`]: nearly all
+//! chunks have a shard for it, and the few tasks would do nothing but wait.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::cluster::{ClusterOptions, Node};
 use super::shards::{ShardKey, split};
@@ -19,6 +22,9 @@ use crate::chunk::VerifiedChunk;
 
 /// A node that takes longer is not waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Nor is it given anything for so long.
+const REST: Duration = Duration::from_secs(10);
 
 /// A chunk, and who is to have what of it.
 #[derive(Debug)]
@@ -58,9 +64,9 @@ impl Fills {
     pub(super) fn new(nodes: &Arc<[Node]>, options: ClusterOptions) -> Self {
         let (orders, queue) = mpsc::channel(options.waiting_fills.max(1));
         let (queue, counts) = (Arc::new(Mutex::new(queue)), Arc::new(Counts::default()));
-        let mut tasks = JoinSet::new();
+        let (rests, mut tasks) = (Rests::default(), JoinSet::new());
         for _ in 0..options.fills.max(1) {
-            tasks.spawn(work(Arc::clone(nodes), Arc::clone(&queue), Arc::clone(&counts)));
+            tasks.spawn(work(Arc::clone(nodes), Arc::clone(&rests), Arc::clone(&queue), Arc::clone(&counts)));
         }
         Fills { orders, counts, _tasks: tasks }
     }
@@ -81,18 +87,39 @@ impl Fills {
     }
 }
 
-async fn work(nodes: Arc<[Node]>, queue: Arc<Mutex<mpsc::Receiver<Order>>>, counts: Arc<Counts>) {
+/// Nodes that are given nothing, and until when.
+type Rests = Arc<std::sync::Mutex<HashMap<usize, Instant>>>;
+
+async fn work(
+    nodes: Arc<[Node]>,
+    rests: Rests,
+    queue: Arc<Mutex<mpsc::Receiver<Order>>>,
+    counts: Arc<Counts>,
+) {
     loop {
         let order = queue.lock().await.recv().await;
         let Some(Order { chunk, shards }) = order else { return };
         let (id, pieces) = (chunk.reference().id, split(&chunk));
         let put = |(index, node): (usize, usize)| {
             let shard = ShardKey { chunk: id, index: u8::try_from(index).expect("it is below five") };
-            timeout(PATIENCE, nodes[node].there.put(shard, pieces[index].clone()))
+            put(&nodes, &rests, node, shard, pieces[index].clone())
         };
-        for put in join_all(shards.into_iter().map(put)).await {
-            let count = if matches!(put, Ok(Ok(()))) { &counts.put } else { &counts.failed };
+        for taken in join_all(shards.into_iter().map(put)).await {
+            let count = if taken { &counts.put } else { &counts.failed };
             count.fetch_add(1, Relaxed);
         }
     }
+}
+
+/// Whether the node has taken it.
+async fn put(nodes: &[Node], rests: &Rests, node: usize, shard: ShardKey, bytes: Bytes) -> bool {
+    let rests = || rests.lock().unwrap_or_else(PoisonError::into_inner);
+    if rests().get(&node).is_some_and(|until| Instant::now() < *until) {
+        return false;
+    }
+    let Ok(put) = timeout(PATIENCE, nodes[node].there.put(shard, bytes)).await else {
+        rests().insert(node, Instant::now() + REST);
+        return false;
+    };
+    put.is_ok()
 }

@@ -63,6 +63,7 @@ impl Gathering {
                 let chunk = missing.and_then(|missing| self.without(missing));
                 match chunk {
                     Some(chunk) => Progress::Whole { chunk, wrong: None },
+                    // One of them is wrong, and the fifth will not come.
                     None if self.absent > 0 => Progress::Lost,
                     None => Progress::Waiting,
                 }
@@ -73,8 +74,6 @@ impl Gathering {
                 let found = others.find_map(|wrong| Some((self.without(wrong)?, wrong)));
                 found.map_or(Progress::Lost, |(chunk, wrong)| Progress::Whole { chunk, wrong: Some(wrong) })
             }
-            // Four had come, were not right, and the fifth will not come.
-            _ if self.here + self.absent == SHARDS => Progress::Lost,
             _ => Progress::Waiting,
         }
     }

@@ -23,7 +23,10 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper::header::AUTHORIZATION;
 use hyper::{Method, Request, Response, StatusCode};
@@ -95,16 +98,9 @@ impl HttpNode {
         method: Method,
         shard: ShardKey,
         body: Bytes,
-    ) -> Result<Response<hyper::body::Incoming>, NodeError> {
+    ) -> Result<Response<Incoming>, NodeError> {
         let mut sender = self.sender().await?;
-        let path = Resource::Shard(shard).to_string();
-        let scheme = if self.access.tls.is_some() { "https" } else { "http" };
-        let mut request =
-            Request::builder().method(&method).uri(format!("{scheme}://{}{path}", self.address));
-        if let Some(secret) = &self.access.secret {
-            request = request.header(AUTHORIZATION, authorization(secret, &method, &path, &body));
-        }
-        let request = request.body(Full::new(body)).map_err(failed)?;
+        let request = request(&self.address, &self.access, &method, Resource::Shard(shard), body)?;
         sender.send_request(request).await.map_err(failed)
     }
 }
@@ -168,9 +164,10 @@ async fn keep_connected(address: String, access: NodeAccess, publish: watch::Sen
         let connecting = timeout(CONNECT, connect(&address, &access)).await;
         match connecting.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())) {
             Ok((sender, connection)) => {
-                publish.send_replace(State::Connected(sender));
+                publish.send_replace(State::Connected(sender.clone()));
                 let began = Instant::now();
-                if let Err(error) = connection.await {
+                let (ended, ()) = tokio::join!(connection, introduce(sender, &address, &access));
+                if let Err(error) = ended {
                     tracing::debug!(address, %error, "the connection to a cache node was lost");
                 }
                 if began.elapsed() > PAUSES.1 {
@@ -192,10 +189,42 @@ async fn keep_connected(address: String, access: NodeAccess, publish: watch::Sen
     }
 }
 
+/// Asks for something at once: of who only connects a node takes it that he may not ask, and parts with him.
+async fn introduce(mut sender: SendRequest<Full<Bytes>>, address: &str, access: &NodeAccess) {
+    let asking = async {
+        let request = request(address, access, &Method::GET, Resource::Statistics, Bytes::new())?;
+        sender.send_request(request).await.map_err(failed)
+    };
+    match within_time(asking).await {
+        Ok(answer) if answer.status() != StatusCode::OK => {
+            tracing::warn!(address, status = answer.status().as_u16(), "a cache node answers with an error");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::debug!(address, %error, "a cache node has not answered"),
+    }
+}
+
+fn request(
+    address: &str,
+    access: &NodeAccess,
+    method: &Method,
+    resource: Resource,
+    body: Bytes,
+) -> Result<Request<Full<Bytes>>, NodeError> {
+    let path = resource.to_string();
+    let scheme = if access.tls.is_some() { "https" } else { "http" };
+    let mut request = Request::builder().method(method).uri(format!("{scheme}://{address}{path}"));
+    if let Some(secret) = &access.secret {
+        request = request.header(AUTHORIZATION, authorization(secret, method, &path, &body));
+    }
+    request.body(Full::new(body)).map_err(failed)
+}
+
 trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
-type Connection = http2::Connection<TokioIo<Box<dyn Duplex>>, Full<Bytes>, TokioExecutor>;
+/// To be driven for as long as it is to last.
+type Connection = BoxFuture<'static, hyper::Result<()>>;
 
 async fn connect(
     address: &str,
@@ -216,7 +245,11 @@ async fn connect(
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING)
         .keep_alive_while_idle(true)
+        // What still comes for a request that was given up counts as an error of the node, and after a thousand of them the connection
+        // would be ended. One in five is given up by design.
+        .max_local_error_reset_streams(None)
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW);
-    Ok(http.handshake(TokioIo::new(stream)).await?)
+    let (sender, connection) = http.handshake(TokioIo::new(stream)).await?;
+    Ok((sender, connection.boxed()))
 }

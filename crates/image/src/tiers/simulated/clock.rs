@@ -1,6 +1,5 @@
 //! By which clock simulated tiers are slow.
 
-use std::io;
 use std::time::Duration;
 
 /// Which time passes while a simulated tier takes its time.
@@ -10,6 +9,7 @@ pub enum Clock {
     #[default]
     Tokio,
     /// The kernel's, to a few microseconds: for benches, where half a millisecond is not one and a half.
+    #[cfg(target_os = "linux")]
     Kernel,
 }
 
@@ -20,9 +20,10 @@ impl Clock {
         }
         match self {
             Clock::Tokio => tokio::time::sleep(duration).await,
+            #[cfg(target_os = "linux")]
             Clock::Kernel => {
-                if let Err(error) = by_kernel(duration).await {
-                    // Out of descriptors, mostly, or not on Linux. What is measured is off, and says so.
+                if let Err(error) = kernel::wait(duration).await {
+                    // Out of descriptors, mostly. What is measured is off, and says so.
                     tracing::warn!(%error, "a simulated tier has no timer, and uses a coarse one");
                     tokio::time::sleep(duration).await;
                 }
@@ -32,8 +33,10 @@ impl Clock {
 }
 
 #[cfg(target_os = "linux")]
-async fn by_kernel(duration: Duration) -> io::Result<()> {
+mod kernel {
+    use std::io;
     use std::os::fd::OwnedFd;
+    use std::time::Duration;
 
     use rustix::time::{
         Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
@@ -42,27 +45,24 @@ async fn by_kernel(duration: Duration) -> io::Result<()> {
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
 
-    let timer: OwnedFd =
-        timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-    let once = Itimerspec {
-        it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
-        it_value: Timespec::try_from(duration).map_err(io::Error::other)?,
-    };
-    timerfd_settime(&timer, TimerfdTimerFlags::empty(), &once)?;
-    #[expect(
-        deprecated,
-        reason = "unsound for what may close its descriptor early, which an `OwnedFd` does not; else `unsafe`"
-    )]
-    let timer = AsyncFd::with_interest(timer, Interest::READABLE)?;
-    timer.readable().await.map(drop)
+    pub(super) async fn wait(duration: Duration) -> io::Result<()> {
+        let timer: OwnedFd =
+            timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        let once = Itimerspec {
+            it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
+            it_value: Timespec::try_from(duration).map_err(io::Error::other)?,
+        };
+        timerfd_settime(&timer, TimerfdTimerFlags::empty(), &once)?;
+        #[expect(
+            deprecated,
+            reason = "unsound for what may close its descriptor early, which an `OwnedFd` does not; else `unsafe`"
+        )]
+        let timer = AsyncFd::with_interest(timer, Interest::READABLE)?;
+        timer.readable().await.map(drop)
+    }
 }
 
-#[cfg(not(target_os = "linux"))]
-async fn by_kernel(_: Duration) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
