@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bench;
+#[cfg(target_os = "linux")]
 mod image_corpus;
 mod shapes;
 
@@ -29,6 +30,7 @@ enum Task {
     /// Compare Firesteel with the floor and with AWS's emulator, in one run.
     Bench(bench::Options),
     /// Build the container images that `bench image` measures with.
+    #[cfg(target_os = "linux")]
     ImageCorpus(image_corpus::Options),
     /// Write the Lambda API's model into its crate, from the public one.
     Shapes(shapes::Options),
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Some(role) => bench::guest::run(role).map_err(|error| explain(&error)),
         None => match Arguments::parse().task {
             Task::Bench(options) => bench::run(&options).map_err(|error| explain(&error)),
+            #[cfg(target_os = "linux")]
             Task::ImageCorpus(options) => image_corpus::run(&options).map_err(|error| explain(&error)),
             Task::Shapes(options) => shapes::run(&options).map_err(|error| explain(&error)),
             Task::Floor(options) => bench::floor::run(&options).map_err(|error| explain(&error)),

@@ -23,6 +23,7 @@ use uuid::Uuid;
 use crate::exit::Failure;
 
 /// In a run's folder.
+#[cfg(target_os = "linux")]
 const MOUNTS: &str = "images";
 
 /// One run's folder, removed when dropped.
@@ -55,6 +56,7 @@ impl DataFolder {
     }
 
     /// The run's name, like no other's.
+    #[cfg(target_os = "linux")]
     pub(crate) fn id(&self) -> &str {
         self.path.file_name().and_then(|name| name.to_str()).expect("runs are named by hexadecimal numbers")
     }
@@ -70,11 +72,13 @@ impl DataFolder {
     }
 
     /// Where container images are kept, which outlive the run. Not made yet.
+    #[cfg(target_os = "linux")]
     pub(crate) fn images(&self) -> PathBuf {
         images_below(&self.root)
     }
 
     /// Where those of this run are mounted. Not made yet.
+    #[cfg(target_os = "linux")]
     pub(crate) fn mounts(&self) -> PathBuf {
         self.path.join(MOUNTS)
     }

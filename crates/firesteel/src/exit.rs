@@ -68,6 +68,7 @@ impl Failure {
     }
 
     /// What and why, for where it is a cause itself.
+    #[cfg(target_os = "linux")]
     pub(crate) fn in_one_line(&self) -> String {
         std::iter::once(&self.what).chain(&self.causes).map(String::as_str).collect::<Vec<_>>().join(": ")
     }

@@ -72,12 +72,21 @@ impl Workshop<'_> {
             .try_next("without --handler, --runtime, --layer and --snap-start"));
         }
         if self.host.layout == Layout::Host {
-            return Err(Failure::usage(format!("the image {uri} cannot be run without isolation"))
-                .try_next("--isolation namespace; firesteel doctor says what that takes"));
+            return Err(Failure::usage(format!("the image {uri} cannot be run without isolation")).try_next(
+                if cfg!(target_os = "linux") {
+                    "--isolation namespace; firesteel doctor says what that takes"
+                } else {
+                    "a Linux machine: functions of images are run there alone"
+                },
+            ));
         }
         let image = self.images.load(ImageReference { uri: uri.clone(), digest: None }).await;
         let image = image.map_err(|error| {
-            let next = match error {
+            let next = match &error {
+                ImageError::Unreachable { stored: Some(stored), .. } => stored,
+                ImageError::Unreachable { .. } => {
+                    "another host with the same images by --registry-mirror REGISTRY=HOST:PORT; or oci:FOLDER, docker-archive:FILE"
+                }
                 ImageError::Failed { .. } => "firesteel doctor, which says how images are mounted here",
                 ImageError::AccessDenied { .. } => "--registry-config FILE with credentials of the registry",
                 _ => "REGISTRY/REPOSITORY:TAG, oci:FOLDER, docker-archive:FILE, or unpacked:PATH with rootfs/ and config.json",

@@ -44,7 +44,7 @@ fn is_of_local_form(text: &str) -> bool {
 }
 
 /// The reference of an image, with the path in it, if there is one, from the root on: it is known by it anywhere.
-pub(crate) fn absolute(reference: &str) -> Result<String, Failure> {
+fn absolute(reference: &str) -> Result<String, Failure> {
     let Some((form, place)) = reference.split_once(':').filter(|(form, _)| LOCAL.contains(form)) else {
         return Ok(reference.to_owned());
     };

@@ -15,16 +15,21 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use firesteel_catalog::{Code, CodeDigest, Reason, Settlement, Store, Version};
 use firesteel_environment::{Credentials, Pool, Spec};
 use firesteel_image::{CodeStore, ReadError, Sha256};
 use firesteel_runtimes::{LaunchError, Layout, Runtime, RuntimeError};
 use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::images::{ImageError, ImageReference, Images, LoadedImage};
 use crate::plan::{self, Folders, Host};
+
+/// Until an image is asked for again that was too many.
+const BUSY_FOR: Duration = Duration::from_secs(1);
 
 /// How a version is run.
 #[derive(Debug, Clone)]
@@ -83,6 +88,9 @@ pub enum DeployError {
     /// A panic.
     #[error("planning broke off")]
     BrokeOff,
+    /// Its image had not come when the server was to end.
+    #[error("the server ends")]
+    Ending,
 }
 
 /// All versions that were planned. Clones share them.
@@ -101,6 +109,8 @@ struct Inner {
     planned: Mutex<HashMap<u64, Arc<OnceCell<Planned>>>>,
     /// Versions that are being made ready.
     tasks: TaskTracker,
+    /// Nobody waits for an image any more.
+    stop: CancellationToken,
 }
 
 /// A version that was planned.
@@ -121,8 +131,8 @@ impl Deployments {
         host: Host,
         pool: Pool,
     ) -> Self {
-        let (planned, tasks) = (Mutex::default(), TaskTracker::new());
-        Deployments { inner: Arc::new(Inner { store, code, images, host, pool, planned, tasks }) }
+        let (planned, tasks, stop) = (Mutex::default(), TaskTracker::new(), CancellationToken::new());
+        Deployments { inner: Arc::new(Inner { store, code, images, host, pool, planned, tasks, stop }) }
     }
 
     /// What this machine offers to functions.
@@ -156,7 +166,11 @@ impl Deployments {
         }
         let planned = cell.get_or_try_init(|| async {
             let (inner, version) = (Arc::clone(&self.inner), Arc::clone(version));
-            let image = inner.image(&version).await?;
+            let image = tokio::select! {
+                biased;
+                () = inner.stop.cancelled() => return Err(DeployError::Ending),
+                image = inner.image(&version) => image?,
+            };
             // Packages are unpacked, and interpreters asked for their versions.
             let planned = tokio::task::spawn_blocking(move || match image {
                 Some(image) => Ok(inner.plan_image(&version, image)),
@@ -167,13 +181,25 @@ impl Deployments {
         planned.await.cloned()
     }
 
+    /// Likewise of a version that nobody waits for: its image may let others go first.
+    async fn planned_in_time(&self, version: &Arc<Version>) -> Result<Planned, DeployError> {
+        loop {
+            match self.planned(version).await {
+                Err(DeployError::Image(ImageError::Busy { .. })) => tokio::time::sleep(BUSY_FOR).await,
+                done => return done,
+            }
+        }
+    }
+
     /// Plans every version of which nothing has been said yet, and says what came of it.
     pub fn make_ready(&self, unsettled: impl IntoIterator<Item = Arc<Version>>) {
         for version in unsettled {
             let deployments = self.clone();
             self.inner.tasks.spawn(async move {
-                let settlement = match deployments.planned(&version).await {
+                let settlement = match deployments.planned_in_time(&version).await {
                     Ok(Planned { image_digest, .. }) => Settlement::Ready { image_digest },
+                    // Whoever keeps it makes it ready at the next start.
+                    Err(DeployError::Ending) => return,
                     Err(error) => {
                         tracing::warn!(function = %version.arn, error = &error as &(dyn std::error::Error + 'static), "a version cannot be run here");
                         Settlement::Failed(reason(&error))
@@ -201,10 +227,13 @@ impl Deployments {
         }
     }
 
-    /// Waits for what is being made ready.
-    pub(crate) async fn shutdown(&self) {
+    /// Waits for what is being made ready, but not longer than `grace` for an image that does not come.
+    pub(crate) async fn shutdown(&self, grace: Duration) {
         self.inner.tasks.close();
-        self.inner.tasks.wait().await;
+        if tokio::time::timeout(grace, self.inner.tasks.wait()).await.is_err() {
+            self.inner.stop.cancel();
+            self.inner.tasks.wait().await;
+        }
     }
 }
 
@@ -282,7 +311,9 @@ fn reason(error: &DeployError) -> Reason {
         DeployError::NoImages { .. } | DeployError::NoRoot { .. } => "InvalidConfiguration",
         DeployError::Code(ReadError::Unpack { .. } | ReadError::Layers(_)) => "InvalidZipFileException",
         DeployError::Launch(_) => "InvalidConfiguration",
-        DeployError::Code(_) | DeployError::NoStore { .. } | DeployError::BrokeOff => "InternalError",
+        DeployError::Code(_) | DeployError::NoStore { .. } | DeployError::BrokeOff | DeployError::Ending => {
+            "InternalError"
+        }
     };
     Reason { code: code.to_owned(), text: chain(error) }
 }

@@ -68,6 +68,26 @@ pub enum ImageError {
         #[source]
         source: Source,
     },
+    /// Too many others are on their way: it is worth to ask again in a while.
+    #[error("image {uri} has to wait for others")]
+    Busy {
+        /// Of the image.
+        uri: String,
+        /// How many, for instance.
+        #[source]
+        source: Source,
+    },
+    /// Its registry does not answer, or not with it.
+    #[error("image {uri} cannot be had from its registry{}", or_else(stored.as_deref()))]
+    Unreachable {
+        /// Of the image.
+        uri: String,
+        /// The reference of what it was before, if that is stored.
+        stored: Option<String>,
+        /// Who or what is in the way.
+        #[source]
+        source: Source,
+    },
     /// Something on the way to it does not work.
     #[error("image {uri} could not be loaded")]
     Failed {
@@ -119,7 +139,14 @@ impl ImageError {
             ImageError::Missing { .. } => "ImageDeleted",
             ImageError::AccessDenied { .. } => "ImageAccessDenied",
             ImageError::Invalid { .. } => "InvalidImage",
-            ImageError::Failed { .. } => "InternalError",
+            ImageError::Busy { .. } | ImageError::Unreachable { .. } | ImageError::Failed { .. } => {
+                "InternalError"
+            }
         }
     }
+}
+
+/// Who reads the error knows then what to ask for.
+fn or_else(stored: Option<&str>) -> String {
+    stored.map(|stored| format!("; it was {stored} before, which is stored")).unwrap_or_default()
 }

@@ -206,7 +206,7 @@ impl Invoker {
     /// Ends every environment: those that run at the end of their invocations, or of `grace`.
     pub async fn shutdown(&self, grace: Duration) {
         let deadline = tokio::time::Instant::now() + grace;
-        self.inner.deployments.shutdown().await;
+        self.inner.deployments.shutdown(grace).await;
         self.inner.pool.shutdown(deadline.saturating_duration_since(tokio::time::Instant::now())).await;
     }
 

@@ -26,6 +26,7 @@ use tempfile::TempDir;
 mod check;
 pub(crate) mod floor;
 pub(crate) mod guest;
+#[cfg(target_os = "linux")]
 mod image;
 mod isolation;
 mod load;
@@ -40,6 +41,7 @@ mod streaming;
 mod subscribers;
 mod table;
 
+#[cfg(target_os = "linux")]
 use crate::image_corpus::CorpusError;
 use phases::Setup;
 use report::Report;
@@ -74,6 +76,7 @@ enum Part {
     /// What isolation costs, in place of all else
     Isolation(isolation::Options),
     /// Container images that start before they are downloaded, in place of all else
+    #[cfg(target_os = "linux")]
     Image(image::Options),
 }
 
@@ -94,8 +97,10 @@ pub(crate) enum BenchError {
     Scratch(#[source] io::Error),
     #[error("cannot start the async runtime")]
     Runtime(#[source] io::Error),
+    #[cfg(target_os = "linux")]
     #[error("cannot build the images")]
     Corpus(#[from] CorpusError),
+    #[cfg(target_os = "linux")]
     #[error("cannot draw into {folder:?}")]
     Draw { folder: PathBuf, source: io::Error },
     #[error("cannot print the report")]
@@ -105,6 +110,7 @@ pub(crate) enum BenchError {
 /// Builds what is missing, measures, reports. Failure if a contestant could not run.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, BenchError> {
     match &options.part {
+        #[cfg(target_os = "linux")]
         Some(Part::Image(parts)) => {
             let report = image::measure(parts)?;
             print(&if options.json { report.json() } else { report.table() }, &report.failures)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use axum::http::Method;
 use firesteel_catalog::{AboutLayer, CodeDigest, NewLayerVersion};
@@ -31,6 +32,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("a_function_of_an_image_says_why_it_cannot_run", image),
         test_with("an_image_is_resolved_once_and_only_its_code_changes_that", loading, resolved_image),
         test_with("an_image_that_cannot_be_had_is_told_by_awss_codes", loading, missing_image),
+        test_with("an_image_that_has_to_wait_is_waited_for", busy, busy_image),
+        test_with("a_server_ends_though_an_image_does_not_come", waiting, pending_image),
         test("a_runtime_that_is_not_here_is_told_by_the_state", runtime),
         test("what_the_catalog_refuses_does_not_stay_in_the_store", leftovers),
         test("a_caller_who_goes_away_leaves_no_function_pending", gone),
@@ -494,6 +497,39 @@ async fn missing_image(server: Arc<Server>) {
         local.refusal(400, "InvalidParameterValueException"),
         "Source image unpacked:/srv/image is not valid. Provide a valid source image."
     );
+}
+
+/// Too many others are wanted at first.
+fn busy() -> Given {
+    let (Given { images, .. }, asked) = (loading(), AtomicU32::default());
+    let images = images.unwrap();
+    let images = Images::new(move |reference: ImageReference| {
+        let (images, first) = (images.clone(), asked.fetch_add(1, Ordering::Relaxed) == 0);
+        async move {
+            if first {
+                return Err(ImageError::Busy { uri: reference.uri, source: "the test says so".into() });
+            }
+            images.load(reference).await
+        }
+    });
+    Given { images: Some(images), ..Given::default() }
+}
+
+async fn busy_image(server: Arc<Server>) {
+    server.post(FUNCTIONS, &of_image("registry:5000/team/image:1")).await.json(201);
+    assert_eq!(server.settled("f").await["State"], json!("Active"));
+}
+
+/// No image ever comes.
+fn waiting() -> Given {
+    Given { images: Some(Images::new(|_| std::future::pending())), ..Given::default() }
+}
+
+async fn pending_image(server: Arc<Server>) {
+    server.post(FUNCTIONS, &of_image("registry:5000/team/image:1")).await.json(201);
+    tokio::time::timeout(PATIENCE, server.invoker.shutdown(Duration::ZERO)).await.unwrap();
+    let state = server.get(&format!("{FUNCTIONS}/f/configuration")).await.json(200);
+    assert_eq!(state["State"], json!("Pending"), "the next server goes on with it");
 }
 
 async fn runtime(server: Arc<Server>) {

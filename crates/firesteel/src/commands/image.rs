@@ -3,49 +3,69 @@
 //! Several may use the store at once, servers among them.
 
 use std::io::IsTerminal;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use firesteel_image::library::{AddError, Library};
+#[cfg(target_os = "linux")]
+use firesteel_image::library::{LoadedImage, Loader};
 use firesteel_image::manifest::ImageId;
-use firesteel_image::oci::Progress;
+use firesteel_image::oci::{Fault, Progress};
 use firesteel_image::store::{OpenError, Stats};
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::cli::{ImageArguments, ImageCommand, LibraryArguments};
+#[cfg(target_os = "linux")]
 use crate::data_folder::DataFolder;
 use crate::exit::{Exit, Failure};
 use crate::images;
 use crate::notice::tell;
 use crate::table::{self, Column, text};
-use crate::target;
 
 pub(crate) async fn run(arguments: ImageArguments) -> Result<Exit, Failure> {
-    tokio::select! {
+    let mut interrupted = pin!(super::invoke::interrupted());
+    let done = tokio::select! {
         biased;
-        exit = super::invoke::interrupted() => Ok(exit),
-        result = dispatch(arguments.command) => result,
+        exit = &mut interrupted => return Ok(exit),
+        done = dispatch(arguments.command) => done?,
+    };
+    match done {
+        Done::Exit(exit) => Ok(exit),
+        Done::Mounted(mounted) => {
+            let exit = interrupted.await;
+            mounted.end().await;
+            Ok(exit)
+        }
     }
 }
 
-async fn dispatch(command: ImageCommand) -> Result<Exit, Failure> {
-    match command {
+enum Done {
+    Exit(Exit),
+    /// Until whoever asked for it has enough.
+    Mounted(Mounted),
+}
+
+async fn dispatch(command: ImageCommand) -> Result<Done, Failure> {
+    let exit = match command {
+        ImageCommand::Mount { image, link, library } => {
+            return mount(&image.image, &link, &library).await.map(Done::Mounted);
+        }
         ImageCommand::Add { reference, library, output } => add(&reference, &library, output.json).await,
         ImageCommand::List { library, output } => list(&library, output.json).await,
         ImageCommand::Inspect { image, library } => inspect(&image.image, &library).await,
         ImageCommand::Remove { image, library } => remove(&image.image, &library).await,
         ImageCommand::Verify { image, library } => verify(&image.image, &library).await,
-        ImageCommand::Mount { image, link, library } => mount(&image.image, &link, &library).await,
         ImageCommand::Stats { library, output } => stats(&library, output.json).await,
         ImageCommand::Collect { rotate, new_salt, library, output } => {
             collect(&library, rotate, new_salt, output.json).await
         }
-    }
+    };
+    exit.map(Done::Exit)
 }
 
 async fn add(reference: &str, arguments: &LibraryArguments, as_json: bool) -> Result<Exit, Failure> {
-    let absolute = target::absolute(reference)?;
-    let parsed = images::reference(&absolute, &arguments.images)?;
+    let parsed = images::reference(reference, &arguments.images)?;
     let library = images::library_of(arguments).await?;
     let bars = Arc::new(Bars::default());
     let added = library.add(&parsed, Arc::clone(&bars) as Arc<dyn Progress>).await;
@@ -151,8 +171,17 @@ async fn verify(name: &str, arguments: &LibraryArguments) -> Result<Exit, Failur
     Ok(if verified.damaged.is_empty() { Exit::Success } else { Exit::FunctionFailed })
 }
 
+/// An image that is mounted, and the link to it. Dropped, both are gone; the last to go is the run's folder.
 #[cfg(target_os = "linux")]
-async fn mount(name: &str, link: &std::path::Path, arguments: &LibraryArguments) -> Result<Exit, Failure> {
+struct Mounted {
+    link: Link,
+    loaded: Arc<LoadedImage>,
+    loader: Arc<Loader>,
+    _data: DataFolder,
+}
+
+#[cfg(target_os = "linux")]
+async fn mount(name: &str, link: &std::path::Path, arguments: &LibraryArguments) -> Result<Mounted, Failure> {
     let (library, image) = find(name, arguments).await?;
     let data = DataFolder::open(arguments.data.as_deref())?;
     let tiers = images::tiers(&arguments.images, &data.images())?;
@@ -167,16 +196,31 @@ async fn mount(name: &str, link: &std::path::Path, arguments: &LibraryArguments)
     })?;
     let link = Link(link.to_owned());
     tell(format_args!("firesteel: the files of {name} are in {}; Ctrl-C ends it", link.0.display()));
-    let exit = super::invoke::interrupted().await;
-    drop(link);
-    drop(loaded);
-    loader.unmounted().await;
-    Ok(exit)
+    Ok(Mounted { link, loaded, loader, _data: data })
+}
+
+#[cfg(target_os = "linux")]
+impl Mounted {
+    /// Waits until it is unmounted.
+    async fn end(self) {
+        let Mounted { link, loaded, loader, _data } = self;
+        drop(link);
+        drop(loaded);
+        loader.unmounted().await;
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
-async fn mount(_: &str, _: &std::path::Path, _: &LibraryArguments) -> Result<Exit, Failure> {
+struct Mounted;
+
+#[cfg(not(target_os = "linux"))]
+async fn mount(_: &str, _: &std::path::Path, _: &LibraryArguments) -> Result<Mounted, Failure> {
     Err(Failure::usage("images are mounted on Linux only"))
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Mounted {
+    async fn end(self) {}
 }
 
 /// Removed when dropped.
@@ -265,9 +309,14 @@ async fn collect(
 
 async fn find(name: &str, arguments: &LibraryArguments) -> Result<(Library, ImageId), Failure> {
     let library = images::library_of(arguments).await?;
-    // As it was added by, wherever that was typed.
-    let absolute = target::absolute(name)?;
-    let found = library.find(&absolute).await.map_err(|error| store_failed(&error))?;
+    // As it is called if it was added by this reference, wherever and in whichever form that was typed.
+    let called = images::reference(name, &arguments.images).map(|reference| reference.to_string());
+    let mut found = None;
+    for name in called.as_deref().into_iter().chain([name]) {
+        if found.is_none() {
+            found = library.find(name).await.map_err(|error| store_failed(&error))?;
+        }
+    }
     match found {
         Some(image) => Ok((library, image)),
         None => Err(Failure::usage(format!("no image is called {name}, or several are"))
@@ -277,9 +326,9 @@ async fn find(name: &str, arguments: &LibraryArguments) -> Result<(Library, Imag
 
 fn not_added(reference: &str, error: &AddError) -> Failure {
     let what = format!("{reference} cannot be added");
-    let failure = match error {
-        AddError::Source(_) | AddError::Flatten(_) => Failure::usage(what),
-        _ => Failure::platform(what),
+    let failure = match error.fault() {
+        Fault::Missing | Fault::Denied | Fault::Invalid => Failure::usage(what),
+        Fault::Failed => Failure::platform(what),
     };
     failure.because(error)
 }

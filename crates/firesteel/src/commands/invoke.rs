@@ -3,6 +3,7 @@
 //! The response alone goes to stdout, everything else to stderr, so that pipes work.
 
 use std::io::Write;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,7 +66,12 @@ async fn invoke(
         max_concurrency: None,
     };
     let name = function::name_of(arguments.function_name.as_deref(), &arguments.target)?;
-    let prepared = workshop.prepare(name, &arguments.target).await?;
+    let mut interrupted = pin!(interrupted());
+    let prepared = tokio::select! {
+        // An image may be long on its way.
+        exit = &mut interrupted => return Ok(exit),
+        prepared = workshop.prepare(name, &arguments.target) => prepared?,
+    };
     tell(format_args!("firesteel: {}", prepared.why));
 
     let logs = super::start_logs(data, &arguments.server)?;
@@ -97,7 +103,7 @@ async fn invoke(
     };
     let ended = tokio::select! {
         result = invoker.synchronous(request) => Ended::Invoked(result),
-        exit = interrupted() => Ended::Interrupted(exit),
+        exit = interrupted => Ended::Interrupted(exit),
     };
     function_images.started().await;
     invoker.shutdown(Duration::ZERO).await;

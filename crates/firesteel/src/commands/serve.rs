@@ -55,7 +55,7 @@ async fn serve(
     arguments: ServeArguments,
     (listener, address): (TcpListener, SocketAddr),
     credentials: Option<Arc<Credentials>>,
-    signals: Signals,
+    mut signals: Signals,
     data: &DataFolder,
     backend: &Backend,
 ) -> Result<Exit, Failure> {
@@ -64,7 +64,11 @@ async fn serve(
     let Kept { store, code, queue } = Kept::open(&arguments.server, data, arguments.account_concurrency)?;
     let outside = Outside::new(arguments.server.aws_endpoint.as_deref(), &arguments.server.region);
     let images = FunctionImages::new(&arguments.server.images, outside.clone(), data).images();
-    let given = functions(&arguments, data, (&host, &images), &store).await?;
+    let given = tokio::select! {
+        // An image may be long on its way.
+        () = signals.next() => return Ok(Exit::Success),
+        given = functions(&arguments, data, (&host, &images), &store) => given?,
+    };
     let names: Vec<FunctionName> = given.iter().map(|(version, _)| version.name().clone()).collect();
     let urls = function_urls::listen(&arguments, &names).await?;
     let capacity = capacity::of_server(&arguments);
@@ -179,12 +183,14 @@ fn say(
         Backend::Process => {
             tell(format_args!("firesteel: functions run as you, without isolation from this machine"));
         }
+        #[cfg(target_os = "linux")]
         Backend::Oci(containers) => {
             tell(format_args!(
                 "firesteel: each environment is a container, made by {}",
                 containers.runtime().version()
             ));
         }
+        #[cfg(target_os = "linux")]
         Backend::Namespace(_) => {
             tell(format_args!(
                 "firesteel: each environment has namespaces, a file system and limits of its own"

@@ -5,8 +5,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use firesteel_image::library::{AddError, Library, LoadError, Loader, LoaderOpenError, LoaderSettings};
-use firesteel_image::oci::{Fault, Reference};
-use firesteel_image::tiers::Tiers;
+use firesteel_image::oci::{Fault, Platform, Reference, SourceError};
+use firesteel_image::store::OpenError;
+use firesteel_image::tiers::{AdmissionOptions, Tiers};
 use firesteel_invoke::{ImageError, ImageReference, Images, LoadedImage};
 use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
@@ -20,6 +21,9 @@ use crate::target;
 
 /// A function waits no longer for a part of its image.
 const READ_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Images that are loaded at a time, as long as that is fast: after a start of the server, every function's may be wanted at once.
+const LOADS: u32 = 1024;
 
 /// More often than leases end, so that an epoch goes on its way soon.
 const COLLECT_EVERY: Duration = Duration::from_secs(5 * 60);
@@ -83,15 +87,18 @@ impl Opening {
         })?;
         // What a version was made of is what it goes on with, whatever its reference means by now.
         let stored = match &wanted.digest {
-            Some(digest) => loader.load_by_digest(digest).await.ok(),
+            Some(digest) => match loader.load_by_digest(digest).await {
+                Ok(loaded) => Some(loaded),
+                // Removed, or this is another store: it is had once more from where it came.
+                Err(LoadError::Open(OpenError::NoImage { .. })) => None,
+                Err(error) => return Err(not_loaded(&uri, error)),
+            },
             None => None,
         };
         let loaded = match stored {
             Some(loaded) => loaded,
             None => {
-                let reference = Reference::parse(&uri, self.arguments.default_registry.as_deref());
-                let reference = reference
-                    .map_err(|error| ImageError::Invalid { uri: uri.clone(), source: error.into() })?;
+                let reference = reference(&uri, self.arguments.default_registry.as_deref())?;
                 let reference = match &wanted.digest {
                     Some(digest) => reference.at(digest),
                     None => reference,
@@ -102,6 +109,12 @@ impl Opening {
             }
         };
         let config = loaded.config().clone();
+        // Whoever shares the store may be another kind of machine, and who asks by digest is given what it has.
+        let platform = Platform::of_host();
+        if !platform.accepts(&config.os, &config.architecture) {
+            let is_for = format!("it is for {}/{}, and this is {platform}", config.os, config.architecture);
+            return Err(ImageError::Invalid { uri, source: is_for.into() });
+        }
         Ok(LoadedImage {
             digest: loaded.digest().to_owned(),
             root: loaded.root().to_owned(),
@@ -119,6 +132,17 @@ impl Opening {
         let loader = loader(library, tiers, self.mounts.clone()).await?;
         tokio::spawn(collect(Arc::downgrade(&loader)));
         Ok(loader)
+    }
+}
+
+/// What an image of a function is called. Whoever creates functions through the front door names images in registries alone:
+/// paths are for the command line, which writes them with their form before them and from the root on.
+fn reference(uri: &str, default_registry: Option<&str>) -> Result<Reference, ImageError> {
+    let invalid = |source| ImageError::Invalid { uri: uri.to_owned(), source };
+    match Reference::parse(uri, default_registry).map_err(|error| invalid(error.into()))? {
+        in_registry @ Reference::Registry(_) => Ok(in_registry),
+        on_disk if target::is_local(uri) => Ok(on_disk),
+        _ => Err(invalid("it is a path on this machine, and no image in a registry".into())),
     }
 }
 
@@ -147,7 +171,8 @@ async fn collect(loader: Weak<Loader>) {
 
 /// Mounts images of a library below `mounts`.
 pub(crate) async fn loader(library: Library, tiers: Tiers, mounts: PathBuf) -> Result<Arc<Loader>, Failure> {
-    let settings = LoaderSettings { mounts, read_deadline: READ_DEADLINE, prefetch: true };
+    let admission = AdmissionOptions { max: LOADS, ..AdmissionOptions::default() };
+    let settings = LoaderSettings { mounts, read_deadline: READ_DEADLINE, prefetch: true, admission };
     let runtime = tokio::runtime::Handle::current();
     let opened = tokio::task::spawn_blocking(move || Loader::open(library, tiers, settings, runtime)).await;
     let opened = opened.map_err(|error| Failure::platform("images cannot be mounted").because(&error))?;
@@ -161,20 +186,54 @@ pub(crate) async fn loader(library: Library, tiers: Tiers, mounts: PathBuf) -> R
 }
 
 fn not_loaded(uri: &str, error: LoadError) -> ImageError {
-    ImageError::Failed { uri: uri.to_owned(), source: error.into() }
+    let uri = uri.to_owned();
+    match error {
+        LoadError::Busy { .. } => ImageError::Busy { uri, source: error.into() },
+        error => ImageError::Failed { uri, source: error.into() },
+    }
 }
 
 /// By what the caller can do about it.
 fn not_added(uri: &str, error: AddError) -> ImageError {
-    let uri = uri.to_owned();
-    match error {
-        AddError::Source(error) => match error.fault() {
-            Fault::Missing => ImageError::Missing { uri, source: error.into() },
-            Fault::Denied => ImageError::AccessDenied { uri, source: error.into() },
-            Fault::Invalid => ImageError::Invalid { uri, source: error.into() },
-            Fault::Failed => ImageError::Failed { uri, source: error.into() },
-        },
-        AddError::Flatten(error) => ImageError::Invalid { uri, source: error.into() },
-        error => ImageError::Failed { uri, source: error.into() },
+    let (uri, fault) = (uri.to_owned(), error.fault());
+    let error = match error {
+        AddError::Unresolved { stored, source } => {
+            return ImageError::Unreachable { uri, stored: Some(stored.to_string()), source: source.into() };
+        }
+        AddError::Source(source @ SourceError::Registry(_)) if fault == Fault::Failed => {
+            return ImageError::Unreachable { uri, stored: None, source: source.into() };
+        }
+        error => error,
+    };
+    let source = error.into();
+    match fault {
+        Fault::Missing => ImageError::Missing { uri, source },
+        Fault::Denied => ImageError::AccessDenied { uri, source },
+        Fault::Invalid => ImageError::Invalid { uri, source },
+        Fault::Failed => ImageError::Failed { uri, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_command_line_names_what_is_on_disk() {
+        for yes in [
+            "registry.example/app:1",
+            "registry:5000/app.tar",
+            "oci:/srv/layout",
+            "docker-archive:/srv/a.tar",
+        ] {
+            assert!(reference(yes, None).is_ok(), "{yes}");
+        }
+        // The front door takes them for images in registries.
+        for no in ["team/app.tar", "../srv/app.tar.gz", "oci:5000/app", "docker-archive:1/app"] {
+            for default_registry in [None, Some("registry.example")] {
+                let refused = reference(no, default_registry);
+                assert!(matches!(refused, Err(ImageError::Invalid { .. })), "{no}: {refused:?}");
+            }
+        }
     }
 }

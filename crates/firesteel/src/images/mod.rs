@@ -13,35 +13,44 @@
 
 #[cfg(target_os = "linux")]
 mod functions;
+#[cfg(not(target_os = "linux"))]
+mod no_functions;
+#[cfg(target_os = "linux")]
+mod tiers;
+#[cfg(target_os = "linux")]
 mod unpacked;
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
 use firesteel_image::library::{Library, LibrarySettings, StorePlace};
 use firesteel_image::oci::{Credentials, Mirror, Platform, Reference, RegistrySettings};
-use firesteel_image::tiers::{
-    Cluster, ClusterOptions, DiskOptions, HttpNode, LocalOptions, NodeAccess, NodeTls, Secret, ShardNode,
-    Tiers, TiersOptions,
-};
+use firesteel_image::tiers::{NodeAccess, NodeTls, Secret};
 
 #[cfg(target_os = "linux")]
 pub(crate) use self::functions::{FunctionImages, loader};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use self::no_functions::FunctionImages;
+#[cfg(target_os = "linux")]
+pub(crate) use self::tiers::tiers;
 use crate::cli::{CacheAccessArguments, ImageStoreArguments, LibraryArguments};
 use crate::data_folder;
 use crate::door::Outside;
 use crate::exit::{Exit, Failure};
 
-/// Of the chunks of a bucket, on disk.
-const CACHE_BYTES: u64 = 16 << 30;
-/// Of chunks in memory: what is read twice is in the kernel's page cache by then, so that little is enough.
-const MEMORY_BYTES: u64 = 64 << 20;
-
-/// What a name on the command line, or an `ImageUri`, means.
+/// What a name on the command line means; a path in it is from the root on, so that it means the same everywhere.
 pub(crate) fn reference(text: &str, arguments: &ImageStoreArguments) -> Result<Reference, Failure> {
-    Reference::parse(text, arguments.default_registry.as_deref()).map_err(|error| {
+    let absolute = |path: PathBuf| {
+        std::path::absolute(&path)
+            .map_err(|error| Failure::usage(format!("{} is no path", path.display())).because(&error))
+    };
+    let parsed = Reference::parse(text, arguments.default_registry.as_deref()).map_err(|error| {
         Failure::from_error(Exit::Usage, &error)
             .try_next("REGISTRY/REPOSITORY:TAG, oci:FOLDER, or docker-archive:FILE")
+    })?;
+    Ok(match parsed {
+        Reference::Layout { folder, tag } => Reference::Layout { folder: absolute(folder)?, tag },
+        Reference::Archive { file, name } => Reference::Archive { file: absolute(file)?, name },
+        in_registry @ Reference::Registry(_) => in_registry,
     })
 }
 
@@ -97,43 +106,6 @@ fn registries(arguments: &ImageStoreArguments) -> Result<RegistrySettings, Failu
     };
     let mirrors = mirrors.collect::<Result<_, _>>()?;
     Ok(RegistrySettings { mirrors, credentials, ..RegistrySettings::default() })
-}
-
-/// Where chunks are between the store and this run. `folder`: that of the library.
-pub(crate) fn tiers(arguments: &ImageStoreArguments, folder: &Path) -> Result<Tiers, Failure> {
-    let cluster = cluster(arguments)?;
-    let options = |disk| TiersOptions {
-        local: LocalOptions { memory_bytes: MEMORY_BYTES, disk, ..LocalOptions::default() },
-        ..TiersOptions::default()
-    };
-    // A store in a folder is on the disk already.
-    let disk = arguments
-        .image_store
-        .as_ref()
-        .map(|_| DiskOptions { folder: folder.join("cache"), bytes: CACHE_BYTES });
-    let opened = Tiers::open(&options(disk.clone()), cluster.clone()).or_else(|error| {
-        if disk.is_none() {
-            return Err(error);
-        }
-        // Another run on the same data has it, as a rule; this one does with its memory.
-        tracing::warn!(error = &error as &(dyn std::error::Error + 'static), "chunks are not kept on disk");
-        Tiers::open(&options(None), cluster)
-    });
-    opened.map_err(|error| Failure::from_error(Exit::Platform, &error))
-}
-
-fn cluster(arguments: &ImageStoreArguments) -> Result<Option<Arc<Cluster>>, Failure> {
-    if arguments.cache_node.is_empty() {
-        return Ok(None);
-    }
-    let access = access(&arguments.cache)?;
-    let nodes = arguments.cache_node.iter().map(|address| {
-        let node: Arc<dyn ShardNode> = Arc::new(HttpNode::new(address, access.clone()));
-        (address.clone(), node)
-    });
-    Cluster::new(nodes.collect(), ClusterOptions::default()).map(Some).map_err(|error| {
-        Failure::from_error(Exit::Usage, &error).try_next("--cache-node HOST:PORT, once for each node")
-    })
 }
 
 /// How cache nodes and those who ask them know each other.

@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use firesteel_image::Sha256;
 use serde_json::{Value, json};
@@ -54,6 +55,23 @@ impl Layout {
         fs::write(folder.path().join("index.json"), index.to_string()).unwrap();
         fs::write(folder.path().join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
         Layout { folder, digest }
+    }
+
+    /// The digest of an index with this image for this machine.
+    fn choice(&self) -> String {
+        let blobs = self.folder.path().join("blobs/sha256");
+        let bytes = fs::metadata(blobs.join(&self.digest["sha256:".len()..])).unwrap().len();
+        let index = json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": [{
+                "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "digest": self.digest, "size": bytes, "platform": {"os": "linux", "architecture": "amd64"},
+            }],
+        });
+        let digest = Sha256::of(index.to_string().as_bytes()).to_string();
+        fs::write(blobs.join(&digest), index.to_string()).unwrap();
+        format!("sha256:{digest}")
     }
 
     fn reference(&self) -> String {
@@ -188,57 +206,88 @@ fn what_a_killed_server_had_mounted_is_taken_away_by_the_next() {
     assert_eq!(mounted_below(data.path()), 0);
 }
 
-/// Answers for what a layout has, and nothing else.
-fn registry(layout: &Layout) -> SocketAddr {
-    let blobs = layout.folder.path().join("blobs/sha256");
-    let files = fs::read_dir(blobs).unwrap().map(Result::unwrap);
-    let files: HashMap<String, Vec<u8>> = files
-        .map(|file| {
-            (format!("sha256:{}", file.file_name().into_string().unwrap()), fs::read(file.path()).unwrap())
-        })
-        .collect();
-    let (manifest, files) = (layout.digest.clone(), Arc::new(files));
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    // Ends with the tests: nobody is to connect any more then.
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let (manifest, files) = (manifest.clone(), Arc::clone(&files));
-            std::thread::spawn(move || answer(&stream, &manifest, &files));
-        }
-    });
-    address
+/// Answers for what a layout has as `team/app:1`, and nothing else. It ends with the tests.
+struct Registry {
+    address: SocketAddr,
+    shared: Arc<Shared>,
 }
 
-fn answer(mut stream: &TcpStream, manifest: &str, files: &HashMap<String, Vec<u8>>) -> Option<()> {
-    let mut lines = BufReader::new(stream).lines();
-    loop {
-        let request = lines.next()?.ok()?;
-        while !lines.next()?.ok()?.is_empty() {}
-        let (method, path) = request.split_once(' ')?;
-        let path = path.split(' ').next()?;
-        let digest = match path.rsplit_once('/')? {
-            ("/v2/team/app/manifests", "1") => manifest,
-            ("/v2/team/app/manifests" | "/v2/team/app/blobs", digest) => digest,
-            _ => "",
-        };
-        let (status, body) = match (path, files.get(digest)) {
-            ("/v2/", _) => ("200 OK", &b"{}"[..]),
-            (_, Some(body)) => ("200 OK", &body[..]),
-            _ => ("404 Not Found", &b"{}"[..]),
-        };
-        let media = if path.contains("/manifests/") {
-            "application/vnd.oci.image.manifest.v1+json"
-        } else {
-            "application/octet-stream"
-        };
-        let head = format!(
-            "HTTP/1.1 {status}\r\nContent-Type: {media}\r\nDocker-Content-Digest: {digest}\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).ok()?;
-        if method != "HEAD" {
-            stream.write_all(body).ok()?;
+struct Shared {
+    manifest: String,
+    files: HashMap<String, Vec<u8>>,
+    asked: AtomicUsize,
+    gone: AtomicBool,
+}
+
+impl Registry {
+    fn of(layout: &Layout) -> Self {
+        let blobs = layout.folder.path().join("blobs/sha256");
+        let files = fs::read_dir(blobs).unwrap().map(Result::unwrap);
+        let files = files.map(|file| {
+            (format!("sha256:{}", file.file_name().into_string().unwrap()), fs::read(file.path()).unwrap())
+        });
+        let shared = Arc::new(Shared {
+            manifest: layout.digest.clone(),
+            files: files.collect(),
+            asked: AtomicUsize::new(0),
+            gone: AtomicBool::new(false),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let registry = Registry { address: listener.local_addr().unwrap(), shared: Arc::clone(&shared) };
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || shared.answer(&stream));
+            }
+        });
+        registry
+    }
+
+    fn asked(&self) -> usize {
+        self.shared.asked.load(Ordering::Relaxed)
+    }
+
+    /// Nobody is answered from here on.
+    fn leave(&self) {
+        self.shared.gone.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    fn answer(&self, mut stream: &TcpStream) -> Option<()> {
+        let mut lines = BufReader::new(stream).lines();
+        loop {
+            let request = lines.next()?.ok()?;
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            if self.gone.load(Ordering::Relaxed) {
+                return None;
+            }
+            while !lines.next()?.ok()?.is_empty() {}
+            let (method, path) = request.split_once(' ')?;
+            let path = path.split(' ').next()?;
+            let digest = match path.rsplit_once('/')? {
+                ("/v2/team/app/manifests", "1") => &self.manifest,
+                ("/v2/team/app/manifests" | "/v2/team/app/blobs", digest) => digest,
+                _ => "",
+            };
+            let (status, body) = match (path, self.files.get(digest)) {
+                ("/v2/", _) => ("200 OK", &b"{}"[..]),
+                (_, Some(body)) => ("200 OK", &body[..]),
+                _ => ("404 Not Found", &b"{}"[..]),
+            };
+            let media = if path.contains("/manifests/") {
+                "application/vnd.oci.image.manifest.v1+json"
+            } else {
+                "application/octet-stream"
+            };
+            let head = format!(
+                "HTTP/1.1 {status}\r\nContent-Type: {media}\r\nDocker-Content-Digest: {digest}\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            stream.write_all(head.as_bytes()).ok()?;
+            if method != "HEAD" {
+                stream.write_all(body).ok()?;
+            }
         }
     }
 }
@@ -249,7 +298,8 @@ fn a_function_of_an_image_in_a_registry_is_created_and_outlives_it() {
         return;
     }
     let layout = Layout::of(&Image::running(), &[]);
-    let uri = format!("{}/team/app:1", registry(&layout));
+    let registry = Registry::of(&layout);
+    let uri = format!("{}/team/app:1", registry.address);
     let data = Arc::new(folder());
     let server = Server::without_functions_in(Arc::clone(&data), &[], &[]);
     let function = json!({
@@ -275,10 +325,100 @@ fn a_function_of_an_image_in_a_registry_is_created_and_outlives_it() {
     assert_eq!(code["ResolvedImageUri"], resolved.as_str());
     assert_eq!(server.invoke(r#""echo $*""#).success(), "of.the.function\n");
     drop(server);
-    // The registry is not asked again, and neither is the name: what was resolved is what runs.
-    let server = Server::without_functions_in(data, &[], &["--registry-mirror", "127.0.0.1:1=127.0.0.1:1"]);
+    // The registry is not asked again for what a name means: what was resolved is what runs.
+    let before = registry.asked();
+    let server = Server::without_functions_in(data, &[], &[]);
     assert_eq!(server.invoke(r#""echo still $*""#).success(), "still of.the.function\n");
-    drop(layout);
+    assert_eq!(registry.asked(), before);
+}
+
+#[test]
+fn what_is_stored_is_run_without_its_registry_if_that_is_sure_to_be_what_is_meant() {
+    if !can_be_run("what_is_stored_is_run_without_its_registry_if_that_is_sure_to_be_what_is_meant") {
+        return;
+    }
+    let layout = Layout::of(&Image::running(), &[]);
+    let choice = layout.choice();
+    let (data, registry) = (Arc::new(folder()), Registry::of(&layout));
+    let repository = format!("{}/team/app", registry.address);
+    let [tag, pinned, chosen] = [
+        format!("{repository}:1"),
+        format!("{repository}@{}", layout.digest),
+        format!("{repository}@{choice}"),
+    ];
+    for reference in [&tag, &chosen] {
+        image(data.path(), &["add", reference]).success();
+    }
+    registry.leave();
+    let invoke = |target: &str| {
+        let program = Program::invoke(&[target, "-"]).data(data.path());
+        program.stdin(json!("echo $GREETING").to_string().as_bytes()).run()
+    };
+    let before = registry.asked();
+    assert_eq!(invoke(&pinned).success(), "of the image\n");
+    let server = Server::without_functions_in(Arc::clone(&data), &[], &[&format!("f={pinned}")]);
+    assert_eq!(server.invoke(r#""echo served""#).success(), "served\n");
+    drop(server);
+    assert_eq!(registry.asked(), before, "a digest means what it means");
+    assert_eq!(invoke(&chosen).success(), "of the image\n");
+    let stored = format!("{tag}@{}", layout.digest);
+    let said =
+        format!("image {tag} cannot be had from its registry; it was {stored} before, which is stored");
+    invoke(&tag).refused(2, &[&said, "cause: asking for", &format!("try:   {stored}")]);
+    assert_eq!(invoke(&stored).success(), "of the image\n");
+    let other = format!("{repository}:2");
+    invoke(&other).refused(2, &[&format!("image {other} cannot be had from its registry\n"), "oci:FOLDER"]);
+}
+
+#[test]
+fn a_mounted_image_is_there_until_it_is_enough() {
+    if !can_be_run("a_mounted_image_is_there_until_it_is_enough") {
+        return;
+    }
+    let (data, elsewhere, layout) = (folder(), folder(), Layout::of(&Image::running(), &[]));
+    let reference = layout.reference();
+    image(data.path(), &["add", &reference]).success();
+    let link = elsewhere.path().join("image");
+    let arguments = ["mount", &reference, link.to_str().unwrap(), "--data", data.path().to_str().unwrap()];
+    let run = Program::image(&arguments).run_interrupted(|| {
+        eventually("it is mounted", || link.join("app/bootstrap").exists());
+        assert_eq!(mounted_below(data.path()), 1);
+    });
+    assert_eq!(run.code, Some(130), "{}", run.stderr);
+    assert_eq!((link.is_symlink(), mounted_below(data.path())), (false, 0));
+    assert_eq!(fs::read_dir(data.path().join("runs")).unwrap().count(), 0);
+}
+
+#[test]
+fn an_archive_is_known_by_its_path_from_anywhere() {
+    let (data, elsewhere, layout) = (folder(), folder(), Layout::of(&Image::running(), &[]));
+    let archive = elsewhere.path().join("image.tar");
+    fs::write(&archive, tar(layout.folder.path())).unwrap();
+    let archive = archive.to_str().unwrap();
+    assert_eq!(image(data.path(), &["add", archive]).success(), format!("{}\n", layout.digest));
+    let named = format!("docker-archive:{archive}");
+    let listed: Value = serde_json::from_str(image(data.path(), &["list", "--json"]).success()).unwrap();
+    assert_eq!(listed[0]["References"], json!([named]));
+    image(data.path(), &["inspect", archive]).success();
+    image(data.path(), &["inspect", &named]).success();
+}
+
+#[test]
+fn who_waits_for_an_image_that_does_not_come_can_end_it() {
+    if !can_be_run("who_waits_for_an_image_that_does_not_come_can_end_it") {
+        return;
+    }
+    // Takes connections, and says nothing.
+    let registry = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("f={}/team/app:1", registry.local_addr().unwrap());
+    for (program, code) in
+        [(Program::serve(&[&target, "--listen", "127.0.0.1:0"]), 0), (Program::invoke(&[&target[2..]]), 130)]
+    {
+        let mut asking = None;
+        let run = program.run_interrupted(|| asking = Some(registry.accept().unwrap()));
+        drop(asking);
+        assert_eq!(run.code, Some(code), "{}", run.stderr);
+    }
 }
 
 #[test]
@@ -287,7 +427,7 @@ fn an_image_that_is_not_there_fails_with_a_reason() {
         return;
     }
     let layout = Layout::of(&Image::running(), &[]);
-    let uri = format!("{}/team/other:1", registry(&layout));
+    let uri = format!("{}/team/other:1", Registry::of(&layout).address);
     let server = Server::without_functions(&[], &[]);
     let function = json!({
         "FunctionName": "f", "PackageType": "Image", "Code": {"ImageUri": uri},

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, spawn_blocking};
 
@@ -16,11 +15,9 @@ use super::{Library, image_id};
 use crate::chunk::{ChunkRef, ChunkSource};
 use crate::manifest::{ImageId, OpenImage};
 use crate::oci::ImageConfig;
-use crate::serve::{
-    BlockFile, MountError, MountedImage, Mounts, ReadStatistics, ServingPath, remove_abandoned,
-};
+use crate::serve::{BlockFile, MountError, MountedImage, Mounts, ServingPath, remove_abandoned};
 use crate::store::{OpenError, Opened};
-use crate::tiers::{Prefetch, Tiers, TiersReport, Touches};
+use crate::tiers::{AdmissionOptions, Prefetch, StartAdmission, StartRefused, Tiers, Touches};
 
 /// What a loader may use.
 #[derive(Debug)]
@@ -31,6 +28,8 @@ pub struct LoaderSettings {
     pub read_deadline: Duration,
     /// Fetches ahead what starts before have read; off only to measure what that is worth.
     pub prefetch: bool,
+    /// How many images are loaded at a time.
+    pub admission: AdmissionOptions,
 }
 
 /// Mounts images of a library.
@@ -40,6 +39,8 @@ pub struct Loader {
     settings: LoaderSettings,
     tiers: Tiers,
     mounts: Mounts,
+    /// Asked once for each image that has to be mounted: what is mounted already costs nobody anything.
+    starts: StartAdmission,
     /// One at a time for each image, so that nobody mounts what another is mounting.
     loading: Mutex<HashMap<ImageId, Arc<tokio::sync::Mutex<Weak<LoadedImage>>>>>,
 }
@@ -94,6 +95,15 @@ pub enum LoadError {
         #[source]
         source: serde_json::Error,
     },
+    /// Others are being loaded, and slowly. Nothing was tried; another time it may go better.
+    #[error("image {image} is not loaded now")]
+    Busy {
+        /// Which.
+        image: ImageId,
+        /// How many others.
+        #[source]
+        source: StartRefused,
+    },
     /// It cannot be mounted.
     #[error("image {image} cannot be mounted")]
     Mount {
@@ -103,17 +113,6 @@ pub enum LoadError {
         #[source]
         source: MountError,
     },
-}
-
-/// What a loader has done.
-#[derive(Debug, Serialize)]
-pub struct LoaderReport {
-    /// How images are served: `erofs` or `fuse`.
-    pub path: String,
-    /// Images that are mounted.
-    pub mounted: usize,
-    /// Where chunks came from.
-    pub tiers: TiersReport,
 }
 
 impl Loader {
@@ -136,6 +135,7 @@ impl Loader {
         Ok(Loader {
             tiers,
             mounts: Mounts::open(&settings.mounts, path, runtime).map_err(folder)?,
+            starts: StartAdmission::new(settings.admission),
             loading: Mutex::default(),
             library,
             settings,
@@ -166,28 +166,19 @@ impl Loader {
         if let Some(loaded) = loaded.upgrade() {
             return Ok(loaded);
         }
+        let _start = self.starts.admit().map_err(|source| LoadError::Busy { image, source })?;
         let made = Arc::new(self.mount(image).await?);
         *loaded = Arc::downgrade(&made);
         Ok(made)
     }
 
-    /// Counts since it was opened.
-    pub fn report(&self) -> LoaderReport {
-        LoaderReport {
-            path: format!("{:?}", self.mounts.path()).to_lowercase(),
-            mounted: self.mounts.mounted().len(),
-            tiers: self.tiers.report(),
-        }
-    }
-
     async fn mount(&self, image: ImageId) -> Result<LoadedImage, LoadError> {
         let store = self.library.store();
         let opened = store.open(image).await?;
-        let row = store.inspect(image).await?.row;
         let config = serde_json::from_str(opened.image.config());
         let config: ImageConfig = config.map_err(|source| LoadError::Config { image, source })?;
         let origin: Arc<dyn ChunkSource> = Arc::clone(&opened.origin) as Arc<dyn ChunkSource>;
-        let source = self.tiers.source(&row.tenant, origin);
+        let source = self.tiers.source(&opened.row.tenant, origin);
         let recordings = self.recordings(image).await;
         // Before the mount, which is the first to read.
         let prefetch = self.settings.prefetch.then(|| {
@@ -208,7 +199,7 @@ impl Loader {
         let recording_task = tokio::spawn(Arc::clone(&recording).to_its_end()).abort_handle();
         Ok(LoadedImage {
             image,
-            digest: row.digest,
+            digest: opened.row.digest.clone(),
             config,
             mounted,
             _opened: opened,
@@ -273,11 +264,6 @@ impl LoadedImage {
     /// read for some seconds, if this is still held then.
     pub async fn started(&self) {
         self.recording.keep().await;
-    }
-
-    /// What has been read of it since it was mounted.
-    pub fn statistics(&self) -> ReadStatistics {
-        self.mounted.statistics()
     }
 }
 

@@ -25,14 +25,14 @@ use tokio::sync::Semaphore;
 use crate::chunk::Domain;
 use crate::code_store::DiskError;
 use crate::flatten::{FlatImage, FlattenError, FlattenLimits};
-use crate::manifest::{ImageId, KeyVault, OpenImage};
+use crate::manifest::{ImageId, KeyVault};
 use crate::oci::{ImageSources, OciLimits, Platform, RegistrySettings};
 use crate::source::S3Settings;
 use crate::store::{ImageStore, SlotReader, StateError, StoreOpenError, StoreSettings};
 
 pub use self::adding::{AddError, Added};
 #[cfg(target_os = "linux")]
-pub use self::loading::{LoadError, LoadedImage, Loader, LoaderOpenError, LoaderReport, LoaderSettings};
+pub use self::loading::{LoadError, LoadedImage, Loader, LoaderOpenError, LoaderSettings};
 
 /// Whose images they are, as long as a deployment has one owner.
 const TENANT: &str = "deployment";
@@ -161,7 +161,7 @@ impl SlotReader for FlatImage {
 }
 
 #[cfg(target_os = "linux")]
-impl crate::serve::SlotTable for OpenImage {
+impl crate::serve::SlotTable for crate::manifest::OpenImage {
     fn image_bytes(&self) -> u64 {
         self.image_bytes()
     }

@@ -48,7 +48,7 @@ pub use self::reference::{Reference, ReferenceError, RegistryReference};
 pub use self::registry::{
     BadCredentials, BadEndpoint, Credentials, Login, Mirror, RegistryError, RegistrySettings,
 };
-pub use self::source_image::{ImageSources, SourceImage};
+pub use self::source_image::{ImageSources, Resolved, SourceImage};
 pub use self::spools::Removed;
 pub use self::tar_index::BadTar;
 pub use self::unpack::{LayerError, WrongBytes};

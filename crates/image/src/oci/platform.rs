@@ -41,7 +41,7 @@ impl Platform {
     }
 
     /// Whether an image that says this of itself runs here. What an image does not say is not held against it.
-    pub(super) fn accepts(&self, os: &str, architecture: &str) -> bool {
+    pub fn accepts(&self, os: &str, architecture: &str) -> bool {
         (os.is_empty() || os == "linux") && (architecture.is_empty() || architecture == self.architecture)
     }
 }

@@ -33,6 +33,17 @@ pub struct SourceImage {
     pub layers: Vec<Layer>,
 }
 
+/// What a reference means at the time it was resolved: an image whose documents have been read, and none of its layers.
+#[derive(Debug)]
+pub struct Resolved(Found<Place>);
+
+impl Resolved {
+    /// The one that [`SourceImage`] has.
+    pub fn digest(&self) -> String {
+        self.0.digest.to_string()
+    }
+}
+
 /// Where images come from. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
 pub struct ImageSources {
@@ -56,20 +67,20 @@ impl ImageSources {
         Ok(ImageSources { shared: Arc::new(shared) })
     }
 
-    /// Fetches an image. Dropped at an await, it leaves what the next attempt goes on with.
+    /// Resolves and gathers an image.
     pub async fn fetch(
         &self,
         reference: &Reference,
         platform: &Platform,
         progress: Arc<dyn Progress>,
     ) -> Result<SourceImage, SourceError> {
-        let found = self.find(reference, platform).await?;
-        self.gather(found, progress).await
+        let resolved = self.resolve(reference, platform).await?;
+        self.gather(resolved, progress).await
     }
 
-    /// What the reference means at this time: the digest that [`SourceImage`] has. No layer is fetched.
-    pub async fn resolve(&self, reference: &Reference, platform: &Platform) -> Result<String, SourceError> {
-        Ok(self.find(reference, platform).await?.digest.to_string())
+    /// Reads an image's documents, so that its layers can be gathered if they are needed.
+    pub async fn resolve(&self, reference: &Reference, platform: &Platform) -> Result<Resolved, SourceError> {
+        self.find(reference, platform).await.map(Resolved)
     }
 
     /// Removes layers that no image here holds, and downloads that nobody goes on with. Blocking.
@@ -88,9 +99,10 @@ impl ImageSources {
         Ok(blocking(move || shared.find(&reference, &platform)).await?.map(Place::Here))
     }
 
-    async fn gather(
+    /// Fetches and unpacks an image's layers. Dropped at an await, it leaves what the next attempt goes on with.
+    pub async fn gather(
         &self,
-        found: Found<Place>,
+        Resolved(found): Resolved,
         progress: Arc<dyn Progress>,
     ) -> Result<SourceImage, SourceError> {
         let sizes: Vec<u64> = found.layers.iter().map(|(_, place)| place.bytes()).collect();

@@ -118,7 +118,8 @@ impl Spools {
         tempfile::tempfile_in(&incoming).map_err(DiskError::at("writing in", &incoming))
     }
 
-    /// Gives a file its name, once it is known to be right. After this it stays, whatever happens to the machine.
+    /// Gives a file its name, once it is known to be right. Not synced: what is here after the machine went down is hashed
+    /// before it is used.
     pub(super) fn keep(
         &self,
         diff_id: Digest,
@@ -126,7 +127,6 @@ impl Spools {
         bytes: u64,
     ) -> Result<Arc<Spool>, DiskError> {
         let path = self.path(diff_id);
-        file.as_file().sync_data().map_err(DiskError::at("syncing", file.path()))?;
         let file = file.persist(&path).map_err(|error| DiskError::at("writing", &path)(error.error))?;
         Ok(self.keep_live(diff_id, Spool { file, bytes }))
     }

@@ -123,6 +123,8 @@ struct Shared {
 /// An image that can be read for as long as this is held: its root does not expire.
 #[derive(Clone, Debug)]
 pub struct Opened {
+    /// As it was stored.
+    pub row: ImageRow,
     /// Which chunks it has, and what opens them.
     pub image: Arc<OpenImage>,
     /// The last of the tiers that has them.
@@ -236,7 +238,7 @@ impl ImageStore {
             let manifest = shared.manifest(row.root, row.manifest).await?;
             let opened = manifest.open(image, &shared.vault, &row.tenant).await?;
             let origin = Origin::new(Arc::clone(shared), row.root, lease);
-            return Ok((Opened { image: Arc::new(opened), origin: Arc::new(origin) }, manifest));
+            return Ok((Opened { row, image: Arc::new(opened), origin: Arc::new(origin) }, manifest));
         }
     }
 

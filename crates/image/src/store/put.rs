@@ -157,7 +157,7 @@ impl ImageStore {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(Some(Put { was_there: true, ..Put::nothing(image) }))
+        Ok(Some(Put::was_there(image)))
     }
 
     async fn put_under<S: SlotReader>(
@@ -328,6 +328,11 @@ fn within(slot: &[u8], index: u32, image_bytes: u64) -> &[u8] {
 }
 
 impl Put {
+    /// Of an image for which nothing had to be done.
+    pub(crate) fn was_there(image: ImageId) -> Self {
+        Put { was_there: true, ..Put::nothing(image) }
+    }
+
     fn nothing(image: ImageId) -> Self {
         Put {
             image,

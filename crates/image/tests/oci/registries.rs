@@ -1,6 +1,7 @@
 //! Images from a registry, on good days and on bad ones.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use firesteel_image::oci::{
     Credentials, Digest, LayerError, Login, Mirror, OciLimits, Platform, RegistryError, RegistrySettings,
     SourceError, WrongBytes,
 };
+use tempfile::TempDir;
 
 use crate::packing::{Image, Packing, Recipe, tar_of};
 use crate::registry::{Door, PASSWORD, Registry, Trouble, USER};
@@ -209,7 +211,12 @@ fn the_next_run_goes_on_with_what_has_come() {
     registry.always(&layer, Trouble::Status(503, None));
     yard.try_fetch(&registry.reference("v1")).unwrap_err();
     let partial = yard.path("sources/blobs/sha256").join(&yard.names("blobs/sha256")[0]);
-    assert_eq!(fs::metadata(&partial).unwrap().len(), 1_200_000);
+    let metadata = fs::metadata(&partial).unwrap();
+    assert_eq!(
+        (metadata.len(), metadata.mode() & 0o777),
+        (1_200_000, 0o600),
+        "of this length, for nobody else"
+    );
     registry.calm();
     assert_eq!(contents(&yard.fetch(&registry.reference("v1"))), tars());
     assert_eq!(registry.seen(&layer).last().unwrap().range.as_deref(), Some("bytes=1200000-"));
@@ -242,6 +249,36 @@ fn ranges_are_not_taken_for_granted() {
     registry.trouble(&layer, Trouble::OtherRange);
     let error = yard.try_fetch(&registry.reference("v1")).unwrap_err();
     assert!(matches!(error, SourceError::Registry(RegistryError::Malformed { .. })), "{error}");
+}
+
+#[test]
+fn who_gets_no_further_than_before_is_not_asked_for_ever() {
+    let (yard, image) = (yard(), recipe().pack());
+    let layer = layer_of(&image);
+    let registry = Registry::start().with("v1", &image);
+    for bytes in [2000, 1000, 2000, 1000, 2000, 1000] {
+        registry.trouble(&layer, Trouble::WholeUntil(bytes));
+    }
+    let error = yard.try_fetch(&registry.reference("v1")).unwrap_err();
+    assert!(matches!(error, SourceError::Registry(RegistryError::Unreachable { .. })), "{error:?}");
+    assert_eq!(registry.seen(&layer).len(), 3);
+}
+
+#[test]
+fn who_is_refused_for_another_reason_is_not_asked_for_credentials() {
+    let (image, mut settings) = (recipe().pack(), settings());
+    let registry = Registry::start().with("v1", &image);
+    // A folder: it fails whoever reads it.
+    let no_file = TempDir::new().unwrap();
+    settings.credentials = Credentials::default().with_file(no_file.path().to_owned());
+    let yard = Yard::over(OciLimits::default(), settings);
+    registry.trouble("/manifests/", Trouble::Status(503, None));
+    assert_eq!(contents(&yard.fetch(&registry.reference("v1"))), tars());
+    let error = yard.try_fetch(&registry.reference("v2")).unwrap_err();
+    assert!(matches!(error, SourceError::Registry(RegistryError::NotFound { .. })), "{error}");
+    let registry = registry.behind(Door::Basic);
+    let error = yard.try_fetch(&registry.reference("v1")).unwrap_err();
+    assert!(matches!(error, SourceError::Registry(RegistryError::Credentials { .. })), "{error}");
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub(crate) enum Trouble {
     Redirect(String),
     /// Ranges are passed over.
     WholeOnly,
+    /// Likewise, and the connection ends after so many bytes.
+    WholeUntil(usize),
     /// Another part than was asked for.
     OtherRange,
     /// Another digest in the header.
@@ -338,7 +340,9 @@ fn give(
         Some(Trouble::OneMore) => bytes.push(0),
         _ => {}
     }
-    if let Some(start) = start.filter(|_| !matches!(trouble, Some(Trouble::WholeOnly))) {
+    if let Some(start) =
+        start.filter(|_| !matches!(trouble, Some(Trouble::WholeOnly | Trouble::WholeUntil(_))))
+    {
         if start >= bytes.len() {
             return empty(416);
         }
@@ -356,7 +360,7 @@ fn give(
     }
     let piece = |bytes: Vec<u8>| stream::iter([Ok::<_, std::io::Error>(Bytes::from(bytes))]);
     let body = match trouble {
-        Some(Trouble::CutAfter(count)) => {
+        Some(Trouble::CutAfter(count) | Trouble::WholeUntil(count)) => {
             bytes.truncate(*count);
             // Time for what came before to be seen.
             let cut = stream::once(async {

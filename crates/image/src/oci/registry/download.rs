@@ -10,7 +10,7 @@
 //! as long as it should be, and no more is promised.
 
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -57,6 +57,8 @@ impl Partial {
             .truncate(false)
             .read(true)
             .write(true)
+            // As all that is unpacked: whose image it is has not said that everybody here may read it.
+            .mode(0o600)
             .open(&path)
             .map_err(opening())?;
         if file.try_lock().is_err() {
@@ -121,14 +123,16 @@ impl Origin {
         let is_other = partial.place.replace(place).is_some_and(|before| before != place);
         partial.resumed |= is_other && partial.length > 0;
         let mut patience = Patience::new(&repository.http.settings);
+        let mut furthest = partial.length;
         while partial.length < partial.blob.bytes {
-            let before = partial.length;
             let error = match attempt(repository, partial, tell).await {
                 Ok(()) => continue,
                 Err(SourceError::Registry(error)) => error,
                 Err(error) => return Err(error),
             };
-            if partial.length > before {
+            // Further than ever: who begins anew each time, and is cut off each time, would otherwise be asked for ever.
+            if partial.length > furthest {
+                furthest = partial.length;
                 patience.progressed();
             }
             repository.note(&error);

@@ -127,8 +127,12 @@ impl Repository {
             let asks = status.as_u16() == 401 && self.endpoint.is_origin_of(response.url());
             let challenge = if asks && !renewed { Challenge::of(response.headers()) } else { None };
             let Some(challenge) = challenge else {
-                let login = self.login().await?;
-                return Err(self.http.refusal(response, &who(login.as_ref())).await);
+                // Of no interest otherwise, and to know it may take a program of the user's.
+                let who = match status.as_u16() {
+                    401 | 403 => who(self.login().await?.as_ref()),
+                    _ => String::new(),
+                };
+                return Err(self.http.refusal(response, &who).await);
             };
             authorization = Some(self.renew(&challenge, &url, authorization).await?);
             renewed = true;
