@@ -30,6 +30,7 @@ async fn connect() -> SendRequest<Full<Bytes>> {
     let access = NodeAccess::by_secret(Secret::new(&SECRET).unwrap());
     tokio::spawn(serve_node(listener, node, access, NodeLimits::default(), std::future::pending()));
     let stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
     let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     sender

@@ -31,9 +31,14 @@ pub fn parts(data: &[u8], count: usize) -> Vec<&[u8]> {
 pub fn fix_checksums(tar: &mut [u8]) {
     for block in tar.as_chunks_mut::<512>().0 {
         if &block[257..262] == b"ustar" {
+            let said: [u8; 8] = block[148..156].try_into().unwrap();
             block[148..156].fill(b' ');
             let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
-            block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+            let digits = std::str::from_utf8(&said).unwrap_or_default().trim_matches(['\0', ' ']);
+            // One that is right stays as it is: the tar may be a layer within another, which is known by its digest.
+            let is_right = u32::from_str_radix(digits, 8) == Ok(sum);
+            let sum = format!("{sum:06o}\0 ");
+            block[148..156].copy_from_slice(if is_right { &said } else { sum.as_bytes() });
         }
     }
 }
