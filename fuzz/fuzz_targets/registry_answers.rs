@@ -6,33 +6,33 @@
 //! Answers name other hosts: it runs only where there is no network but the loopback (`unshare --net`).
 #![no_main]
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::sync::{Arc, LazyLock};
 
 use firesteel_fuzz::{parts, scratch, wait};
 use firesteel_image::oci::{Credentials, ImageSources, OciLimits, Platform, Reference, RegistrySettings};
 use libfuzzer_sys::{Corpus, fuzz_target};
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 struct Site {
-    folder: TempDir,
+    /// Without a name, so that nothing is left when libFuzzer ends.
+    auth_file: File,
     listener: TcpListener,
     here: String,
-    sources: ImageSources,
+    credentials: Credentials,
 }
 
 static SITE: LazyLock<Site> = LazyLock::new(|| {
-    let folder = scratch();
+    let auth_file = tempfile::tempfile_in("/dev/shm").unwrap();
+    let path = format!("/proc/self/fd/{}", auth_file.as_raw_fd());
     // SAFETY: no other thread is there yet.
-    unsafe { std::env::set_var("REGISTRY_AUTH_FILE", folder.path().join("auth.json")) };
+    unsafe { std::env::set_var("REGISTRY_AUTH_FILE", path) };
     let listener = wait(TcpListener::bind("127.0.0.1:0")).unwrap();
     let here = listener.local_addr().unwrap().to_string();
-    let credentials = Credentials::of_container_tools();
-    let settings = RegistrySettings { credentials, attempts: 1, ..RegistrySettings::default() };
-    let sources = ImageSources::open(&folder.path().join("sources"), OciLimits::default(), settings).unwrap();
-    Site { folder, listener, here, sources }
+    Site { auth_file, listener, here, credentials: Credentials::of_container_tools() }
 });
 
 /// By `/proc`: what is in `/sys` is of the network that it was mounted in.
@@ -74,17 +74,20 @@ fuzz_target!(
             return Corpus::Reject;
         }
         let site = &*SITE;
-        fs::write(site.folder.path().join("auth.json"), parts[0]).unwrap();
+        site.auth_file.set_len(0).unwrap();
+        site.auth_file.write_all_at(parts[0], 0).unwrap();
+        let (folder, credentials) = (scratch(), site.credentials.clone());
+        let settings = RegistrySettings { credentials, attempts: 1, ..RegistrySettings::default() };
+        let sources = ImageSources::open(folder.path(), OciLimits::default(), settings).unwrap();
         let answers: Vec<String> = parts[1..].iter().map(|part| String::from_utf8_lossy(part).into_owned()).collect();
         let reference: Reference = format!("{}/a/b:1", site.here).parse().unwrap();
         let platform = Platform::new("amd64");
         wait(async {
             tokio::select! {
-                _ = site.sources.fetch(&reference, &platform, Arc::new(())) => {}
+                _ = sources.fetch(&reference, &platform, Arc::new(())) => {}
                 () = answer(site, &answers) => {}
             }
         });
-        let _ = site.sources.sweep();
         Corpus::Keep
     }
 );
