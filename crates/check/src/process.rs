@@ -62,7 +62,7 @@ impl RuntimeProcess {
             .map_err(HostError::Prepare)?;
         let spec = sandbox::Spec {
             id,
-            folder: folder.clone(),
+            folder: Some(folder.clone()),
             mounts: mounts(target, tmp),
             limits: sandbox::Limits::default(),
             init: sandbox::InitProgram::default(),

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use firesteel_image::tiers::{CacheNode, NodeLimits, NodeOptions, serve_node};
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::cli::CacheArguments;
 use crate::exit::{Exit, Failure};
 use crate::images;
+use crate::listen;
 use crate::notice::tell;
 
 const MIB: u64 = 1 << 20;
@@ -25,11 +25,7 @@ pub(crate) async fn run(arguments: CacheArguments) -> Result<Exit, Failure> {
         Failure::from_error(Exit::Usage, &error)
             .try_next("--disk DIR with a folder of its own that you may write to")
     })?);
-    let bound = TcpListener::bind(arguments.listen).await.and_then(|listener| {
-        let address = listener.local_addr()?;
-        Ok((listener, address))
-    });
-    let (listener, address) = bound.map_err(|error| {
+    let (listener, address) = listen::bind(arguments.listen).map_err(|error| {
         Failure::usage(format!("cannot listen on {}", arguments.listen))
             .because(&error)
             .try_next("--listen 127.0.0.1:0, which lets the system choose a port")
