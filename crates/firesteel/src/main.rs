@@ -11,6 +11,7 @@ mod cli;
 mod client;
 mod commands;
 mod data_folder;
+mod descriptors;
 mod doctor;
 mod door;
 mod event;
@@ -42,6 +43,9 @@ fn main() -> ExitCode {
 
     let cli = Cli::parse();
     init_tracing();
+    if matches!(cli.command, Command::Serve(_)) {
+        descriptors::make_room();
+    }
     let runtime = match async_runtime() {
         Ok(runtime) => runtime,
         Err(error) => {

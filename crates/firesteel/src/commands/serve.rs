@@ -43,7 +43,6 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Exit, Failure> {
     let credentials = door::credentials(&arguments.door)?;
     let (listener, address) = listen("--listen ", arguments.listen, credentials.is_some()).await?;
     let signals = Signals::new()?;
-    raise_descriptor_limit();
     let data = DataFolder::open(arguments.server.data.as_deref())?;
     let backend = isolation::open(&arguments.server, &data, blanks(&arguments)).await?;
     let result = serve(arguments, (listener, address), credentials, signals, &data, &backend).await;
@@ -241,15 +240,6 @@ async fn drained(
         () = signals.next() => invoker.shutdown(Duration::ZERO).await,
     }
     Ok(Exit::Success)
-}
-
-/// An environment takes a dozen descriptors of the server, and the usual soft limit is 1 024.
-fn raise_descriptor_limit() {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
-    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised) {
-        tracing::warn!(%error, "the limit of open descriptors could not be raised");
-    }
 }
 
 /// How many sandboxes are kept ready: as many as may be asked for while the next ones are made, which takes a
