@@ -293,7 +293,9 @@ fn wrong_bytes_are_refused() {
         matches!(&error, SourceError::Layer { source: LayerError::Wrong(WrongBytes::Digest { .. }), .. }),
         "{error:?}"
     );
-    assert_clean(&yard);
+    // Of another layer, whose download this ended, there may be a part to go on with.
+    let wrong = layer.rsplit(':').next().unwrap();
+    assert!(!yard.names("blobs/sha256").iter().any(|name| name.contains(wrong)));
     for trouble in [Trouble::OneMore, Trouble::NoEnd] {
         registry.calm();
         registry.always(&layer, trouble.clone());
