@@ -62,7 +62,7 @@ impl RuntimeProcess {
             .map_err(HostError::Prepare)?;
         let spec = sandbox::Spec {
             id,
-            folder: Some(folder.clone()),
+            folder: folder.clone(),
             mounts: mounts(target, tmp),
             limits: sandbox::Limits::default(),
             init: sandbox::InitProgram::default(),

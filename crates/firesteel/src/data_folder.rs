@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  DATA/runs/<id>/lock           held for as long as the run lives
-//!                /environments/  one folder per execution environment without a root of its own
+//!                /environments/  one folder per execution environment
 //!                /packages/      unpacked zips and layers
 //!                /runtime/       the managed runtimes
 //!                /images/        where container images are mounted

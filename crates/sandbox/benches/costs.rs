@@ -387,13 +387,7 @@ async fn until_threads(sandbox: &Sandbox) {
 
 fn spec(folder: &Path, mounts: Mounts) -> Spec {
     let limits = Limits::default();
-    Spec {
-        id: "bench".into(),
-        folder: Some(folder.to_owned()),
-        mounts,
-        limits,
-        init: InitProgram::CurrentExe,
-    }
+    Spec { id: "bench".into(), folder: folder.to_owned(), mounts, limits, init: InitProgram::CurrentExe }
 }
 
 fn sleep(folder: &Path, name: &str, script: &str) -> Process {

@@ -33,8 +33,8 @@ const MAX_WAITING_REQUESTS: usize = 64;
 pub struct Spec {
     /// For people: shown in the process list and in logs.
     pub id: String,
-    /// The first process's own working directory. In a root of its own it has none of the host's.
-    pub folder: Option<PathBuf>,
+    /// Exists and belongs to the sandbox. The first process's own working directory.
+    pub folder: PathBuf,
     /// How the file system differs inside, where the host allows that; see [`Sandbox::mounted`]. In a root of its own:
     /// what of the host's is found in it beside the system's folders.
     pub mounts: Mounts,
@@ -192,7 +192,7 @@ impl Sandbox {
         let stream = UnixStream::from_std(ours).map_err(socket)?;
 
         let first_process = {
-            let (id, folder) = (id.clone(), folder.unwrap_or_else(|| "/".into()));
+            let id = id.clone();
             tokio::task::spawn_blocking(move || FirstProcess::start(&init, &id, &folder, theirs.into()))
         };
         let start = |source| CreateError::Start { id: id.clone(), source };

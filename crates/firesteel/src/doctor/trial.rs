@@ -31,7 +31,7 @@ pub(super) async fn all(arguments: &IsolationArguments, data: &DataFolder) -> Tr
     let (asked, wants_process) = (&arguments.isolation, arguments.isolation == Isolation::Process);
     let namespace = namespace(arguments, data).await;
     let containers = containers(arguments, data).await;
-    let process = process().await;
+    let process = process(data).await;
     let of = |kind: &Isolating| {
         let limits = kind.limits.clone().unwrap_or_default();
         (limits, network(arguments, kind.no_egress.clone()))
@@ -68,7 +68,7 @@ struct Isolating {
 
 async fn namespace(arguments: &IsolationArguments, data: &DataFolder) -> Isolating {
     let opened = isolation::namespace(arguments, data, 0).await;
-    isolating("namespace", opened, next_for_namespaces()).await
+    isolating("namespace", opened, data, next_for_namespaces()).await
 }
 
 async fn containers(arguments: &IsolationArguments, data: &DataFolder) -> Isolating {
@@ -78,11 +78,16 @@ async fn containers(arguments: &IsolationArguments, data: &DataFolder) -> Isolat
     };
     let opened = isolation::containers(arguments, data, runtime).await;
     let next = if isolation::is_root() { "apt install crun" } else { "sudo firesteel doctor" };
-    isolating("oci", opened, next).await
+    isolating("oci", opened, data, next).await
 }
 
 /// `next`: what to type where it cannot be had.
-async fn isolating(name: &'static str, opened: Result<Opened, OpenError>, next: &str) -> Isolating {
+async fn isolating(
+    name: &'static str,
+    opened: Result<Opened, OpenError>,
+    data: &DataFolder,
+    next: &str,
+) -> Isolating {
     let missing = |error: &Error, next: &str| {
         let check = Check::missing(name, chain(error.as_ref())).try_next(next);
         Isolating { check, limits: None, no_egress: None }
@@ -99,7 +104,7 @@ async fn isolating(name: &'static str, opened: Result<Opened, OpenError>, next: 
         Backend::Oci(containers) => format!("containers, by {}", containers.runtime().version()),
         _ => "namespaces, a file system and limits of its own for each environment".to_owned(),
     };
-    let tried = use_sandbox(&backend).await;
+    let tried = use_sandbox(&backend, data).await;
     let limits = limits(&backend);
     backend.close().await;
     match tried {
@@ -108,9 +113,9 @@ async fn isolating(name: &'static str, opened: Result<Opened, OpenError>, next: 
     }
 }
 
-async fn process() -> Check {
+async fn process(data: &DataFolder) -> Check {
     const NAME: &str = "process";
-    match use_sandbox(&Backend::Process).await {
+    match use_sandbox(&Backend::Process, data).await {
         Ok(()) => Check::ok(NAME, "no isolation: functions run as you"),
         Err(error) => Check::missing(NAME, chain(error.as_ref())),
     }
@@ -125,10 +130,11 @@ fn next_for_namespaces() -> &'static str {
 }
 
 /// Makes one, runs a program in it to its end, and ends it.
-async fn use_sandbox(backend: &Backend) -> Result<(), Error> {
+async fn use_sandbox(backend: &Backend, data: &DataFolder) -> Result<(), Error> {
+    let folder = data.subfolder("environments").map_err(|_| "the data folder cannot be used")?;
     let spec = Spec {
         id: "doctor".into(),
-        folder: None,
+        folder: folder.clone(),
         mounts: Mounts::default(),
         limits: Limits {
             memory_bytes: Some(128 << 20),

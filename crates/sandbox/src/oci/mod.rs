@@ -162,7 +162,7 @@ impl Containers {
     pub(crate) async fn probe(self: &Arc<Self>) -> Result<(), CreateError> {
         let spec = Spec {
             id: "probe".to_owned(),
-            folder: None,
+            folder: self.folder.clone(),
             mounts: Mounts::default(),
             limits: crate::Limits::default(),
             init: InitProgram::default(),

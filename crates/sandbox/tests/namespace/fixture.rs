@@ -90,7 +90,13 @@ impl Fixture {
         limits: Limits,
         mounts: Mounts,
     ) -> Result<(Sandbox, Events), CreateError> {
-        let spec = Spec { id: id.to_owned(), folder: None, mounts, limits, init: InitProgram::CurrentExe };
+        let spec = Spec {
+            id: id.to_owned(),
+            folder: self.folder.path().to_owned(),
+            mounts,
+            limits,
+            init: InitProgram::CurrentExe,
+        };
         let made = tokio::time::timeout(PATIENCE, self.backend.create(spec)).await;
         made.expect("a sandbox is made, or not, in time")
     }

@@ -145,7 +145,7 @@ pub(crate) async fn serve(runtime: &str, id: &str, folder: &str) {
         fixture::backend(OciRuntime::find(Some(runtime)).unwrap(), id, Path::new(folder), Network::None);
     let spec = Spec {
         id: "of-a-server-that-dies".to_owned(),
-        folder: None,
+        folder: folder.into(),
         mounts: Mounts::default(),
         limits: Limits { tmp_mib: 16, ..Limits::default() },
         init: InitProgram::CurrentExe,

@@ -59,7 +59,13 @@ impl Host {
         limits: Limits,
         mounts: Mounts,
     ) -> Result<Guest, CreateError> {
-        let spec = Spec { id: id.to_owned(), folder: None, mounts, limits, init: InitProgram::CurrentExe };
+        let spec = Spec {
+            id: id.to_owned(),
+            folder: self.folder.path().to_owned(),
+            mounts,
+            limits,
+            init: InitProgram::CurrentExe,
+        };
         let (sandbox, events) = self.backend.create(spec).await?;
         Ok(Guest { sandbox, events })
     }

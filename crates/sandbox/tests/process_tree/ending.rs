@@ -130,7 +130,7 @@ async fn cancelled_creation() {
     for steps in 0..6 {
         let spec = firesteel_sandbox::Spec {
             id: format!("cancelled-{steps}"),
-            folder: Some(folder.path().to_owned()),
+            folder: folder.path().to_owned(),
             mounts: Mounts::default(),
             limits: firesteel_sandbox::Limits::default(),
             init: firesteel_sandbox::InitProgram::CurrentExe,

@@ -33,7 +33,7 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let spec = Spec {
             id: id.to_owned(),
-            folder: Some(folder.path().to_owned()),
+            folder: folder.path().to_owned(),
             mounts: mounts(folder.path()),
             limits: firesteel_sandbox::Limits::default(),
             init: InitProgram::CurrentExe,

@@ -35,7 +35,7 @@ fn serve(folder: &str, script: &str) {
     runtime().block_on(async {
         let spec = Spec {
             id: "of a server that dies".into(),
-            folder: Some(folder.into()),
+            folder: folder.into(),
             mounts: Mounts::default(),
             limits: firesteel_sandbox::Limits::default(),
             init: InitProgram::CurrentExe,
