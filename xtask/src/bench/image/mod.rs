@@ -35,6 +35,9 @@ mod unpacked;
 
 pub(super) use report::Report;
 
+/// Images whose starts are measured, the last one if there is a large one.
+const STARTED: [&str; 5] = ["python", "numpy", "web", "data", "large"];
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
     /// What to measure [default: all]
@@ -46,6 +49,9 @@ pub(super) struct Options {
     /// Size of the large image, if the corpus is built; with 0 there is none.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(0..=10))]
     large_gib: u64,
+    /// Images whose starts are measured. May be repeated.
+    #[arg(long = "image", value_name = "NAME", default_values = STARTED, value_parser = STARTED)]
+    images: Vec<String>,
     /// How often each start is made; the median counts.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
     rounds: u16,
@@ -111,15 +117,17 @@ pub(super) fn measure(options: &Options) -> Result<Report, BenchError> {
         report.nodes = keep(&mut report.failures, "nodes", nodes::run(&setup));
     }
     if named(Part::Start) {
-        for name in ["python", "numpy", "web", "data"] {
-            let started = setup
-                .image(name)
-                .and_then(|image| start::run(&setup, image, options.rounds.into(), name == "data"));
-            report.starts.extend(keep(&mut report.failures, name, started));
-        }
-        if let Some(image) = &setup.corpus.large {
-            let started = start::run(&setup, image, options.rounds.into(), false);
-            report.starts.extend(keep(&mut report.failures, "large", started));
+        for name in STARTED.into_iter().filter(|name| options.images.iter().any(|wanted| wanted == name)) {
+            let image = match name {
+                "large" => Ok(setup.corpus.large.as_ref()),
+                name => setup.image(name).map(Some),
+            };
+            let started = image.and_then(|image| {
+                image
+                    .map(|image| start::run(&setup, image, options.rounds.into(), name == "data"))
+                    .transpose()
+            });
+            report.starts.extend(keep(&mut report.failures, name, started).flatten());
         }
     }
     if let Some(folder) = &options.plots {

@@ -79,6 +79,8 @@ const TIERS: [(&str, Latency); 2] = [("L2", Latency::CACHE_NODES), ("origin", La
 
 pub(super) fn run(setup: &Setup, image: &Image, rounds: usize, with_stock: bool) -> io::Result<Starts> {
     progress(&format!("starts of {}", image.name));
+    // What the image before was unpacked to would be written while this one starts.
+    rustix::fs::sync();
     let mut found = Starts { image: image.name.clone(), rounds, ..Starts::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mounts = Mounts::open(&setup.scratch.join("mounts"), ServingPath::Erofs, runtime.handle().clone())?;
