@@ -136,6 +136,9 @@ impl Launcher {
             .map_err(|error| NotStarted { step: StartStep::WorkingDir, error: error.into() })?;
         if self.spared {
             fs::write(OUT_OF_MEMORY_SCORE, "0")?;
+        } else {
+            // Anybody may raise it. Where it cannot be written, the larger one of both goes, which is the guest as a rule.
+            let _ = fs::write(OUT_OF_MEMORY_SCORE, GOES_FIRST);
         }
         // What it sees of control groups begins where it is. Not earlier: from a namespace of its own the first process
         // could not put anybody into the sandbox's group, where cgroup2 is mounted with `nsdelegate`.
@@ -149,8 +152,12 @@ impl Launcher {
 
 const OUT_OF_MEMORY_SCORE: &str = "/proc/self/oom_score_adj";
 
+/// Of what is started by a first process that could not spare itself: half of the memory there is, on top of its own, so that the
+/// kernel takes it for the larger one whatever it has.
+const GOES_FIRST: &str = "500";
+
 /// Where it shares the memory that is limited, it would otherwise be the one to go when what it started is many and small.
-/// Only root may do that.
+/// Only root may do that, and not everywhere.
 fn spare_this_process() -> bool {
     fs::write(OUT_OF_MEMORY_SCORE, "-1000").is_ok()
 }
