@@ -10,6 +10,7 @@ use crate::fixture::{Host, eventually};
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_guest_has_no_rights", |host| Box::pin(a_guest_has_no_rights(host))),
+    ("a_guest_goes_before_the_first_process", |host| Box::pin(a_guest_goes_before_the_first_process(host))),
     ("a_guest_sees_its_own_files_only", |host| Box::pin(a_guest_sees_its_own_files_only(host))),
     ("nothing_can_be_written_to_but_tmp", |host| Box::pin(nothing_can_be_written_to_but_tmp(host))),
     ("the_root_may_be_a_tree", |host| Box::pin(the_root_may_be_a_tree(host))),
@@ -52,6 +53,17 @@ async fn a_guest_has_no_rights(host: Host) {
         let said = ["Operation not permitted", "Permission denied"];
         assert!(said.iter().any(|said| text.contains(said)), "{refused}: {text}");
     }
+    guest.close().await;
+    host.close().await;
+}
+
+/// When memory runs out; also on a machine that keeps from root what it would take to spare the first process.
+async fn a_guest_goes_before_the_first_process(host: Host) {
+    let mut guest = host.guest("scored").await;
+    let (text, status) = guest.run("cat /proc/self/oom_score_adj /proc/1/oom_score_adj").await;
+    assert_eq!(status, Exit::Code(0), "{text}");
+    let scores: Vec<i32> = text.lines().map(|score| score.parse().unwrap()).collect();
+    assert!(scores[0] >= 0 && scores[0] > scores[1], "{text}");
     guest.close().await;
     host.close().await;
 }
