@@ -7,7 +7,7 @@
 //! server.rs   a contestant's process: start, await, memory, end
 //! load.rs     the callers and their percentiles; response_stream.rs a caller that is streamed to
 //! guest.rs    the function and the extension of the last two phases
-//! process_tree.rs  the processes below a server
+//! process_tree.rs  the processes below a server; neighbours.rs what runs beside all of it
 //! report.rs   the figures, as JSON too; check.rs holds them against the targets, table.rs shows them
 //! isolation/  a bench of its own, with the same contestants: what isolation costs
 //! image/      another, with other contestants: what it takes to start from container images
@@ -30,6 +30,7 @@ pub(crate) mod guest;
 mod image;
 mod isolation;
 mod load;
+mod neighbours;
 mod ours;
 mod phases;
 mod process_tree;

@@ -1,6 +1,7 @@
 //! What isolation is held to; see [`check`](super::super::check) for how.
 
 use super::super::check::{Bound, Check, ratios};
+use super::super::load::Percentiles;
 use super::super::report::Contestant;
 use super::freezing::{LONG, NONE, SHORT};
 use super::report::{Footprint, Report};
@@ -22,7 +23,9 @@ const THROUGHPUT_TO_PROCESS: f64 = 0.9;
 pub(crate) fn checks(report: &Report) -> Vec<Check> {
     let (namespace, process) = (Contestant::Namespace, Contestant::Process);
     let cold = |who| report.cold(who).map_or(&[][..], |row| &row.p50_us_per_round);
-    let p99_to_p50 = report.cold(namespace).map(|row| row.latency.p99_us / row.latency.p50_us);
+    let p99_to_p50 = |of: &Percentiles| of.p99_us / of.p50_us;
+    let all = report.cold(namespace).map(|row| p99_to_p50(&row.latency));
+    let alone = report.cold(namespace).and_then(|row| row.alone.as_ref()).map(p99_to_p50);
     let warm = |who| report.warm(who).map_or(&[][..], |row| &row.p50_us_per_round);
     let p99 = |who| report.warm(who).map(|row| row.latency.p99_us);
     let warm_p99 = p99(namespace).zip(p99(process)).map(|(ours, other)| ours / other);
@@ -41,7 +44,8 @@ pub(crate) fn checks(report: &Report) -> Vec<Check> {
             COLD_NO_BLANKS_TO_RIE,
             ratios(cold(Contestant::NoBlanks), cold(Contestant::Rie)),
         ),
-        Check::one("cold start p99, to its p50", "×", COLD_P99_TO_P50, p99_to_p50),
+        Check::one("cold start p99, to its p50", "×", COLD_P99_TO_P50, all),
+        Check::one("the same, of starts alone (3)", "×", COLD_P99_TO_P50, alone),
         Check::median(
             "burst, environments a second",
             "/s",
@@ -99,7 +103,6 @@ fn added_us(report: &Report) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::load::Percentiles;
     use super::super::report::Paused;
     use super::*;
 

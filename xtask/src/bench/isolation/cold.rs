@@ -3,13 +3,15 @@
 //! In each of [`STARTS`] rounds every one of Firesteel's servers is asked for a function that it never ran, a bare process
 //! is started, and every [`RIE_EVERY`]th time a fresh emulator is started and asked: it is made for one environment, so
 //! that its own start is part of every cold start with it. Nothing is ever evicted. Before each start it is
-//! quiet for [`SETTLE`], in which blanks are made again: a start is not to pay for the one before.
+//! quiet for [`SETTLE`], in which blanks are made again: a start is not to pay for the one before. What other programs of the
+//! machine ran beside is told, and percentiles given without it too.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::super::floor;
-use super::super::load::{Client, Percentiles, pause};
+use super::super::load::{Client, InvokeError, Percentiles, pause};
+use super::super::neighbours::{Neighbours, Timed};
 use super::super::ours::{Isolation, Serving};
 use super::super::phases::{Setup, entrants, turns};
 use super::super::report::Contestant;
@@ -31,25 +33,27 @@ const CONTESTANTS: [(Contestant, Isolation); 3] = [
 pub(super) async fn run(setup: &Setup, report: &mut Report) {
     const PHASE: &str = "isolated cold starts";
     let names: Vec<String> = (1..=STARTS).map(|number| format!("f{number}")).collect();
+    let others = Neighbours::now();
     let mut started = Vec::new();
     for (contestant, isolation) in CONTESTANTS {
         let serving =
             Serving { isolation, environments: Some(STARTS), ..Serving::one(&setup.function, &names) };
         started.push((contestant, setup.ours(&super::folder(PHASE, contestant), serving).await));
     }
-    let mut running = entrants::<Vec<Duration>>(started, PHASE, &mut report.failures);
+    let mut running = entrants::<Vec<Timed>>(started, PHASE, &mut report.failures);
     let mut emulator = setup.rie.as_deref();
     let (mut bare, mut emulated, mut answers) = (Vec::new(), Vec::new(), Vec::new());
 
     for (number, name) in names.iter().enumerate() {
         turns(&mut running, PHASE, &mut report.failures, |entrant| {
             pause(SETTLE);
-            entrant.figures.push(Client::connect(entrant.server.address, name)?.timed()?);
+            let mut client = Client::connect(entrant.server.address, name)?;
+            entrant.figures.push(others.beside::<InvokeError>(|| client.timed())?);
             Ok(())
         })
         .await;
         pause(SETTLE);
-        match floor::bare_spawn(&setup.function) {
+        match others.beside(|| floor::bare_spawn(&setup.function)) {
             Ok(took) => bare.push(took),
             Err(error) => {
                 report.failures.add(Contestant::Floor, PHASE, &explain(&error));
@@ -57,9 +61,10 @@ pub(super) async fn run(setup: &Setup, report: &mut Report) {
             }
         }
         if let Some(path) = emulator.filter(|_| number % RIE_EVERY == 0) {
+            let before = others.ran();
             match emulated_start(setup, path).await {
                 Ok((whole, from_request)) => {
-                    emulated.push(whole);
+                    emulated.push(others.since(before, whole));
                     answers.push(from_request);
                 }
                 Err(why) => {
@@ -89,8 +94,14 @@ async fn emulated_start(setup: &Setup, emulator: &Path) -> Result<(Duration, Dur
     Ok((whole, answer.map_err(|error| explain(&error))?))
 }
 
-fn row(contestant: Contestant, samples: &[Duration], round: usize) -> Option<ColdStart> {
-    let latency = Percentiles::of(samples)?;
-    let rounds = samples.chunks(round).filter_map(Percentiles::of);
-    Some(ColdStart { contestant, latency, p50_us_per_round: rounds.map(|round| round.p50_us).collect() })
+fn row(contestant: Contestant, starts: &[Timed], round: usize) -> Option<ColdStart> {
+    let took: Vec<_> = starts.iter().map(|start| start.took).collect();
+    let alone: Vec<_> = starts.iter().filter(|start| !start.disturbed).map(|start| start.took).collect();
+    let rounds = took.chunks(round).filter_map(Percentiles::of);
+    Some(ColdStart {
+        contestant,
+        latency: Percentiles::of(&took)?,
+        alone: Percentiles::of(&alone),
+        p50_us_per_round: rounds.map(|round| round.p50_us).collect(),
+    })
 }

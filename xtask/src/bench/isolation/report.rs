@@ -16,6 +16,8 @@ use super::burst::ENVIRONMENTS;
 pub(crate) struct ColdStart {
     pub(crate) contestant: Contestant,
     pub(crate) latency: Percentiles,
+    /// Without the starts beside which another program of the machine ran.
+    pub(crate) alone: Option<Percentiles>,
     pub(crate) p50_us_per_round: Vec<f64>,
 }
 

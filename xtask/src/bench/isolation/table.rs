@@ -40,6 +40,9 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
     row("                p90", cold(|row| millis(row.latency.p90_us)))?;
     row("                p99", cold(|row| millis(row.latency.p99_us)))?;
     row("                starts", cold(|row| row.latency.count.to_string()))?;
+    row("  alone (3),    p50", cold(|row| cell(row.alone.as_ref(), |of| millis(of.p50_us))))?;
+    row("                p99", cold(|row| cell(row.alone.as_ref(), |of| millis(of.p99_us))))?;
+    row("                starts", cold(|row| cell(row.alone.as_ref(), |of| of.count.to_string())))?;
 
     let burst = |show: fn(&Burst) -> String| COMPARED.map(|who| cell(report.burst(who), show));
     let per_s = |row: &Burst| cell(median(&row.per_s).as_ref(), |figure| format!("{figure:.0} /s"));
@@ -74,6 +77,10 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         "(2) before each invoke, {} and {}: namespaces are frozen in the long one only, processes in none",
         micros(SHORT.as_secs_f64() * 1e6),
         millis(LONG.as_secs_f64() * 1e6)
+    )?;
+    writeln!(
+        out,
+        "(3) starts beside which no other program of this machine ran for a twentieth of the time"
     )?;
     if let Some(answer) = &report.rie_from_request {
         let [p50, p99] = [answer.p50_us, answer.p99_us].map(millis);
