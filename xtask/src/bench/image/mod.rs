@@ -35,7 +35,7 @@ mod unpacked;
 
 pub(super) use report::Report;
 
-/// Images whose starts are measured, the last one if there is a large one.
+/// Images whose starts are measured, the last one if there is a large one; the corpus has others to tell how much is shared.
 const STARTED: [&str; 5] = ["python", "numpy", "web", "data", "large"];
 
 #[derive(Debug, clap::Args)]
@@ -52,7 +52,7 @@ pub(super) struct Options {
     /// Images whose starts are measured. May be repeated.
     #[arg(long = "image", value_name = "NAME", default_values = STARTED, value_parser = STARTED)]
     images: Vec<String>,
-    /// How often each start is made; the median counts.
+    /// How often each start is made; medians count.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
     rounds: u16,
     /// Draw the starts into this folder, as SVG.
@@ -117,17 +117,15 @@ pub(super) fn measure(options: &Options) -> Result<Report, BenchError> {
         report.nodes = keep(&mut report.failures, "nodes", nodes::run(&setup));
     }
     if named(Part::Start) {
-        for name in STARTED.into_iter().filter(|name| options.images.iter().any(|wanted| wanted == name)) {
-            let image = match name {
-                "large" => Ok(setup.corpus.large.as_ref()),
-                name => setup.image(name).map(Some),
-            };
-            let started = image.and_then(|image| {
-                image
-                    .map(|image| start::run(&setup, image, options.rounds.into(), name == "data"))
-                    .transpose()
-            });
-            report.starts.extend(keep(&mut report.failures, name, started).flatten());
+        let wanted = |image: &&Image| options.images.contains(&image.name);
+        let images: Vec<_> = setup.corpus.images.iter().chain(&setup.corpus.large).filter(wanted).collect();
+        let started =
+            keep(&mut report.failures, "starts", start::run(&setup, &images, options.rounds.into()));
+        for starts in started.into_iter().flatten() {
+            match starts {
+                Ok(starts) => report.starts.push(starts),
+                Err(why) => report.failures.push(why),
+            }
         }
     }
     if let Some(folder) = &options.plots {

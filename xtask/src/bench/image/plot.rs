@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use super::start::Starts;
+use crate::bench::check::median;
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 440.0;
@@ -27,14 +28,14 @@ struct Series {
 /// Milliseconds to the first response.
 pub(super) fn starts(found: &[Starts]) -> String {
     let lazy = |tier: &'static str, prefetch: bool| {
-        move |starts: &Starts| starts.lazy("ours", tier, prefetch).map(|lazy| lazy.start_ms)
+        move |starts: &Starts| median(&starts.lazy("ours", tier, prefetch)?.start_ms)
     };
     let series = [
-        series("unpacked first", found, |starts| Some(starts.pull_ms)),
+        series("unpacked first", found, |starts| median(&starts.pull_ms)),
         series("origin, not prefetched", found, lazy("origin", false)),
         series("origin, prefetched", found, lazy("origin", true)),
         series("L2, prefetched", found, lazy("L2", true)),
-        series("unpacked already, cold", found, |starts| Some(starts.folder_cold_ms)),
+        series("unpacked already, cold", found, |starts| median(&starts.folder_cold_ms)),
     ];
     chart("Cold start, from mount or download's end to the first response", "ms", &series)
 }
@@ -51,7 +52,7 @@ pub(super) fn bytes(found: &[Starts]) -> String {
 }
 
 fn fetched_mb(starts: &Starts, layout: &str, prefetch: bool) -> Option<f64> {
-    starts.lazy(layout, "origin", prefetch).map(|lazy| lazy.fetched_bytes as f64 / 1e6)
+    Some(median(&starts.lazy(layout, "origin", prefetch)?.fetched_bytes)? / 1e6)
 }
 
 fn series(name: &'static str, found: &[Starts], value: impl Fn(&Starts) -> Option<f64>) -> Series {

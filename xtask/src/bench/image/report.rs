@@ -9,6 +9,7 @@ use super::fault::Faults;
 use super::flattening::Flattening;
 use super::nodes::Nodes;
 use super::start::Starts;
+use crate::bench::check::{median, ratios};
 use crate::bench::report::Machine;
 
 /// What was measured; a part that was not asked for, or failed, is missing.
@@ -77,11 +78,11 @@ impl Report {
         let of = |name: &str| self.starts.iter().find(|starts| starts.image == name);
         let (Some(data), Some(large)) = (of("data"), of("large")) else { return };
         for tier in ["L2", "origin"] {
-            let start = |starts: &Starts| starts.lazy("ours", tier, true).map(|lazy| lazy.start_ms);
+            let start = |starts: &Starts| Some(starts.lazy("ours", tier, true)?.start_ms.clone());
             if let (Some(small), Some(large_ms)) = (start(data), start(large)) {
                 let gb = large.image_bytes as f64 / 1e9;
                 let what = format!("start from {tier}, image of {gb:.1} GB / data");
-                lines.push(at_most(what, large_ms / small, 1.1, "≤ 1.1"));
+                lines.push(at_most(what, ratio(&large_ms, &small), 1.1, "≤ 1.1"));
             }
         }
     }
@@ -159,34 +160,35 @@ fn starts(found: &Starts, lines: &mut Vec<Line>) {
     let name = &found.image;
     lines.push(plain(&format!("{name}: image"), megabytes(found.image_bytes)));
     for (what, ms) in [
-        ("folder, cold", found.folder_cold_ms),
-        ("folder, warm", found.folder_warm_ms),
-        ("mounted, warm", found.warm_ms),
-        ("unpacked without download", found.pull_ms),
+        ("folder, cold", &found.folder_cold_ms),
+        ("folder, warm", &found.folder_warm_ms),
+        ("mounted, warm", &found.mounted_warm_ms),
+        ("unpacked without download", &found.pull_ms),
     ] {
-        lines.push(plain(&format!("{name}: {what}"), format!("{ms:.0} ms")));
+        lines.push(plain(&format!("{name}: {what}"), format!("{:.0} ms", middle(ms))));
     }
     for lazy in &found.lazy {
         let prefetch = if lazy.prefetch { "prefetched" } else { "not prefetched" };
-        let (ms, chunks, bytes) = (lazy.start_ms, lazy.fetched_chunks, megabytes(lazy.fetched_bytes));
+        let (ms, chunks) = (middle(&lazy.start_ms), middle(&lazy.fetched_chunks));
+        let mb = middle(&lazy.fetched_bytes) / 1e6;
         let what = format!("{name}: {} from {}, {prefetch}", lazy.layout, lazy.tier);
-        lines.push(plain(&what, format!("{ms:.0} ms, {chunks} chunks, {bytes}")));
+        lines.push(plain(&what, format!("{ms:.0} ms, {chunks:.0} chunks, {mb:.1} MB")));
     }
     lines.push(at_most(
         format!("{name}: mounted warm / folder warm"),
-        found.warm_ms / found.folder_warm_ms,
+        ratio(&found.mounted_warm_ms, &found.folder_warm_ms),
         1.05,
         "≤ 1.05",
     ));
     if let Some(lazy) = found.lazy("ours", "L2", true) {
         lines.push(at_most(
             format!("{name}: from L2 / folder cold"),
-            lazy.start_ms / found.folder_cold_ms,
+            ratio(&lazy.start_ms, &lazy.folder_cold_ms),
             1.4,
             "≤ 1.4",
         ));
         // Of what others are compared with the target is told: the image that it was set for.
-        let of_image = percent(lazy.fetched_bytes, found.image_bytes);
+        let of_image = 100.0 * middle(&lazy.fetched_bytes) / found.image_bytes.max(1) as f64;
         let what = format!("{name}: fetched, % of the image");
         lines.push(if name == "data" {
             at_most(what, of_image, 20.0, "≤ 20")
@@ -199,17 +201,27 @@ fn starts(found: &Starts, lines: &mut Vec<Line>) {
     {
         lines.push(at_least(
             format!("{name}: not prefetched / prefetched, origin"),
-            without.start_ms / lazy.start_ms,
+            ratio(&without.start_ms, &lazy.start_ms),
             10.0,
             "≥ 10",
         ));
         lines.push(at_least(
             format!("{name}: unpacked / prefetched, origin"),
-            found.pull_ms / lazy.start_ms,
+            middle(&found.pull_ms) / middle(&lazy.start_ms),
             5.0,
             "≥ 5",
         ));
     }
+}
+
+/// The median of the ratios of pairs that were measured beside each other.
+fn ratio(ours: &[f64], other: &[f64]) -> f64 {
+    middle(&ratios(ours, other))
+}
+
+/// The median; of nothing, what no target is met by.
+fn middle(values: &[f64]) -> f64 {
+    median(values).unwrap_or(f64::NAN)
 }
 
 fn plain(what: &str, figure: String) -> Line {

@@ -6,6 +6,9 @@
 //! | pull | unpacking the compressed layers, without their download, then a start from that folder |
 //! | lazy | mounting, then a start from the mount: chunks are fetched when they are read, and ahead if prefetched |
 //!
+//! Images and ways take turns, round by round, and what is compared is compared turn by turn: the machine may be half as fast
+//! a minute later.
+//!
 //! A start is the image's own Python with the runtime's client and the handler, a process in a `chroot`, from its
 //! beginning to the arrival of its response. Neither sandbox nor server is part of it: they cost the same in every way.
 
@@ -40,131 +43,179 @@ const ENTRY: &str =
 /// What each handler of the corpus takes.
 const EVENT: &str = r#"{"name":"bench","path":"/","rows":[["a",1],["b",2],["a",3]]}"#;
 
-/// Starts of one image, all in milliseconds. Of several rounds, each figure is the median.
+/// Starts of one image, all in milliseconds, in the order in which they were made.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Starts {
     pub(super) image: String,
     pub(super) image_bytes: u64,
     pub(super) stored_bytes: u64,
-    pub(super) rounds: usize,
-    pub(super) folder_cold_ms: f64,
-    pub(super) folder_warm_ms: f64,
-    pub(super) unpack_ms: f64,
+    pub(super) unpack_ms: Vec<f64>,
     /// Unpacking and the start.
-    pub(super) pull_ms: f64,
+    pub(super) pull_ms: Vec<f64>,
+    pub(super) folder_cold_ms: Vec<f64>,
+    /// Of each turn, as the next: these two are a pair.
+    pub(super) folder_warm_ms: Vec<f64>,
+    pub(super) mounted_warm_ms: Vec<f64>,
     pub(super) lazy: Vec<Lazy>,
-    pub(super) warm_ms: f64,
 }
 
-/// By one way of fetching, from one tier.
+/// By one way of fetching, from one tier; a figure for each round.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Lazy {
     pub(super) layout: &'static str,
     pub(super) tier: &'static str,
     pub(super) prefetch: bool,
-    pub(super) start_ms: f64,
+    pub(super) start_ms: Vec<f64>,
+    /// From the folder, in the same turn.
+    pub(super) folder_cold_ms: Vec<f64>,
     /// Until the first response, mounting included.
-    pub(super) fetched_chunks: u64,
-    pub(super) fetched_bytes: u64,
+    pub(super) fetched_chunks: Vec<f64>,
+    pub(super) fetched_bytes: Vec<f64>,
 }
 
 impl Starts {
     pub(super) fn lazy(&self, layout: &str, tier: &str, prefetch: bool) -> Option<&Lazy> {
         self.lazy.iter().find(|lazy| lazy.layout == layout && lazy.tier == tier && lazy.prefetch == prefetch)
     }
+
+    fn lazy_mut(&mut self, layout: &'static str, (tier, prefetch): (&'static str, bool)) -> &mut Lazy {
+        let is = |lazy: &Lazy| lazy.layout == layout && lazy.tier == tier && lazy.prefetch == prefetch;
+        let index = self.lazy.iter().position(is).unwrap_or_else(|| {
+            let (start_ms, folder_cold_ms) = (Vec::new(), Vec::new());
+            let (fetched_chunks, fetched_bytes) = (Vec::new(), Vec::new());
+            self.lazy.push(Lazy {
+                layout,
+                tier,
+                prefetch,
+                start_ms,
+                folder_cold_ms,
+                fetched_chunks,
+                fetched_bytes,
+            });
+            self.lazy.len() - 1
+        });
+        &mut self.lazy[index]
+    }
 }
 
 /// The tiers behind the worker, as they were recorded.
 const TIERS: [(&str, Latency); 2] = [("L2", Latency::CACHE_NODES), ("origin", Latency::ORIGIN)];
 
-pub(super) fn run(setup: &Setup, image: &Image, rounds: usize, with_stock: bool) -> io::Result<Starts> {
-    progress(&format!("starts of {}", image.name));
-    // What the image before was unpacked to would be written while this one starts.
-    rustix::fs::sync();
-    let mut found = Starts { image: image.name.clone(), rounds, ..Starts::default() };
+/// One by one: an image that could not be measured, and why, does not keep the others from being.
+pub(super) fn run(
+    setup: &Setup,
+    images: &[&Image],
+    rounds: usize,
+) -> io::Result<Vec<Result<Starts, String>>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mounts = Mounts::open(&setup.scratch.join("mounts"), ServingPath::Erofs, runtime.handle().clone())?;
-    let ours = setup.flatten(image)?;
-    found.image_bytes = Slots::image_bytes(&ours);
-    let sealed = Sealed::of(&ours)?;
-    found.stored_bytes = sealed.stored_bytes();
     let starter = Starter { mounts: &mounts, runtime: runtime.handle() };
-    lazily(&starter, "ours", &sealed, rounds, &mut found)?;
-    drop(sealed);
-
-    let mut pulls = Vec::new();
-    let mut unpacks = Vec::new();
-    let mut unpacked = None;
-    for _ in 0..if found.image_bytes > 1 << 30 { 1 } else { rounds } {
-        // One at a time: they are large.
-        drop(unpacked.take());
-        let began = Instant::now();
-        let fresh = Unpacked::new(&setup.folder, image, &setup.scratch)?;
-        unpacks.push(began.elapsed());
-        let start = respond(fresh.root())?;
-        pulls.push(unpacks[unpacks.len() - 1] + start);
-        unpacked = Some(fresh);
+    let failed = |image: &Image, error: io::Error| format!("{}: {error}", image.name);
+    let mut entrants: Vec<Result<Entrant, String>> = Vec::new();
+    for image in images {
+        progress(&format!("starts of {}: unpacked, and made ready", image.name));
+        entrants.push(Entrant::new(setup, image, &starter, rounds).map_err(|error| failed(image, error)));
     }
-    (found.unpack_ms, found.pull_ms) = (median_ms(&mut unpacks), median_ms(&mut pulls));
-    let Some(unpacked) = unpacked else { return Ok(found) };
-    let (mut cold, mut warm) = (Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        unpacked.chill()?;
-        cold.push(respond(unpacked.root())?);
-        warm.push(respond(unpacked.root())?);
-    }
-    (found.folder_cold_ms, found.folder_warm_ms) = (median_ms(&mut cold), median_ms(&mut warm));
-    if with_stock {
-        let stock = Sealed::of(&Stock::new(&unpacked, &setup.scratch)?)?;
-        lazily(&starter, "stock", &stock, rounds, &mut found)?;
-    }
-    Ok(found)
-}
-
-/// A pair of starts over each tier, with and without prefetch, by turns.
-fn lazily(
-    starter: &Starter,
-    layout: &'static str,
-    image: &Arc<Sealed>,
-    rounds: usize,
-    found: &mut Starts,
-) -> io::Result<()> {
-    let records = (0..2).map(|round| starter.record(image, round)).collect::<io::Result<Vec<_>>>()?;
-    let list = PrefetchList::merge(&records);
-    let mut warm = Vec::new();
-    for (tier, latency) in TIERS {
-        for prefetch in [true, false] {
-            let mut starts = Vec::new();
-            let (mut chunks, mut bytes) = (Vec::new(), Vec::new());
-            for round in 0..rounds as u64 {
-                let remote = Remote::new(Arc::clone(image), latency, round);
-                let list = prefetch.then_some(&list);
-                let began = Instant::now();
-                let (mounted, _) = starter.mount(image, &remote, list)?;
-                respond(mounted.root())?;
-                starts.push(began.elapsed());
-                let (fetched_chunks, fetched_bytes) = remote.fetched();
-                chunks.push(fetched_chunks);
-                bytes.push(fetched_bytes);
-                warm.push(respond(mounted.root())?);
-                drop(mounted);
-                // Unmounting would take a processor from the next start.
-                starter.mounts.wait_for_unmounts();
+    // What was unpacked would be written while others start.
+    rustix::fs::sync();
+    for round in 0..rounds {
+        for (tier, latency) in TIERS {
+            for prefetch in [true, false] {
+                let how = if prefetch { "" } else { "not " };
+                progress(&format!("starts, round {} of {rounds}: from {tier}, {how}prefetched", round + 1));
+                for (image, entrant) in images.iter().zip(&mut entrants) {
+                    let Ok(ready) = entrant else { continue };
+                    if let Err(error) = ready.turn(&starter, (tier, latency), prefetch, round as u64) {
+                        *entrant = Err(failed(image, error));
+                    }
+                }
             }
-            found.lazy.push(Lazy {
-                layout,
-                tier,
-                prefetch,
-                start_ms: median_ms(&mut starts),
-                fetched_chunks: median(&mut chunks),
-                fetched_bytes: median(&mut bytes),
-            });
         }
     }
-    if layout == "ours" {
-        found.warm_ms = median_ms(&mut warm);
+    Ok(entrants.into_iter().map(|entrant| entrant.map(|entrant| entrant.found)).collect())
+}
+
+/// The image that the stock tool's layout is measured with too.
+const WITH_STOCK: &str = "data";
+
+/// An image whose starts are measured, in all the ways there are.
+struct Entrant {
+    unpacked: Unpacked,
+    layouts: Vec<(&'static str, Arc<Sealed>, PrefetchList)>,
+    found: Starts,
+}
+
+impl Entrant {
+    fn new(setup: &Setup, image: &Image, starter: &Starter<'_>, rounds: usize) -> io::Result<Self> {
+        let ours = setup.flatten(image)?;
+        let mut found =
+            Starts { image: image.name.clone(), image_bytes: Slots::image_bytes(&ours), ..Starts::default() };
+        let sealed = Sealed::of(&ours)?;
+        found.stored_bytes = sealed.stored_bytes();
+        let mut unpacked = pull(setup, image, &mut found)?;
+        for _ in 1..if found.image_bytes > 1 << 30 { 1 } else { rounds } {
+            // One at a time: they are large.
+            drop(unpacked);
+            unpacked = pull(setup, image, &mut found)?;
+        }
+        let mut layouts = vec![("ours", sealed)];
+        if image.name == WITH_STOCK {
+            layouts.push(("stock", Sealed::of(&Stock::new(&unpacked, &setup.scratch)?)?));
+        }
+        let listed = |(layout, sealed): (&'static str, Arc<Sealed>)| {
+            let records =
+                (0..2).map(|round| starter.record(&sealed, round)).collect::<io::Result<Vec<_>>>()?;
+            Ok((layout, sealed, PrefetchList::merge(&records)))
+        };
+        let layouts = layouts.into_iter().map(listed).collect::<io::Result<Vec<_>>>()?;
+        Ok(Self { unpacked, layouts, found })
     }
-    Ok(())
+
+    /// A start from the folder and one from a mount, cold and warm: a machine that gets slower does so for both.
+    fn turn(
+        &mut self,
+        starter: &Starter<'_>,
+        (tier, latency): (&'static str, Latency),
+        prefetch: bool,
+        round: u64,
+    ) -> io::Result<()> {
+        self.unpacked.chill()?;
+        let folder_cold_ms = as_ms(respond(self.unpacked.root())?);
+        let folder_warm_ms = as_ms(respond(self.unpacked.root())?);
+        self.found.folder_cold_ms.push(folder_cold_ms);
+        for (layout, image, list) in &self.layouts {
+            let remote = Remote::new(Arc::clone(image), latency, round);
+            let began = Instant::now();
+            let (mounted, _) = starter.mount(image, &remote, prefetch.then_some(list))?;
+            respond(mounted.root())?;
+            let took = began.elapsed();
+            let (chunks, bytes) = remote.fetched();
+            let warm = respond(mounted.root())?;
+            drop(mounted);
+            // Unmounting would take a processor from the next start.
+            starter.mounts.wait_for_unmounts();
+            let lazy = self.found.lazy_mut(layout, (tier, prefetch));
+            lazy.start_ms.push(as_ms(took));
+            lazy.folder_cold_ms.push(folder_cold_ms);
+            lazy.fetched_chunks.push(chunks as f64);
+            lazy.fetched_bytes.push(bytes as f64);
+            if *layout == "ours" {
+                self.found.folder_warm_ms.push(folder_warm_ms);
+                self.found.mounted_warm_ms.push(as_ms(warm));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The layers unpacked, as if they had just been downloaded, and a start from that.
+fn pull(setup: &Setup, image: &Image, found: &mut Starts) -> io::Result<Unpacked> {
+    let began = Instant::now();
+    let fresh = Unpacked::new(&setup.folder, image, &setup.scratch)?;
+    let unpacked = began.elapsed();
+    found.unpack_ms.push(as_ms(unpacked));
+    found.pull_ms.push(as_ms(unpacked + respond(fresh.root())?));
+    Ok(fresh)
 }
 
 /// What starts by mounting have in common.
@@ -255,11 +306,6 @@ impl Drop for Ended {
     }
 }
 
-fn median<T: Ord + Copy + Default>(values: &mut [T]) -> T {
-    values.sort_unstable();
-    values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
-fn median_ms(values: &mut [Duration]) -> f64 {
-    median(values).as_secs_f64() * 1e3
+fn as_ms(took: Duration) -> f64 {
+    took.as_secs_f64() * 1e3
 }
