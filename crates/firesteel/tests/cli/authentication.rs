@@ -168,7 +168,7 @@ fn beyond_this_machine_it_listens_only_where_callers_sign() {
 }
 
 /// For the name `localhost`, signed by itself.
-fn certificate(name: &str) -> String {
+pub(crate) fn certificate(name: &str) -> String {
     format!("{}/../api/src/server/certificates/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
@@ -10,9 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use firesteel_image::Sha256;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use crate::authentication::certificate;
 use crate::harness::isolation::{isolated, not_for_this_backend};
 use crate::harness::process::eventually;
 use crate::harness::program::{Program, Run};
@@ -221,6 +226,31 @@ struct Shared {
 
 impl Registry {
     fn of(layout: &Layout) -> Self {
+        Self::speaking(layout, |shared, stream| shared.answer(stream))
+    }
+
+    /// With a certificate for the name `localhost`, which is its own authority.
+    fn by_tls(layout: &Layout, certificate: &str, key: &str) -> Self {
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![CertificateDer::from_pem_file(certificate).unwrap()],
+                PrivateKeyDer::from_pem_file(key).unwrap(),
+            )
+            .unwrap();
+        let config = Arc::new(config);
+        Self::speaking(layout, move |shared, stream| {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            shared.answer(StreamOwned::new(connection, stream))
+        })
+    }
+
+    fn speaking(
+        layout: &Layout,
+        answer: impl Fn(&Shared, TcpStream) -> Option<()> + Clone + Send + 'static,
+    ) -> Self {
         let blobs = layout.folder.path().join("blobs/sha256");
         let files = fs::read_dir(blobs).unwrap().map(Result::unwrap);
         let files = files.map(|file| {
@@ -236,8 +266,8 @@ impl Registry {
         let registry = Registry { address: listener.local_addr().unwrap(), shared: Arc::clone(&shared) };
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let shared = Arc::clone(&shared);
-                std::thread::spawn(move || shared.answer(&stream));
+                let (shared, answer) = (Arc::clone(&shared), answer.clone());
+                std::thread::spawn(move || answer(&shared, stream));
             }
         });
         registry
@@ -254,17 +284,22 @@ impl Registry {
 }
 
 impl Shared {
-    fn answer(&self, mut stream: &TcpStream) -> Option<()> {
-        let mut lines = BufReader::new(stream).lines();
+    fn answer(&self, stream: impl Read + Write) -> Option<()> {
+        let mut stream = BufReader::new(stream);
+        let next = |stream: &mut BufReader<_>| {
+            let mut line = String::new();
+            (stream.read_line(&mut line).ok()? > 0).then_some(line)
+        };
         loop {
-            let request = lines.next()?.ok()?;
+            let request = next(&mut stream)?;
             self.asked.fetch_add(1, Ordering::Relaxed);
             if self.gone.load(Ordering::Relaxed) {
                 return None;
             }
-            while !lines.next()?.ok()?.is_empty() {}
+            while !next(&mut stream)?.trim_end().is_empty() {}
             let (method, path) = request.split_once(' ')?;
-            let path = path.split(' ').next()?;
+            // A mirror is told in the query which registry is meant.
+            let path = path.split([' ', '?']).next()?;
             let digest = match path.rsplit_once('/')? {
                 ("/v2/team/app/manifests", "1") => &self.manifest,
                 ("/v2/team/app/manifests" | "/v2/team/app/blobs", digest) => digest,
@@ -284,10 +319,11 @@ impl Shared {
                 "HTTP/1.1 {status}\r\nContent-Type: {media}\r\nDocker-Content-Digest: {digest}\r\nContent-Length: {}\r\n\r\n",
                 body.len()
             );
-            stream.write_all(head.as_bytes()).ok()?;
+            stream.get_mut().write_all(head.as_bytes()).ok()?;
             if method != "HEAD" {
-                stream.write_all(body).ok()?;
+                stream.get_mut().write_all(body).ok()?;
             }
+            stream.get_mut().flush().ok()?;
         }
     }
 }
@@ -330,6 +366,32 @@ fn a_function_of_an_image_in_a_registry_is_created_and_outlives_it() {
     let server = Server::without_functions_in(data, &[], &[]);
     assert_eq!(server.invoke(r#""echo still $*""#).success(), "still of.the.function\n");
     assert_eq!(registry.asked(), before);
+}
+
+#[test]
+fn a_mirror_that_speaks_tls_is_trusted_by_its_authority_or_passed_over_aloud() {
+    let (trusted, key) = (certificate("first.pem"), certificate("first.key"));
+    let layout = Layout::of(&Image::running(), &[]);
+    let (registry, mirror) = (Registry::of(&layout), Registry::by_tls(&layout, &trusted, &key));
+    let named = format!("{}=https://localhost:{}", registry.address, mirror.address.port());
+    let reference = format!("{}/team/app:1", registry.address);
+    let add = |trusts: &str| {
+        let data = folder();
+        let arguments =
+            ["add", &reference, "--registry-mirror", &named, "--data", data.path().to_str().unwrap()];
+        let run = Program::image(&arguments).variable("SSL_CERT_FILE", trusts).run();
+        assert!(run.success().contains(&layout.digest));
+        (run.stderr, mirror.asked() > 0, registry.asked() > 0)
+    };
+    let (said, by_mirror, by_registry) = add(&trusted);
+    assert!(by_mirror && !by_registry, "{said}");
+    let before = mirror.asked();
+    let (said, _, by_registry) = add(&certificate("second.pem"));
+    assert!(
+        by_registry && said.contains("a mirror of a registry is passed over") && said.contains("certificate"),
+        "{said}"
+    );
+    assert_eq!(mirror.asked(), before, "whoever does not trust it tells it nothing");
 }
 
 #[test]

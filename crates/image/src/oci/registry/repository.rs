@@ -53,8 +53,12 @@ impl Repository {
         self.down.load(Ordering::Relaxed)
     }
 
-    /// What an error says of the registry itself.
+    /// What an error says of the registry itself. Of a mirror's failure nobody would hear otherwise, since the next is
+    /// asked; not to have something is none.
     pub(super) fn note(&self, error: &RegistryError) {
+        if self.namespace.is_some() && !matches!(error, RegistryError::NotFound { .. }) {
+            tracing::warn!(error = error as &dyn std::error::Error, "a mirror of a registry is passed over");
+        }
         if matches!(error, RegistryError::Unreachable { .. } | RegistryError::TimedOut { .. }) {
             self.down.store(true, Ordering::Relaxed);
         }
