@@ -12,7 +12,7 @@ use std::fs;
 use std::io::{self, Cursor, Write};
 use std::path::Path;
 
-use firesteel_fuzz::wait;
+use firesteel_fuzz::{wait, whole};
 use firesteel_image::chunk::{CHUNK_BYTES, ChunkId, ChunkKey, ChunkRef};
 use firesteel_image::manifest::{Draft, ImageId, KeyVault, Manifest, RootId, SaltId, Slot};
 use firesteel_image::{FlattenLimits, Layer, flatten};
@@ -89,9 +89,8 @@ fn layer_tar() -> Vec<Vec<u8>> {
 fn erofs_reader() -> Vec<Vec<u8>> {
     let image = |tar: &Vec<u8>| {
         let layer = Layer { digest: "sha256:0".to_owned(), tar: std::sync::Arc::new(tar.clone()) };
-        let mut bytes = Vec::new();
         let image = flatten(&[layer], &FlattenLimits::default()).expect("a good tar");
-        image.write_to(&mut bytes).expect("memory can be written");
+        let mut bytes = whole(&image).expect("memory can be read");
         // Without what follows the metadata, which would be 512 KiB of zeros.
         bytes.truncate(usize::try_from(image.metadata_bytes()).expect("small").next_multiple_of(4096));
         [&[0; 8][..], &bytes[1024..]].concat()

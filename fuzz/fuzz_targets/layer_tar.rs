@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use firesteel_fuzz::{fix_checksums, serve::walk, wait};
+use firesteel_fuzz::{fix_checksums, serve::walk, wait, whole};
 use firesteel_image::{FlattenLimits, Layer, flatten};
 use libfuzzer_sys::fuzz_target;
 
@@ -28,10 +28,7 @@ fuzz_target!(|data: &[u8]| {
         }
         Layer { digest: "sha256:0".to_owned(), tar: Arc::new(tar) }
     });
-    let image = || {
-        let mut bytes = Vec::new();
-        flatten(&layers, &LIMITS).and_then(|image| image.write_to(&mut bytes)).map(|()| bytes)
-    };
+    let image = || flatten(&layers, &LIMITS).and_then(|image| whole(&image));
     if let Ok(bytes) = image() {
         assert!(bytes.len() < 16 << 20, "an image of {} bytes", bytes.len());
         wait(walk(&bytes, &[])).expect("what is written can be read");

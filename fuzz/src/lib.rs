@@ -4,6 +4,8 @@ pub mod serve;
 
 use std::cell::OnceCell;
 
+use firesteel_image::chunk::CHUNK_BYTES;
+use firesteel_image::{FlatImage, FlattenError};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -41,4 +43,16 @@ pub fn fix_checksums(tar: &mut [u8]) {
             block[148..156].copy_from_slice(if is_right { &said } else { sum.as_bytes() });
         }
     }
+}
+
+/// All of an image that is small.
+pub fn whole(image: &FlatImage) -> Result<Vec<u8>, FlattenError> {
+    let mut bytes = Vec::new();
+    let mut slot = Box::new([0; CHUNK_BYTES as usize]);
+    for index in 0..image.slots() {
+        image.read_slot(index, &mut slot)?;
+        bytes.extend_from_slice(&*slot);
+    }
+    bytes.truncate(usize::try_from(image.image_bytes()).unwrap());
+    Ok(bytes)
 }
