@@ -1,7 +1,7 @@
 //! Development tasks, run as `cargo xtask TASK`.
 //!
-//! One folder per task: `bench` measures, `image_corpus` builds images to measure with, `shapes` writes the model of the
-//! API. `floor` is a part of `bench` that needs a
+//! One folder per task: `bench` measures, `image_corpus` builds images to measure with, `fuzz_seeds` writes what fuzzing begins
+//! with, `shapes` the model of the API. `floor` is a part of `bench` that needs a
 //! process of its own, and is of no use by hand. Under the name of one of its guests, the program is that guest.
 
 #![forbid(unsafe_code)]
@@ -12,6 +12,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bench;
+#[cfg(target_os = "linux")]
+mod fuzz_seeds;
 #[cfg(target_os = "linux")]
 mod image_corpus;
 mod shapes;
@@ -32,6 +34,9 @@ enum Task {
     /// Build the container images that `bench image` measures with.
     #[cfg(target_os = "linux")]
     ImageCorpus(image_corpus::Options),
+    /// Write what the targets of `fuzz` begin with.
+    #[cfg(target_os = "linux")]
+    FuzzSeeds,
     /// Write the Lambda API's model into its crate, from the public one.
     Shapes(shapes::Options),
     /// The smallest server that hands a runtime its events; started by `bench`.
@@ -46,6 +51,8 @@ fn main() -> ExitCode {
             Task::Bench(options) => bench::run(&options).map_err(|error| explain(&error)),
             #[cfg(target_os = "linux")]
             Task::ImageCorpus(options) => image_corpus::run(&options).map_err(|error| explain(&error)),
+            #[cfg(target_os = "linux")]
+            Task::FuzzSeeds => fuzz_seeds::run().map_err(|error| explain(&error)),
             Task::Shapes(options) => shapes::run(&options).map_err(|error| explain(&error)),
             Task::Floor(options) => bench::floor::run(&options).map_err(|error| explain(&error)),
         },

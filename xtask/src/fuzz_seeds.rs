@@ -1,18 +1,20 @@
-//! Writes what fuzzing begins with: `cargo run --manifest-path fuzz/Cargo.toml --example seeds`, into `corpus/TARGET` beside this package's
-//! manifest. What fuzzing has found there before stays.
+//! `cargo xtask fuzz-seeds`: what fuzzing begins with, in `corpus/TARGET` of `fuzz`. What fuzzing has found there before stays.
+//!
+//! Here and not beside the targets: it is compiled by whoever has no libFuzzer, with the tests whose archives it has.
 
 #[allow(dead_code, reason = "tests need more of it")]
 #[path = "../../crates/image/tests/flatten/archives.rs"]
 mod archives;
-#[allow(dead_code, reason = "tests need more of it")]
+#[allow(dead_code, clippy::unwrap_used, reason = "it is a part of tests, and they need more of it")]
 #[path = "../../crates/image/tests/oci/packing.rs"]
 mod packing;
 
 use std::fs;
 use std::io::{self, Cursor, Write};
 use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
 
-use firesteel_fuzz::{wait, whole};
 use firesteel_image::chunk::{CHUNK_BYTES, ChunkId, ChunkKey, ChunkRef};
 use firesteel_image::manifest::{Draft, ImageId, KeyVault, Manifest, RootId, SaltId, Slot};
 use firesteel_image::{FlattenLimits, Layer, flatten};
@@ -20,7 +22,7 @@ use firesteel_image::{FlattenLimits, Layer, flatten};
 use archives::Tar;
 use packing::{Packing, Recipe, docker_archive, layout_archive, tar_of};
 
-fn main() -> io::Result<()> {
+pub(crate) fn run() -> io::Result<ExitCode> {
     for (target, seeds) in [
         ("cache_protocol", cache_protocol()),
         (
@@ -30,19 +32,19 @@ fn main() -> io::Result<()> {
         ("erofs_reader", erofs_reader()),
         ("image_archive", image_archive()),
         ("layer_tar", layer_tar()),
-        ("manifest", manifest()),
+        ("manifest", manifest()?),
         ("oci_documents", oci_documents()),
         ("package_zip", package_zip()),
         ("registry_answers", registry_answers()),
         ("shard_gathering", shard_gathering()),
     ] {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
         fs::create_dir_all(&folder)?;
         for (number, seed) in seeds.iter().enumerate() {
             fs::write(folder.join(format!("seed-{number:02}")), seed)?;
         }
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Tars with everything in them that is parsed.
@@ -88,12 +90,13 @@ fn layer_tar() -> Vec<Vec<u8>> {
 
 fn erofs_reader() -> Vec<Vec<u8>> {
     let image = |tar: &Vec<u8>| {
-        let layer = Layer { digest: "sha256:0".to_owned(), tar: std::sync::Arc::new(tar.clone()) };
+        let layer = Layer { digest: "sha256:0".to_owned(), tar: Arc::new(tar.clone()) };
         let image = flatten(&[layer], &FlattenLimits::default()).expect("a good tar");
-        let mut bytes = whole(&image).expect("memory can be read");
+        let mut slot = Box::new([0; CHUNK_BYTES as usize]);
+        image.read_slot(0, &mut slot).expect("memory can be read");
         // Without what follows the metadata, which would be 512 KiB of zeros.
-        bytes.truncate(usize::try_from(image.metadata_bytes()).expect("small").next_multiple_of(4096));
-        [&[0; 8][..], &bytes[1024..]].concat()
+        let metadata_bytes = usize::try_from(image.metadata_bytes()).expect("small");
+        [&[0; 8][..], &slot[1024..metadata_bytes.next_multiple_of(4096)]].concat()
     };
     let many =
         (0..400).fold(Tar::new(), |tar, number| tar.symlink(format!("{number:030}"), "target")).finish();
@@ -113,8 +116,8 @@ fn image_archive() -> Vec<Vec<u8>> {
     ]
 }
 
-fn manifest() -> Vec<Vec<u8>> {
-    let folder = firesteel_fuzz::scratch();
+fn manifest() -> io::Result<Vec<Vec<u8>>> {
+    let folder = tempfile::TempDir::new()?;
     let vault = KeyVault::in_folder(folder.path());
     let chunk = ChunkRef { id: ChunkId::from_bytes([1; 32]), stored_bytes: 9 };
     let draft = Draft {
@@ -126,16 +129,17 @@ fn manifest() -> Vec<Vec<u8>> {
         slots: vec![(Slot { index: 1, chunk }, ChunkKey::from_bytes([2; 32]))],
         config: "{}".to_owned(),
     };
-    let sealed = wait(Manifest::seal(draft, &vault, "a")).expect("a folder that can be written");
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let sealed = runtime.block_on(Manifest::seal(draft, &vault, "a")).map_err(io::Error::other)?;
     let list = [&b"FSPL\x01\x02\0\0\0"[..], &[7, 0, 0, 0, 8, 0, 0, 0]].concat();
-    vec![
+    Ok(vec![
         sealed.bytes().to_vec(),
         list,
         vec![0, 0, 0],
         vec![1, 0, 0, 0],
         vec![0, 20, 0, 1],
         vec![3, 7, 2, 1, 2, 3],
-    ]
+    ])
 }
 
 fn oci_documents() -> Vec<Vec<u8>> {
@@ -194,8 +198,7 @@ fn cache_protocol() -> Vec<Vec<u8>> {
 }
 
 fn shard_gathering() -> Vec<Vec<u8>> {
-    let all =
-        (0..8).map(|what| [[what, 7, 1].repeat(1), [0, 1, 0, 0, 2, 0, 0, 3, 0, 0, 4, 0].to_vec()].concat());
+    let all = (0..8).map(|what| [&[what, 7, 1][..], &[0, 1, 0, 0, 2, 0, 0, 3, 0, 0, 4, 0]].concat());
     let mut seeds: Vec<_> = all.map(|does| [&does[..], b"the plaintext of a chunk"].concat()).collect();
     seeds.push([&[5, 1, 0, 1, 2, 9].repeat(2)[..], &[0, 0, 0], b"plaintext"].concat());
     seeds
