@@ -3,6 +3,7 @@
 //!
 //! Inputs: a byte that says how, a line that is the path, a line that is the authorization, a body.
 #![no_main]
+#![forbid(unsafe_code)]
 
 use std::cell::OnceCell;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! Whatever is stored in the place of a chunk is exactly that chunk, or refused.
 #![no_main]
+#![forbid(unsafe_code)]
 
 use bytes::Bytes;
 use firesteel_image::chunk::{ChunkId, ChunkRef, Domain, Salt, VerifiedChunk, seal};

@@ -1,5 +1,6 @@
 //! Any bytes are an image, or none: never a panic, never without end, and no more bytes than were asked for.
 #![no_main]
+#![forbid(unsafe_code)]
 
 use firesteel_fuzz::{serve::walk, wait};
 use libfuzzer_sys::fuzz_target;

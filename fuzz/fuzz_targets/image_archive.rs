@@ -1,5 +1,6 @@
 //! A file that calls itself an archive of an image: what is in it is found, or an error.
 #![no_main]
+#![forbid(unsafe_code)]
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Two layers become an image that can be read, always the same one, or an error.
 #![no_main]
+#![forbid(unsafe_code)]
 
 use std::sync::Arc;
 

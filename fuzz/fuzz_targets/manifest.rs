@@ -1,5 +1,6 @@
 //! A manifest is what its bytes say, and is opened only as it was sealed, for whom it was sealed.
 #![no_main]
+#![forbid(unsafe_code)]
 
 use std::sync::OnceLock;
 

@@ -3,6 +3,7 @@
 //! Inputs are parts with zero bytes between them: how, the name, `index.json` or `manifest.json`, an index or manifest, a manifest,
 //! a configuration, a layer. For `@N`, `!N` and `%N` in one, digest of a later part unpacked, digest and length as it lies there are put.
 #![no_main]
+#![forbid(unsafe_code)]
 
 use std::fs::{create_dir_all, write};
 use std::io::Write;

@@ -1,5 +1,6 @@
 //! A zip becomes a folder within its limits, or nothing; nothing appears beside it.
 #![no_main]
+#![forbid(unsafe_code)]
 
 use std::fs;
 

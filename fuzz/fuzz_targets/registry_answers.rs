@@ -5,6 +5,7 @@
 //!
 //! Answers name other hosts: it runs only where there is no network but the loopback (`unshare --net`).
 #![no_main]
+#![forbid(unsafe_code)]
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
@@ -28,11 +29,9 @@ struct Site {
 static SITE: LazyLock<Site> = LazyLock::new(|| {
     let auth_file = tempfile::tempfile_in("/dev/shm").unwrap();
     let path = format!("/proc/self/fd/{}", auth_file.as_raw_fd());
-    // SAFETY: no other thread is there yet.
-    unsafe { std::env::set_var("REGISTRY_AUTH_FILE", path) };
     let listener = wait(TcpListener::bind("127.0.0.1:0")).unwrap();
     let here = listener.local_addr().unwrap().to_string();
-    Site { auth_file, listener, here, credentials: Credentials::of_container_tools() }
+    Site { auth_file, listener, here, credentials: Credentials::default().with_file(path.into()) }
 });
 
 /// By `/proc`: what is in `/sys` is of the network that it was mounted in.

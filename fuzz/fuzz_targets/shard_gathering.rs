@@ -3,6 +3,7 @@
 //!
 //! Inputs: five times what a node does and where, then the chunk's plaintext.
 #![no_main]
+#![forbid(unsafe_code)]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

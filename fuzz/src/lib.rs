@@ -1,4 +1,5 @@
 //! What several targets need: images as files, folders that vanish, and a runtime.
+#![forbid(unsafe_code)]
 
 pub mod serve;
 

@@ -40,6 +40,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sandbox", &["sandbox-init"]),
     ("sandbox-init", &[]),
     ("image", &[]),
+    ("fuzz", &["image"]),
     // To measure how images are laid out and served, without a server in between.
     ("xtask", &["image"]),
 ];
