@@ -16,6 +16,7 @@ use crate::frozen::{self, Frozen};
 #[cfg(target_os = "linux")]
 use crate::launch::Launcher;
 use crate::protocol::{Exit, Program, Report, Signal, StartStep};
+use crate::termination::terminate;
 use crate::tree;
 use crate::world::ChildEnded;
 
@@ -100,19 +101,19 @@ impl Descendants {
 
     /// Sends a signal to the process group of a named process.
     pub(crate) fn signal(&mut self, name: &str, signal: Signal) {
-        let signal = match signal {
-            Signal::Terminate => {
-                // The others too: ending in order may need them.
-                self.thaw();
-                rustix::process::Signal::TERM
-            }
-            Signal::Kill => rustix::process::Signal::KILL,
-        };
+        if signal == Signal::Terminate {
+            // The others too: ending in order may need them.
+            self.thaw();
+        }
         let pid =
             self.named.iter().find(|(_, known)| *known == name).and_then(|(pid, _)| Pid::from_raw(*pid));
-        if let Some(pid) = pid {
-            // Not yet reaped, so the group exists; it may hold nothing but the dead leader.
-            let _ = rustix::process::kill_process_group(pid, signal);
+        // Not yet reaped, so the group exists; it may hold nothing but the dead leader.
+        match (pid, signal) {
+            (Some(pid), Signal::Terminate) => terminate(pid),
+            (Some(pid), Signal::Kill) => {
+                let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+            }
+            (None, _) => {}
         }
     }
 

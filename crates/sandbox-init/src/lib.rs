@@ -69,6 +69,8 @@ mod root;
 #[expect(unsafe_code, reason = "installing a filter has no safe wrapper")]
 mod seccomp;
 mod serve;
+#[cfg_attr(target_os = "linux", expect(unsafe_code, reason = "tgkill has no safe wrapper"))]
+mod termination;
 #[expect(unsafe_code, reason = "signal handlers, descriptors nobody owns, the scheduling policy")]
 mod world;
 
