@@ -75,6 +75,8 @@ async fn dispatch<E: Executor>(queue: Queue, work: Arc<Work<E>>, stop: Cancellat
     let running = TaskTracker::new();
     while !stop.is_cancelled() {
         let wake_ms = match queue.take().await {
+            // What was taken meanwhile is as if it had not been: it has no outcome.
+            Ok(_) if stop.is_cancelled() => break,
             Ok(Taken { tasks, wake_ms }) => {
                 for (id, task) in tasks {
                     let work = Arc::clone(&work);
